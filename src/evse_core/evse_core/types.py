@@ -1,0 +1,531 @@
+"""The contract as plain values: one frozen dataclass per message, one IntEnum per enumeration.
+
+Names, order and meaning are those of msg/*.msg, where units and signs are written above each field; tests/contract compares the two. Rules take and
+return these; evse_nodes/convert.py turns them into messages. A stamp is in seconds of the ROS clock; a value that is absent is NaN or "".
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from math import nan as NAN
+
+
+class VehicleLink(IntEnum):
+    UNKNOWN = 0
+    CHADEMO = 1
+    SECC = 2
+    PILOT = 3
+
+
+class PowerFunction(IntEnum):
+    UNKNOWN = 0
+    OFF = 1
+    STANDBY = 2
+    INSULATION_TEST = 3
+    PRECHARGE = 4
+    POWER_TRANSFER = 5
+
+
+class ControllerPhase(IntEnum):
+    UNKNOWN = 0
+    INITIALISING = 1
+    WAITING_FOR_VEHICLE = 2
+    NEGOTIATING = 3
+    CONNECTED = 4
+    INSULATION_TEST = 5
+    PRECHARGE = 6
+    WAITING_FOR_CHARGE = 7
+    CHARGING = 8
+    ENDING = 9
+    WELDING_DETECTION = 10
+    CLOSING = 11
+    AUTHORISING = 12
+    NOT_AVAILABLE = 13
+
+
+class Lamp(IntEnum):
+    UNKNOWN = 0
+    AVAILABLE = 1
+    BUSY = 2
+    CHARGING = 3
+    FAULT = 4
+
+
+class BusLink(IntEnum):
+    UNKNOWN = 0
+    VEHICLE = 1
+    POWER = 2
+    IO = 3
+
+
+class BusHealth(IntEnum):
+    UNKNOWN = 0
+    OK = 1
+    ERROR = 2
+    BUS_OFF = 3
+    CLOSED = 4
+
+
+class CutCause(IntEnum):
+    UNKNOWN = 0
+    NONE = 1
+    PERMIT_ABSENT = 2
+    PERMIT_STALE = 3
+    PERMIT_REVOKED = 4
+    COMMAND_STALE = 5
+
+
+class Reaction(IntEnum):
+    UNKNOWN = 0
+    NONE = 1
+    WARN = 2
+    BLOCK = 3
+    STOP = 4
+    EMERGENCY = 5
+
+
+class ChargeState(IntEnum):
+    UNKNOWN = 0
+    INITIALISING = 1
+    AVAILABLE = 2
+    UNAVAILABLE = 3
+    PREPARING = 4
+    AUTHORIZING = 5
+    AUTHORIZED = 6
+    WAITING_FOR_VEHICLE = 7
+    WAITING_FOR_PERMISSION = 8
+    LOCKING = 9
+    CABLE_CHECK = 10
+    LOWERING_OUTPUT = 11
+    WAITING_FOR_CONTACTOR = 12
+    WAITING_FOR_REQUEST = 13
+    CHARGING = 14
+    RAMPING_DOWN = 15
+    WELDING_DETECTION = 16
+    CLOSING = 17
+    UNLOCKING = 18
+    FINISHED = 19
+    EMERGENCY = 20
+    FAULTED = 21
+    RECOVERING = 22
+
+
+class StopCause(IntEnum):
+    UNKNOWN = 0
+    NONE = 1
+    LOCAL = 2
+    REMOTE = 3
+    VEHICLE = 4
+    VEHICLE_FAULT = 5
+    TIME_LIMIT = 6
+    ENERGY_LIMIT = 7
+    DEAUTHORIZED = 8
+    INCOMPATIBLE = 9
+    TIMEOUT = 10
+    CHARGER_FAULT = 11
+    EMERGENCY = 12
+    UNLOCK = 13
+    SHUTDOWN = 14
+    UNPLUGGED = 15
+    RESTART = 16
+    UNAVAILABLE = 17
+
+
+class RequestKind(IntEnum):
+    UNKNOWN = 0
+    START = 1
+    STOP = 2
+    UNLOCK = 3
+    ENABLE = 4
+    DISABLE = 5
+    SHUTDOWN = 6
+    EMERGENCY_STOP = 7
+
+
+class Verdict(IntEnum):
+    UNKNOWN = 0
+    ACCEPTED = 1
+    BLOCKED = 2
+    EXPIRED = 3
+    INVALID = 4
+    CONCURRENT = 5
+
+
+class VerdictSource(IntEnum):
+    UNKNOWN = 0
+    CSMS = 1
+    OFFLINE = 2
+    FREE = 3
+
+
+class RecordStatus(IntEnum):
+    UNKNOWN = 0
+    OPEN = 1
+    CLOSED = 2
+    INTERRUPTED = 3
+
+
+class Registration(IntEnum):
+    UNKNOWN = 0
+    ACCEPTED = 1
+    PENDING = 2
+    REJECTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleReport:
+    """What the vehicle says on its link, with everything that its frames carry."""
+
+    stamp: float = 0.0
+    link: VehicleLink = VehicleLink.UNKNOWN
+    complete: bool = False
+    age: float = NAN
+    protocol_number: int = 0
+    min_voltage: float = NAN
+    max_voltage: float = NAN
+    min_current: float = NAN
+    max_current: float = NAN
+    target_voltage: float = NAN
+    current_request: float = NAN
+    soc_percent: float = NAN
+    battery_capacity_kwh: float = NAN
+    max_charging_time: float = NAN
+    estimated_charging_time: float = NAN
+    charging_enabled: bool = False
+    contactor_open: bool = False
+    contactor_reported: bool = False
+    shift_not_parked: bool = False
+    system_fault: bool = False
+    normal_stop_request: bool = False
+    fault_battery_overvoltage: bool = False
+    fault_battery_undervoltage: bool = False
+    fault_current_deviation: bool = False
+    fault_battery_temperature: bool = False
+    fault_voltage_deviation: bool = False
+    dynamic_control: bool = False
+    extended_functions: bool = False
+    discharge_compatible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleCommand:
+    """What the station says to the vehicle on its link."""
+
+    stamp: float = 0.0
+    transmit: bool = False
+    protocol_number: int = 0
+    available_voltage: float = NAN
+    available_current: float = NAN
+    threshold_voltage: float = NAN
+    present_voltage: float = NAN
+    present_current: float = NAN
+    remaining_time: float = NAN
+    welding_detection_supported: bool = False
+    charging: bool = False
+    charger_malfunction: bool = False
+    connector_locked: bool = False
+    battery_incompatible: bool = False
+    system_malfunction: bool = False
+    stop_control: bool = False
+    dynamic_control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReport:
+    """What the power modules of one EVSE say, and how old it is."""
+
+    stamp: float = 0.0
+    complete: bool = False
+    age: float = NAN
+    voltage: float = NAN
+    current: float = NAN
+    module_temperature: float = NAN
+    enclosure_temperature: float = NAN
+    enabled: bool = False
+    insulation_resistance: float = NAN
+    max_voltage: float = NAN
+    max_current: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class PowerCommand:
+    """What the power modules of one EVSE are to do."""
+
+    stamp: float = 0.0
+    function: PowerFunction = PowerFunction.UNKNOWN
+    voltage: float = NAN
+    current: float = NAN
+    lower_output_voltage: bool = False
+    session_announced: bool = False
+    clean_stop: bool = False
+    phase: ControllerPhase = ControllerPhase.UNKNOWN
+    soc_percent: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class IoReport:
+    """What the I/O board sees, and how old it is."""
+
+    stamp: float = 0.0
+    complete: bool = False
+    age: float = NAN
+    plugged: bool = False
+    proximity_fault: bool = False
+    permission: bool = False
+    locked: bool = False
+    contactor_closed: bool = False
+    emergency_stop: bool = False
+    door_open: bool = False
+    earth_ok: bool = False
+    residual_current_trip: bool = False
+    start_count: int = 0
+    stop_count: int = 0
+    connector_voltage: float = NAN
+    connector_temperature: float = NAN
+    insulation_resistance: float = NAN
+    token_count: int = 0
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IoCommand:
+    """What the I/O board is to do."""
+
+    stamp: float = 0.0
+    sequence_1: bool = False
+    sequence_2: bool = False
+    lock: bool = False
+    close_contactor: bool = False
+    lamp: Lamp = Lamp.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class CanBusStatus:
+    """Health and counters of one CAN bus, inside CanStatus."""
+
+    link: BusLink = BusLink.UNKNOWN
+    health: BusHealth = BusHealth.UNKNOWN
+    detail: str = ""
+    received: int = 0
+    sent: int = 0
+    unknown_id: int = 0
+    malformed: int = 0
+    unknown_value: int = 0
+    errors: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CanStatus:
+    """Health of all CAN buses of one EVSE, and whether can_bridge lets power through."""
+
+    stamp: float = 0.0
+    buses: tuple[CanBusStatus, ...] = ()
+    power_allowed: bool = False
+    cut_cause: CutCause = CutCause.UNKNOWN
+    cut_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CanFrame:
+    """One CAN frame as it was on a bus, inside CanFrames."""
+
+    stamp: float = 0.0
+    link: BusLink = BusLink.UNKNOWN
+    id: int = 0
+    is_extended: bool = False
+    is_error: bool = False
+    is_sent: bool = False
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class CanFrames:
+    """All CAN frames of one EVSE since the last message, in the order in which they were seen."""
+
+    frames: tuple[CanFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyState:
+    """The permit and the faults behind it."""
+
+    stamp: float = 0.0
+    permit: bool = False
+    reaction: Reaction = Reaction.UNKNOWN
+    faults: tuple[str, ...] = ()
+    first_fault: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEvent:
+    """A fault was raised or cleared."""
+
+    stamp: float = 0.0
+    fault: str = ""
+    active: bool = False
+    reaction: Reaction = Reaction.UNKNOWN
+    detail: str = ""
+    mrec_code: str = ""
+    ocpp16_error: str = ""
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """Where the charging sequence of one EVSE stands."""
+
+    stamp: float = 0.0
+    state: ChargeState = ChargeState.UNKNOWN
+    time_in_state: float = NAN
+    step: int = 0
+    session_id: str = ""
+    session_active: bool = False
+    transaction_active: bool = False
+    token: str = ""
+    parent_token: str = ""
+    remote_start: bool = False
+    stop_cause: StopCause = StopCause.UNKNOWN
+    stop_detail: str = ""
+    limited: bool = False
+    power_wanted: float = NAN
+    soc_percent: float = NAN
+    plugged: bool = False
+    available: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """Something that a person or the CSMS asked of the sequence, as it was taken."""
+
+    stamp: float = 0.0
+    kind: RequestKind = RequestKind.UNKNOWN
+    token: str = ""
+    stop_cause: StopCause = StopCause.UNKNOWN
+    authorized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Verdict on a token for one session."""
+
+    stamp: float = 0.0
+    token: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
+    parent_token: str = ""
+    source: VerdictSource = VerdictSource.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What the CSMS calls a session."""
+
+    stamp: float = 0.0
+    session_id: str = ""
+    transaction_id: int = 0
+    stop_confirmed: bool = False
+    energy_wh: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingLimit:
+    """Limit that the CSMS sets for one EVSE."""
+
+    stamp: float = 0.0
+    power: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class PowerBudget:
+    """How much power one EVSE may take from the site."""
+
+    stamp: float = 0.0
+    power: float = NAN
+    valid_for: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReading:
+    """Energy meter of one EVSE."""
+
+    stamp: float = 0.0
+    register_wh: float = NAN
+    voltage: float = NAN
+    current: float = NAN
+    power: float = NAN
+    session_id: str = ""
+    session_energy_wh: float = NAN
+    session_cost: int = 0
+    currency: str = ""
+    healthy: bool = False
+    legal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRecord:
+    """Billing record of one session: once when it is opened, once when it is closed."""
+
+    stamp: float = 0.0
+    status: RecordStatus = RecordStatus.UNKNOWN
+    session_id: str = ""
+    evse_id: int = 0
+    record_number: int = 0
+    token: str = ""
+    begin: float = 0.0
+    end: float = 0.0
+    begin_register_wh: float = NAN
+    end_register_wh: float = NAN
+    max_power: float = NAN
+    stop_cause: StopCause = StopCause.UNKNOWN
+    cost: int = 0
+    currency: str = ""
+    price_per_kwh: str = ""
+    legal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkState:
+    """Connection to the CSMS."""
+
+    stamp: float = 0.0
+    connected: bool = False
+    registration: Registration = Registration.UNKNOWN
+    queued: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SimStationLines:
+    """Simulation only: what the station's hardware puts on the cable."""
+
+    stamp: float = 0.0
+    sequence_1: bool = False
+    sequence_2: bool = False
+    locked: bool = False
+    contactor_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimVehicleLines:
+    """Simulation only: what the vehicle puts on the cable, and its battery's inner truth."""
+
+    stamp: float = 0.0
+    plugged: bool = False
+    permission: bool = False
+    contactor_closed: bool = False
+    battery_voltage: float = NAN
+    battery_resistance: float = NAN
+    soc_percent: float = NAN
+    energy_wh: float = NAN
+    battery_temperature: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class SimPower:
+    """Simulation only: voltages and current on the DC path."""
+
+    stamp: float = 0.0
+    module_voltage: float = NAN
+    connector_voltage: float = NAN
+    current: float = NAN
+    insulation_resistance: float = NAN

@@ -1,0 +1,83 @@
+"""Run nodes in one process until SIGINT or SIGTERM, and let them end in an orderly way.
+
+A node may have `begin_shutdown()`, called once on the first signal, `shutdown_done() -> bool`, asked until it is true or the grace period is over, and
+`close()`, called last and also after an exception. The second signal ends at once.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+# Longest wait for an orderly end: 10 s to ramp down and open (../shared/reference/can.md 2.3 E4) plus closing and records. [s]
+GRACE_PERIOD = 15.0
+
+
+class _Signals:
+    """Counts SIGINT and SIGTERM."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._count)
+
+    def _count(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def run(*factories: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
+    """Make the nodes, spin them, end them. Returns the exit code: 0, or 2 where a parameter is wrong."""
+    signals = _Signals()
+    rclpy.init(args=list(argv if argv is not None else sys.argv), signal_handler_options=SignalHandlerOptions.NO)
+    nodes: list[Node] = []
+    try:
+        nodes.extend(factory() for factory in factories)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    else:
+        _spin(nodes, signals)
+        return 0
+    finally:
+        _close(nodes)
+
+
+def _spin(nodes: list[Node], signals: _Signals) -> None:
+    executor = SingleThreadedExecutor()
+    for node in nodes:
+        executor.add_node(node)
+    try:
+        while not signals.count:
+            executor.spin_once(timeout_sec=0.2)
+        _drain(executor, nodes, signals)
+    except (ExternalShutdownException, KeyboardInterrupt):
+        return
+
+
+def _drain(executor: SingleThreadedExecutor, nodes: list[Node], signals: _Signals) -> None:
+    """Spin on until every node says that it is done, the grace period is over, or a second signal comes."""
+    seen, deadline = signals.count, time.monotonic() + GRACE_PERIOD
+    for node in nodes:
+        _call(node, "begin_shutdown")
+    while time.monotonic() < deadline and signals.count == seen:
+        if all(getattr(node, "shutdown_done", lambda: True)() for node in nodes):
+            return
+        executor.spin_once(timeout_sec=0.05)
+
+
+def _close(nodes: list[Node]) -> None:
+    for node in nodes:
+        _call(node, "close")
+        node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def _call(node: Node, method: str) -> Any:
+    return getattr(node, method, lambda: None)()

@@ -1,0 +1,118 @@
+"""The whole graph as one table, so that the two ends of a topic share one row.
+
+`writer` and `reader` look the row up: a node names the topic and handles plain values of evse_core.types; type, quality of service and conversion follow.
+docs/topics.md is generated from this table.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import evse_msgs.msg
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+from evse_core import types
+from evse_core.sample import Sample
+from evse_nodes import qos
+from evse_nodes.convert import from_message, to_message
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row: relative name, value type, quality of service, who writes and who reads it."""
+
+    name: str
+    type: type[Any]
+    qos: QoSProfile
+    writer: str
+    readers: tuple[str, ...]
+
+    @property
+    def message(self) -> type[Any]:
+        """The message class."""
+        found: type[Any] = getattr(evse_msgs.msg, self.type.__name__)
+        return found
+
+
+_STATION_NODES = ("ocpp_uplink", "energy_manager")
+
+# Topics of one EVSE, in its namespace.
+EVSE_TOPICS = (
+    Topic("vehicle_report", types.VehicleReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
+    Topic("power_report", types.PowerReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor", "energy_meter")),
+    Topic("io_report", types.IoReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
+    Topic("can_status", types.CanStatus, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
+    Topic("can_frames", types.CanFrames, qos.BULK, "can_bridge", ()),
+    Topic("power_command", types.PowerCommand, qos.COMMAND, "charge_sequencer", ("can_bridge", "safety_monitor")),
+    Topic("vehicle_command", types.VehicleCommand, qos.COMMAND, "charge_sequencer", ("can_bridge",)),
+    Topic("io_command", types.IoCommand, qos.COMMAND, "charge_sequencer", ("can_bridge", "safety_monitor")),
+    Topic(
+        "session_state",
+        types.SessionState,
+        qos.EVENT,
+        "charge_sequencer",
+        ("safety_monitor", "energy_meter", "ocpp_uplink", "energy_manager"),
+    ),
+    Topic("session_request", types.SessionRequest, qos.EVENT, "charge_sequencer", ()),
+    Topic("safety_state", types.SafetyState, qos.HEARTBEAT, "safety_monitor", ("can_bridge", "charge_sequencer", "ocpp_uplink")),
+    Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink",)),
+    Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
+    Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink")),
+    Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer",)),
+    Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ()),
+    Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
+    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer",)),
+    Topic("sim/station_lines", types.SimStationLines, qos.REPORT, "io_board_simulator", ("vehicle_simulator", "power_module_simulator")),
+    Topic("sim/vehicle_lines", types.SimVehicleLines, qos.REPORT, "vehicle_simulator", ("io_board_simulator", "power_module_simulator")),
+    Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
+)
+# Topics of the station, in the root namespace.
+STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ()),)
+
+TOPICS = {row.name: row for row in EVSE_TOPICS + STATION_TOPICS}
+
+
+def resolve(name: str, namespace: str = "") -> str:
+    """Return the name as given to ROS: relative, or absolute below namespace where a station node looks into an EVSE."""
+    return f"/{namespace}/{name}" if namespace else name
+
+
+def writer(node: Node, name: str, namespace: str = "") -> Callable[[Any], None]:
+    """Return a function that publishes a value of the row's type, stamped with the node's clock where its stamp is 0."""
+    row = TOPICS[name]
+    publisher = node.create_publisher(row.message, resolve(name, namespace), row.qos)
+    clock = node.get_clock()
+    stamped = hasattr(row.message, "stamp")
+
+    def write(value: Any) -> None:
+        message = to_message(value, row.message)
+        if stamped and not value.stamp:
+            message.stamp = clock.now().to_msg()
+        publisher.publish(message)
+
+    return write
+
+
+def reader(
+    node: Node, name: str, callback: Callable[[Any], None], namespace: str = "", on_deadline: Callable[[], None] | None = None
+) -> None:
+    """Call callback with each value that arrives; on_deadline when the row's deadline has passed without one."""
+    row = TOPICS[name]
+    events = SubscriptionEventCallbacks(deadline=(lambda _: on_deadline()) if on_deadline else None)
+    node.create_subscription(
+        row.message, resolve(name, namespace), lambda message: callback(from_message(message, row.type)), row.qos, event_callbacks=events
+    )
+
+
+class Latest:
+    """The newest value of a topic with the monotonic time at which it came; `sample` is None before the first."""
+
+    def __init__(self, node: Node, name: str, namespace: str = "") -> None:
+        self.sample: Sample[Any] | None = None
+        reader(node, name, self._keep, namespace)
+
+    def _keep(self, value: Any) -> None:
+        self.sample = Sample(value, time.monotonic())
