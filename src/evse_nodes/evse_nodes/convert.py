@@ -9,6 +9,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+import evse_msgs.msg
 from builtin_interfaces.msg import Time
 
 
@@ -20,27 +21,28 @@ def to_time(seconds: float) -> Time:
 
 def from_time(time: Time) -> float:
     """Return a Time message in seconds."""
-    return float(time.sec) + time.nanosec * 1e-9
+    seconds: float = time.sec + time.nanosec * 1e-9
+    return seconds
 
 
-def to_message(value: Any, message: type[Any]) -> Any:
+def to_message(value: Any, message: Any) -> Any:
     """Return value, a dataclass of evse_core.types, as an instance of message."""
     result = message()
-    for name, encode, _ in _plan(type(value), message):
+    for name, encode, _ in _plan(value.__class__, message):
         setattr(result, name, encode(getattr(value, name)))
     return result
 
 
-def from_message(message: Any, value: type[Any]) -> Any:
+def from_message(message: Any, value: Any) -> Any:
     """Return message as an instance of value, a dataclass of evse_core.types."""
-    return value(**{name: decode(getattr(message, name)) for name, _, decode in _plan(value, type(message))})
+    return value(**{name: decode(getattr(message, name)) for name, _, decode in _plan(value, message.__class__)})
 
 
 Convert = Callable[[Any], Any]
 
 
 @cache
-def _plan(value: type[Any], message: type[Any]) -> tuple[tuple[str, Convert, Convert], ...]:
+def _plan(value: Any, message: Any) -> tuple[tuple[str, Convert, Convert], ...]:
     """Return (field, to message, from message) for each field of value."""
     hints = get_type_hints(value)
     slots = message.get_fields_and_field_types()
@@ -62,12 +64,10 @@ def _pair(hint: Any, slot: str) -> tuple[Convert, Convert]:
 def _sequence_pair(inner: Any) -> tuple[Convert, Convert]:
     if not is_dataclass(inner):
         return list, tuple
-    import evse_msgs.msg
-
     message = getattr(evse_msgs.msg, inner.__name__)  # type: ignore[union-attr]
     return (
         lambda values: [to_message(value, message) for value in values],
-        lambda messages: tuple(from_message(item, inner) for item in messages),  # type: ignore[arg-type]
+        lambda messages: tuple(from_message(item, inner) for item in messages),
     )
 
 

@@ -1,7 +1,7 @@
 """Dataclasses of parameters to ROS parameters: declared with text, unit, bounds; read back as an instance."""
 
 import re
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import ParameterDescriptor
@@ -17,7 +17,7 @@ def declare(node: Node, config: type[T], prefix: str = "") -> T:
     values = {}
     for item in fields(config):  # type: ignore[arg-type]
         info = item.metadata.get("parameter", Parameter("", item.name, ""))
-        default = item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
+        default = item.default
         text = f"{info.text} [{info.unit or '1'}]"
         descriptor = ParameterDescriptor(description=text, read_only=True, dynamic_typing=True)
         value = node.declare_parameter(prefix + item.name, _plain(default), descriptor).value

@@ -19,21 +19,23 @@ from evse_core.sample import Sample
 from evse_nodes import qos
 from evse_nodes.convert import from_message, to_message
 
+ValueType = type[Any]
+
 
 @dataclass(frozen=True)
 class Topic:
     """One row: relative name, value type, quality of service, who writes and who reads it."""
 
     name: str
-    type: type[Any]
+    type: ValueType
     qos: QoSProfile
     writer: str
     readers: tuple[str, ...]
 
     @property
-    def message(self) -> type[Any]:
+    def message(self) -> ValueType:
         """The message class."""
-        found: type[Any] = getattr(evse_msgs.msg, self.type.__name__)
+        found: ValueType = getattr(evse_msgs.msg, self.type.__name__)
         return found
 
 
