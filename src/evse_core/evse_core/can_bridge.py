@@ -1,0 +1,311 @@
+"""CAN frames to reports and commands to frames for one EVSE, and the cut of power that nobody can talk out of: docs/design.md, "The permit".
+
+Theory of operation. `on_frame` feeds the receivers; `on_safety` and `on_..._command` keep the latest value with its time of receipt. `step` decides for
+each frame by itself whether power may pass (permit_gate.py) and returns the frames that are due: each link in its own period, and at once when something
+changes that cannot wait. Where the sequencer is silent, vehicle and lines are taken down in the order of the permit's rule 4. `reports` returns the values
+that are due on topics. A link whose receive path does not work gets no frames, so that its devices stop by their own timeouts.
+No thread and no clock: a node and a simulated world drive it the same way, by `step` and `reports` after every event and at `next_wake`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from math import nan as NAN
+from operator import attrgetter
+from typing import Any, get_type_hints
+
+from evse_core.can_schedule import LineRelease, LinkSchedule, TopicSchedule
+from evse_core.codecs.chademo import ChademoStation
+from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
+from evse_core.codecs.io_board import IoBoard, LockCommand
+from evse_core.codecs.signals import SignalDatabase
+from evse_core.frame import Frame
+from evse_core.parameter import parameter
+from evse_core.permit_gate import HARMLESS, Inputs, PermitGate
+from evse_core.sample import Sample, fresh
+from evse_core.types import (
+    BusHealth,
+    BusLink,
+    CanBusStatus,
+    CanStatus,
+    ControllerPhase,
+    CutCause,
+    IoCommand,
+    Lamp,
+    PowerCommand,
+    PowerFunction,
+    Reaction,
+    SafetyState,
+    VehicleCommand,
+)
+
+# Links in the order in which a cut goes out: the modules, the contactor, the word to the vehicle.
+LINKS = (BusLink.POWER, BusLink.IO, BusLink.VEHICLE)
+# A reading that may decide anything here: three periods (../shared/reference/can.md 2.7: stale after 300 ms). [s]
+READING_LIMIT = 0.3
+# A vehicle that has been silent for so long is gone (../shared/reference/can.md 2.4: frame loss 1 s). [s]
+VEHICLE_GONE = 1.0
+# Generation that a bridge names to a vehicle before the sequencer has named one: 2 is 1.0 to 1.2 (../shared/reference/can.md 2.1).
+DEFAULT_GENERATION = 2
+# A value is fresh up to its limit and stale after it: wake up just after. [s]
+JUST_AFTER = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class CanBridgeConfig:
+    """Times of can_bridge, and its place on the power bus."""
+
+    permit_timeout: float = parameter(0.2, "s", "oldest permit that lets power through", "docs/design.md, The permit 2", 0.05, 0.2)
+    command_timeout: float = parameter(0.2, "s", "oldest command that counts", "docs/design.md, The permit 2", 0.05, 0.2)
+    vehicle_period: float = parameter(0.1, "s", "period of the frames to the vehicle", "CHAdeMO, can.md 2.1", 0.05, 0.2)
+    power_period: float = parameter(0.1, "s", "period of the frames to the power modules", "generic EVSE v3, can.md 1.3", 0.05, 0.15)
+    io_period: float = parameter(0.05, "s", "period of the frames to the I/O board", "config/can/io_board.dbc", 0.01, 0.1)
+    report_period: float = parameter(0.1, "s", "period of reports without news", "msg/VehicleReport.msg: 10 Hz", 0.02, 0.1)
+    pistol: int = parameter(1, "", "pistol index on the power bus, bits 28..24 of identifiers", "generic EVSE v3, can.md 1.1", 1, 31)
+    release_current: float = parameter(5.0, "A", "current at which signal 2 may go without a sequencer", "CHAdeMO, can.md 2.3 E1", 0.0, 5.0)
+    release_timeout: float = parameter(0.5, "s", "time after which signal 2 goes in any case", "CHAdeMO, can.md 2.3 E1", 0.0, 2.5)
+    sequence_gap: float = parameter(0.5, "s", "time from signal 2 off to signal 1 off", "CHAdeMO, can.md 2.3 E5", 0.5, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A frame to send on a link."""
+
+    link: BusLink
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A value to publish on a topic."""
+
+    topic: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What all links are told at one moment."""
+
+    power: PowerOutput
+    io: IoCommand
+    lock: LockCommand
+    vehicle: VehicleCommand
+
+
+class CanBridge:
+    """The rule of can_bridge for one EVSE with a CHAdeMO vehicle link."""
+
+    def __init__(self, config: CanBridgeConfig, vehicle: SignalDatabase, power: SignalDatabase, io: SignalDatabase) -> None:
+        self.config = config
+        self._vehicle = ChademoStation(vehicle)
+        self._modules = ModulesReceiver(power, config.pistol)
+        self._sender = ModulesSender(power, config.pistol)
+        self._board = IoBoard(io)
+        self._links = {
+            BusLink.VEHICLE: _schedule(BusLink.VEHICLE, self._vehicle.receive, config.vehicle_period),
+            BusLink.POWER: _schedule(BusLink.POWER, self._modules.receive, config.power_period),
+            BusLink.IO: _schedule(BusLink.IO, self._board.receive, config.io_period),
+        }
+        names = ("vehicle_report", "power_report", "io_report", "can_status")
+        self._topics = {name: TopicSchedule(config.report_period) for name in names}
+        self._gate = PermitGate(config.permit_timeout, config.command_timeout)
+        self._release = LineRelease(config.release_current, config.release_timeout, config.sequence_gap)
+        self._inputs = Inputs()
+        self._cause = CutCause.PERMIT_ABSENT
+        self._alive = 0
+        self._transmitting = self._plugged = False
+
+    # What comes in
+
+    def on_frame(self, link: BusLink, frame: Frame, now: float) -> bool:
+        """Take a frame from a bus; return False for the echo of a frame of this station, which is no news."""
+        news = self._links[link].take(frame, now)
+        if self._plugged and not self._board.plugged:
+            self._vehicle.reset()
+        self._plugged = self._board.plugged
+        return news
+
+    def on_bus(self, status: CanBusStatus) -> None:
+        """Take health, detail, sent, errors and dropped of a bus as its port sees them."""
+        self._links[status.link].status = status
+
+    def on_safety(self, state: SafetyState, now: float) -> None:
+        """Take the permit."""
+        self._inputs = replace(self._inputs, safety=Sample(state, now))
+
+    def on_power_command(self, command: PowerCommand, now: float) -> None:
+        """Take the sequencer's word to the modules."""
+        self._inputs = replace(self._inputs, power=Sample(command, now))
+
+    def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
+        """Take the sequencer's word to the vehicle."""
+        self._inputs = replace(self._inputs, vehicle=Sample(command, now))
+
+    def on_io_command(self, command: IoCommand, now: float) -> None:
+        """Take the sequencer's word to the I/O board."""
+        self._inputs = replace(self._inputs, io=Sample(command, now))
+
+    # What goes out
+
+    def step(self, now: float) -> list[Outgoing]:
+        """Return the frames that are due, a cut at once and to the modules first."""
+        output = self._output(now)
+        outgoing: list[Outgoing] = []
+        for link in LINKS:
+            schedule = self._links[link]
+            if schedule.usable and schedule.due(_key(link, output), now):
+                outgoing += [Outgoing(link, frame) for frame in self._frames(link, output, now)]
+        if self._transmitting and not output.vehicle.transmit:
+            self._vehicle.reset()
+        self._transmitting = output.vehicle.transmit
+        return outgoing
+
+    def reports(self, now: float) -> list[Report]:
+        """Return the values that are due on topics."""
+        vehicle, power, io, status = self._vehicle.report(now), self._modules.report(now), self._board.report(now), self.status()
+        rows = (
+            ("vehicle_report", vehicle, (_flags(vehicle), vehicle.current_request), self._vehicle.pulse),
+            ("power_report", power, _flags(power), self._modules.pulse),
+            ("io_report", io, _flags(io), self._board.pulse),
+            ("can_status", status, (_flags(status), [bus.health for bus in status.buses]), 0.0),
+        )
+        return [Report(topic, value) for topic, value, key, pulse in rows if self._topics[topic].due(key, pulse, now)]
+
+    def status(self) -> CanStatus:
+        """Return the health of the buses and whether power passes, as of the last step."""
+        buses = tuple(self._links[link].full_status() for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
+        return CanStatus(buses=buses, power_allowed=self._cause is CutCause.NONE, cut_cause=self._cause, cut_count=self._gate.cut_count)
+
+    def next_wake(self, now: float) -> float:
+        """Return the time by which step and reports must be called again where nothing happens before. [s]"""
+        inputs = ((self._inputs.safety, self.config.permit_timeout), *((item, self.config.command_timeout) for item in self._commands()))
+        times = [sample.received + limit + JUST_AFTER for sample, limit in inputs if sample is not None]
+        times += [*self._release.times(), *(topic.next_wake() for topic in self._topics.values())]
+        times += [link.next_send for link in self._links.values() if link.usable]
+        return min((time for time in times if time > now), default=now + self.config.report_period)
+
+    def idle(self, now: float) -> bool:
+        """Return whether this process may end: all is commanded off and the connector is free, or nobody commands and the lines are down."""
+        if self._gate.commands_stale(self._inputs, now):
+            return self._silent_output(now).io == IoCommand(lamp=Lamp.FAULT)
+        output, board = self._output(now), self._board.report(now)
+        quiet = output.power.command.function is PowerFunction.OFF and not output.power.command.session_announced
+        lines = output.io.sequence_1 or output.io.sequence_2 or output.io.close_contactor or output.io.lock
+        locked = board.locked and board.age <= READING_LIMIT
+        return quiet and not lines and not locked and not output.vehicle.transmit
+
+    def farewell(self, now: float) -> list[Outgoing]:
+        """Return the last frames of a process that ends: everything off, the vehicle told to stop, the lock as it is."""
+        vehicle = self._stop_words(now)
+        self._alive += 1
+        frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
+        frames.append(Outgoing(BusLink.IO, self._board.frame(IoCommand(lamp=Lamp.FAULT), LockCommand.HOLD, self._alive)))
+        if self._transmitting:
+            frames += [Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle)]
+        return frames
+
+    def _commands(self) -> tuple[Sample[Any] | None, ...]:
+        return self._inputs.power, self._inputs.io, self._inputs.vehicle
+
+    def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
+        if link is BusLink.POWER:
+            return self._sender.frames(output.power, self._modules.enabled_now(now, READING_LIMIT), now)
+        if link is BusLink.VEHICLE:
+            return self._vehicle.frames(output.vehicle) if output.vehicle.transmit else []
+        self._alive += 1
+        return [self._board.frame(output.io, output.lock, self._alive)]
+
+    def _output(self, now: float) -> _Output:
+        """Decide what every link is told now."""
+        self._cause = self._gate.decide(self._inputs, now)
+        silent = self._gate.commands_stale(self._inputs, now)
+        self._release.note(silent, self._current(now), now)
+        return self._silent_output(now) if silent else self._commanded_output(now)
+
+    def _commanded_output(self, now: float) -> _Output:
+        """Return what the sequencer wants, without power where it may not pass."""
+        allowed = self._cause is CutCause.NONE
+        power, io, vehicle = (sample.value if sample is not None else None for sample in self._commands())
+        assert power is not None
+        assert io is not None
+        vehicle = vehicle or VehicleCommand()
+        if not allowed:
+            io = replace(io, close_contactor=False)
+            power = power if power.function in HARMLESS else replace(power, function=PowerFunction.OFF)
+            vehicle = replace(vehicle, charging=False, stop_control=vehicle.stop_control or vehicle.charging)
+        lock = LockCommand.LOCK if io.lock else LockCommand.UNLOCK
+        return _Output(self._power_output(power, io, now), io, lock, vehicle)
+
+    def _silent_output(self, now: float) -> _Output:
+        """Return what is said without a sequencer: docs/design.md, The permit 4."""
+        last = self._inputs.io.value if self._inputs.io is not None else IoCommand()
+        io = IoCommand(
+            sequence_1=last.sequence_1 and self._release.holds_1(now),
+            sequence_2=last.sequence_2 and self._release.holds_2(),
+            lamp=Lamp.FAULT,
+        )
+        return _Output(self._power_output(self._power_off(), io, now), io, LockCommand.HOLD, self._stop_words(now))
+
+    def _power_output(self, command: PowerCommand, io: IoCommand, now: float) -> PowerOutput:
+        safety = fresh(self._inputs.safety, now, self.config.permit_timeout)
+        emergency = safety is not None and safety.reaction is Reaction.EMERGENCY and command.session_announced
+        return PowerOutput(command, io.close_contactor, emergency or self._gate.tripped, self._vehicle.report(now))
+
+    def _power_off(self) -> PowerCommand:
+        """Return the last command without any power; the session stays announced, so that the modules go on reporting."""
+        if self._inputs.power is None:
+            return PowerCommand(function=PowerFunction.OFF, phase=ControllerPhase.INITIALISING)
+        last = self._inputs.power.value
+        return replace(last, function=PowerFunction.OFF, lower_output_voltage=False, phase=ControllerPhase.NOT_AVAILABLE)
+
+    def _stop_words(self, now: float) -> VehicleCommand:
+        """Return what the vehicle is told without a sequencer, as long as it is there."""
+        sample = self._inputs.vehicle
+        if sample is None:
+            last, transmit = VehicleCommand(protocol_number=DEFAULT_GENERATION), self._vehicle.silence(now) <= VEHICLE_GONE
+        else:
+            last, transmit = sample.value, sample.value.transmit and self._release.holds_1(now)
+        power = self._modules.report(now)
+        known = power.age <= READING_LIMIT
+        return replace(
+            last,
+            transmit=transmit,
+            available_current=0.0,
+            present_voltage=power.voltage if known else NAN,
+            present_current=power.current if known else NAN,
+            connector_locked=last.connector_locked or self._board.report(now).locked,
+            charging=False,
+            charger_malfunction=True,
+            stop_control=True,
+        )
+
+    def _current(self, now: float) -> float:
+        """Return the output current, NaN where no fresh reading tells it. [A]"""
+        power = self._modules.report(now)
+        return power.current if power.age <= READING_LIMIT else NAN
+
+
+def _schedule(link: BusLink, receive: Any, period: float) -> LinkSchedule:
+    return LinkSchedule(receive, period, CanBusStatus(link=link, health=BusHealth.OK))
+
+
+def _key(link: BusLink, output: _Output) -> Any:
+    """Return what goes out at once when it changes."""
+    if link is BusLink.IO:
+        return replace(output.io, stamp=0.0), output.lock
+    if link is BusLink.VEHICLE:
+        return _flags(output.vehicle)
+    power = output.power
+    return _flags(power.command), power.contactor_closed, power.emergency
+
+
+def _flags(value: Any) -> Any:
+    """Return the flags, counters, enumerations and texts of a value: what does not drift."""
+    return _flag_getter(value.__class__)(value)
+
+
+@cache
+def _flag_getter(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    return attrgetter(*(name for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, (int, str))))

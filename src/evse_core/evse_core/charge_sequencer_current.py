@@ -1,0 +1,150 @@
+"""How much current the station offers and gives (step 10).
+
+Theory of operation. What is available is the least of rating, modules, site budget and connector temperature. Before the permission it is announced as it
+is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is available, and the vehicle follows the
+announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is cut from the delivery all the same,
+since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows the request every step: never above
+it, never above what is available, and rising by at most 20 A/s.
+"""
+
+from math import floor, inf, isfinite
+from math import nan as NAN
+
+from evse_core.charge_sequencer_config import SequencerConfig
+from evse_core.charge_sequencer_session import CurrentControl, VehicleLimits, known
+from evse_core.charge_sequencer_view import View
+from evse_core.types import ChargeState
+
+# Rounded down: the frame carries whole amperes, and what is announced must be there (can.md 2.1, 108.3).
+# An announcement that fell rises again at most so often, so that a noisy budget does not make the vehicle hunt. Own choice. [s]
+RAISE_INTERVAL = 1.0
+# Longest step for the ramp; a node that was stalled must not jump afterwards. Own choice: four control periods. [s]
+LONGEST_STEP = 0.2
+# A vehicle follows a falling announcement at 20 A/s at most (can.md S13); half of that before its request counts as too high. [A/s]
+FOLLOWING_RATE = 10.0
+# Difference from which the station counts as limiting: one step of the frame. [A]
+LIMITED_BY = 1.0
+# Lowest voltage for turning power into current: below S10's 50 V there is no battery. [V]
+LOWEST_VOLTAGE = 50.0
+
+ANNOUNCING = frozenset({ChargeState.WAITING_FOR_VEHICLE, ChargeState.WAITING_FOR_PERMISSION})
+
+
+def control(view: View) -> None:
+    """Take one step of the session's current: announce, watch the request, follow it."""
+    state = view.session.control
+    step = min(max(view.now - state.then, 0.0), LONGEST_STEP)
+    state.then = view.now
+    available = available_current(view)
+    _announce(view, state, available)
+    _watch(view, state, step)
+    _follow(view, state, available, step)
+
+
+def _announce(view: View, state: CurrentControl, available: float) -> None:
+    if view.state not in ANNOUNCING and not dynamic(view):
+        return
+    wanted = float(floor(available))
+    settled = view.now - state.raised >= RAISE_INTERVAL
+    if wanted < state.announced or settled or view.state in ANNOUNCING:
+        state.raised = view.now if wanted > state.announced else state.raised
+        state.announced = wanted
+
+
+def _watch(view: View, state: CurrentControl, step: float) -> None:
+    """Measure how long the vehicle asks for nothing, though it could have something, and how long for far too much."""
+    charging = view.state is ChargeState.CHARGING
+    state.expected = max(state.announced, state.expected - FOLLOWING_RATE * step)
+    state.zero_request.update(charging and not view.request > 0.0 and offered(view, state.announced), view.now)
+    state.excess.update(charging and view.request > state.expected + view.config.request_excess, view.now)
+
+
+def _follow(view: View, state: CurrentControl, available: float, step: float) -> None:
+    if view.state is not ChargeState.CHARGING or not isfinite(view.output_voltage):
+        state.set_point, state.limited = 0.0, False
+        return
+    state.set_point = min(view.request, available, state.set_point + view.config.ramp_up * step)
+    state.limited = wish(view, state.announced) > available + LIMITED_BY
+
+
+def offered(view: View, announced: float) -> bool:
+    """Return whether the announced current is one that the vehicle can take: it answers 0 A with 0 A, which is no wish to stop."""
+    least = known(view.vehicle.min_current, 0.0) if view.vehicle is not None else 0.0
+    return announced >= max(least, 1.0)
+
+
+def dynamic(view: View) -> bool:
+    """Return whether both sides may change their mind while charging."""
+    return view.config.dynamic_control and view.vehicle is not None and view.vehicle.dynamic_control
+
+
+def available_current(view: View) -> float:
+    """Return the current [A] that the station can give now, at the voltage that is there or is to be expected."""
+    config = view.config
+    power = min(config.max_power, view.budget)
+    least = min(rated_current(view), power / expected_voltage(view))
+    return max(least, 0.0) if isfinite(least) else 0.0
+
+
+def rated_current(view: View) -> float:
+    """Return the current [A] that rating, modules and connector temperature allow."""
+    modules = view.power.max_current if view.power is not None else NAN
+    return min(view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, view.io.connector_temperature if view.io else NAN))
+
+
+def derated(config: SequencerConfig, temperature: float) -> float:
+    """Return the current [A] that the connector's temperature [degC] allows; a connector without a sensor is not derated."""
+    if not temperature > config.derate_from:
+        return config.max_current
+    span = max(config.derate_to - config.derate_from, 1.0)
+    return config.max_current * max(config.derate_to - temperature, 0.0) / span
+
+
+def expected_voltage(view: View) -> float:
+    """Return the voltage [V] at which power turns into current: the output's while charging, else the highest that is to come."""
+    ceiling = voltage_ceiling(view)
+    if view.state is ChargeState.CHARGING:
+        return max(known(view.output_voltage, ceiling), LOWEST_VOLTAGE)
+    return max(ceiling, LOWEST_VOLTAGE)
+
+
+def available_voltage(view: View) -> float:
+    """Return the highest voltage [V] that the station can give."""
+    modules = view.power.max_voltage if view.power is not None else NAN
+    return min(view.config.max_voltage, modules) if modules > 0.0 else view.config.max_voltage
+
+
+def threshold_voltage(view: View) -> float:
+    """Return the voltage [V] at which the station stops: the lower of what both sides bear."""
+    return min(available_voltage(view), known(_limits(view).max_voltage, view.config.max_voltage))
+
+
+def voltage_ceiling(view: View) -> float:
+    """Return the voltage [V] that charging must not exceed: what the vehicle wants, as latched, or less if it says so later."""
+    live = view.vehicle.target_voltage if view.vehicle is not None else NAN
+    live = live if live >= view.config.min_voltage else inf
+    return min(threshold_voltage(view), known(_limits(view).target_voltage, inf), live)
+
+
+def _limits(view: View) -> VehicleLimits:
+    """Return the limits as latched, before that as they are."""
+    if view.session.limits is not None or view.vehicle is None:
+        return view.session.limits or VehicleLimits()
+    return VehicleLimits(view.vehicle.max_voltage, view.vehicle.target_voltage, view.vehicle.max_current)
+
+
+def wish(view: View, announced: float) -> float:
+    """Return the current [A] that the vehicle could take: its request; where that is all it was offered, as much as it ever may ask for."""
+    at_the_limit = offered(view, announced) and view.request > announced - LIMITED_BY
+    if not at_the_limit and offered(view, announced):
+        return view.request
+    most = _limits(view).max_current
+    most = min(most if most > 0.0 else inf, rated_current(view))
+    return max(most if dynamic(view) else min(most, announced), view.request)
+
+
+def power_wanted(view: View, announced: float) -> float:
+    """Return the highest power [W] that the vehicle could take now, NaN outside charging."""
+    if view.state is not ChargeState.CHARGING or not isfinite(view.output_voltage):
+        return NAN
+    return min(wish(view, announced) * view.output_voltage, view.config.max_power)

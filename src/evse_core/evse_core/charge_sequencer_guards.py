@@ -1,0 +1,375 @@
+"""The guards of the charging sequence: each a named question about one step, with the words for what it saw. They change nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from evse_core.charge_sequencer_current import dynamic, offered, threshold_voltage
+from evse_core.charge_sequencer_session import Ending, Malfunction, same_token
+from evse_core.charge_sequencer_view import View, unfit
+from evse_core.types import Reaction, RequestKind, StopCause, Verdict
+
+# Verdicts that end a session which they reach late; a value that this build does not know ends none.
+REFUSALS = frozenset({Verdict.BLOCKED, Verdict.EXPIRED, Verdict.INVALID, Verdict.CONCURRENT})
+# Faults of safety_monitor that lie in vehicle, cable or communication (109.5.4); all others are the charger's own (109.5.1): can.md 2.4.
+SYSTEM_FAULTS = frozenset(
+    {"insulation_fault", "residual_current", "proximity_fault", "plug_lost", "vehicle_silent", "vehicle_fault", "vehicle_stop_not_followed", "bus_off"}
+)
+# Causes that a fault of safety_monitor stands for, where it is not the charger's.
+FAULT_CAUSES = {
+    "emergency_stop": StopCause.EMERGENCY,
+    "plug_lost": StopCause.UNPLUGGED,
+    "vehicle_silent": StopCause.VEHICLE_FAULT,
+    "vehicle_fault": StopCause.VEHICLE_FAULT,
+    "vehicle_stop_not_followed": StopCause.VEHICLE_FAULT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A question; `text` is for docs/states.md, `detail` says what was seen, with numbers and units."""
+
+    text: str
+    test: Callable[[View], bool]
+    detail: Callable[[View], str] | None = None
+
+    def says(self, view: View) -> str:
+        """Return what was seen."""
+        return self.detail(view) if self.detail else self.text
+
+
+def after(name: str, text: str, since: Callable[[View], float] | None = None, detail: Callable[[View], str] | None = None) -> Guard:
+    """Return a guard that opens a parameter's time [s] after the state was entered, or after another moment."""
+
+    def test(view: View) -> bool:
+        return view.now - (since(view) if since else view.entered) >= float(getattr(view.config, name))
+
+    def says(view: View) -> str:
+        more = detail(view) if detail else ""
+        return f"{text} within {getattr(view.config, name):g} s{': ' + more if more else ''}"
+
+    return Guard(f"{text} within `{name}`", test, detail=says)
+
+
+# Driver and back end.
+
+out_of_service = Guard("out of service", lambda view: not view.in_service or view.shutting_down)
+in_service = Guard("back in service", lambda view: view.in_service and not view.shutting_down)
+blocked = Guard("a fault blocks, or safety monitor or I/O board are silent", lambda view: bool(view.blocked), lambda view: view.blocked)
+plugged = Guard("plugged in", lambda view: view.plugged)
+unplugged = Guard("unplugged", lambda view: view.unplugged)
+token_presented = Guard("token presented", lambda view: bool(view.actions.token), lambda view: f"token {view.actions.token} presented")
+other_token = Guard(
+    "another token presented", lambda view: bool(view.actions.token) and not same_token(view.actions.token, view.driver.token)
+)
+start_asked = Guard("start asked for with a token", lambda view: view.actions.asked(RequestKind.START) is not None)
+authorized_start = Guard("start asked for with an authorised token", lambda view: _authorized_start(view))
+accepted = Guard("token accepted", lambda view: _verdict(view) is Verdict.ACCEPTED)
+refused = Guard(
+    "token refused", lambda view: _verdict(view) not in {None, Verdict.ACCEPTED}, lambda view: f"token {view.driver.token}: {_verdict(view)!r}"
+)
+cancelled = Guard("stop button", lambda view: view.actions.stop)
+ready_to_start = Guard("plugged in and started", lambda view: view.plugged and started(view))
+authorization_silent = after("authorization_timeout", "no verdict")
+authorization_expired = after("authorization_validity", "not plugged in and started")
+
+
+def _authorized_start(view: View) -> bool:
+    request = view.actions.asked(RequestKind.START)
+    return request is not None and request.authorized
+
+
+def _verdict(view: View) -> Verdict | None:
+    """Return the verdict on the pending token that came after it was asked for."""
+    sample = view.inputs.authorization
+    if sample is None or sample.received < view.entered or not same_token(sample.value.token, view.driver.token):
+        return None
+    return sample.value.verdict
+
+
+def started(view: View) -> bool:
+    """Return whether the start button was pressed recently, or is not needed."""
+    return not view.config.start_button_required or view.now - view.driver.started <= view.config.authorization_validity
+
+
+# Where the sequence begins.
+
+connector_hot = Guard("connector locked or energised", lambda view: view.hot, lambda view: f"found locked or at {view.output_voltage:.0f} V")
+inputs_known = Guard("I/O board and safety monitor report", lambda view: view.io is not None and view.safety is not None)
+
+# Emergencies.
+
+emergency_button = Guard("emergency stop", lambda view: view.io is not None and view.io.emergency_stop)
+emergency_asked = Guard("emergency stop asked for", lambda view: view.actions.asked(RequestKind.EMERGENCY_STOP) is not None)
+emergency_fault = Guard("fault with reaction EMERGENCY", lambda view: view.reaction is Reaction.EMERGENCY, lambda view: f"safety: {view.fault}")
+permit_lost = Guard(
+    "no permit", lambda view: not view.permit and view.session.opening is None, lambda view: f"no permit: {view.safety.detail if view.safety else view.fault}"
+)
+monitor_lost = Guard("safety monitor silent", lambda view: view.safety is None)
+power_cut = Guard("can_bridge has cut the power", lambda view: _was_cut(view))
+io_lost = Guard("I/O board silent", lambda view: view.io is None)
+modules_lost = Guard("power modules silent", lambda view: view.power is None)
+modules_refuse = Guard("power modules withdraw System_Enable", lambda view: view.power is not None and not view.power.enabled)
+contactor_lost = Guard(
+    "output contactor opened by itself", lambda view: view.session.contactor_seen and view.session.opening is None and view.contactor_open
+)
+
+
+def _was_cut(view: View) -> bool:
+    sample = view.inputs.can_status
+    return view.session.cuts is not None and sample is not None and sample.value.cut_count != view.session.cuts
+
+
+# What ends a session in an orderly way.
+
+safety_stop = Guard("fault with reaction STOP", lambda view: view.reaction >= Reaction.STOP, lambda view: f"safety: {view.fault}")
+lock_lost = Guard("connector no longer locked", lambda view: view.session.locked and view.io is not None and not view.io.locked)
+vehicle_fault = Guard("vehicle reports a fault", lambda view: bool(view.vehicle_faults), lambda view: f"vehicle: {view.vehicle_faults}")
+vehicle_lost = Guard("vehicle silent for `vehicle_loss_age`", lambda view: view.vehicle is None, lambda view: "the vehicle's frames stopped")
+vehicle_declines = Guard("vehicle wants to stop (102.5.4)", lambda view: view.vehicle is not None and view.vehicle.normal_stop_request)
+permission_removed = Guard(
+    "permission removed by frame or by line k",
+    lambda view: (view.vehicle is not None and not view.vehicle.charging_enabled) or (view.io is not None and not view.io.permission),
+    lambda view: "permission removed by " + ("line k" if view.io is not None and not view.io.permission else "102.5.0"),
+)
+contactor_opened = Guard("vehicle's contactor opened", lambda view: view.vehicle_contactor_open)
+battery_gone = Guard(
+    "output below `connected_voltage` for `battery_gone_time`",
+    lambda view: view.session.battery_missing.longer_than(view.config.battery_gone_time, view.now),
+    lambda view: f"output at {view.output_voltage:.0f} V: the battery is gone",
+)
+zero_request = Guard(
+    "request of 0 A for `zero_request_hold` though current is offered",
+    lambda view: view.session.control.zero_request.longer_than(view.config.zero_request_hold, view.now),
+    lambda view: f"the vehicle asked for 0 A for {view.config.zero_request_hold:g} s",
+)
+request_excess = Guard(
+    "request above the available current by `request_excess` for `request_excess_time`",
+    lambda view: view.session.control.excess.longer_than(view.config.request_excess_time, view.now),
+    lambda view: f"the vehicle asked for {view.request:.0f} A with {view.session.control.announced:.0f} A available",
+)
+over_threshold = Guard(
+    "output above the threshold by `threshold_margin`",
+    lambda view: view.output_voltage >= threshold_voltage(view) + view.config.threshold_margin,
+    lambda view: f"output at {view.output_voltage:.0f} V, threshold {threshold_voltage(view):.0f} V",
+)
+time_over = Guard("remaining time is 0", lambda view: view.now >= view.session.deadline)
+stop_asked = Guard("driver, back end or operator stops", lambda view: asked_stop(view) is not None, lambda view: _stop_words(view))
+
+
+def asked_stop(view: View) -> StopCause | None:
+    """Return the cause for which somebody wants the session to end, None where nobody does."""
+    request = view.actions.asked(RequestKind.STOP)
+    if view.actions.stop or presented_own_token(view):
+        return StopCause.LOCAL
+    if request is not None:
+        return request.stop_cause if request.stop_cause not in {StopCause.UNKNOWN, StopCause.NONE} else StopCause.REMOTE
+    if view.actions.asked(RequestKind.UNLOCK):
+        return StopCause.UNLOCK
+    if deauthorized(view):
+        return StopCause.DEAUTHORIZED
+    if view.shutting_down:
+        return StopCause.SHUTDOWN
+    if not view.in_service and (view.config.stop_when_disabled or not view.session.locked):
+        return StopCause.UNAVAILABLE
+    return None
+
+
+def presented_own_token(view: View) -> bool:
+    """Return whether a token was presented that may end this session."""
+    return any(same_token(view.actions.token, token) for token in (view.session.token, view.session.parent_token))
+
+
+def deauthorized(view: View) -> bool:
+    """Return whether a refusal of this session's token came during the session."""
+    sample = view.inputs.authorization
+    since = sample is not None and sample.received >= view.session.started
+    return since and sample is not None and same_token(sample.value.token, view.session.token) and sample.value.verdict in REFUSALS
+
+
+def _stop_words(view: View) -> str:
+    if view.actions.stop:
+        return "stop button"
+    if presented_own_token(view):
+        return f"token {view.actions.token} presented again"
+    cause = asked_stop(view)
+    return f"asked for: {cause.name if cause else ''}"
+
+
+# Steps 1 to 8.
+
+is_unfit = Guard(
+    "vehicle cannot be served for `incompatible_hold`",
+    lambda view: view.session.unfit.longer_than(view.config.incompatible_hold, view.now) and bool(unfit(view)),
+    unfit,
+)
+is_unfit_now = Guard("latched values cannot be served", lambda view: view.vehicle is not None and bool(unfit(view)), unfit)
+is_fit = Guard("all frames there, vehicle can be served", lambda view: view.vehicle_followed and not unfit(view))
+permitted = Guard(
+    "permission by frame and by line k, vehicle can be served",
+    lambda view: view.vehicle_followed and view.vehicle is not None and view.vehicle.charging_enabled and _line_k(view) and not unfit(view),
+)
+no_permission = after("permission_timeout", "no permission", lambda view: view.session.started, lambda view: _missing_permission(view))
+voltage_present = Guard(
+    "voltage above `voltage_before` for `voltage_before_hold` at the open connector",
+    lambda view: view.session.voltage_before.longer_than(view.config.voltage_before_hold, view.now),
+    lambda view: f"{view.output_voltage:.0f} V at the connector before the vehicle's contactor may close",
+)
+lock_fails = Guard(
+    "no lock feedback within `lock_timeout`",
+    lambda view: not view.session.locked
+    and view.session.lock_commanded is not None
+    and view.now - view.session.lock_commanded >= view.config.lock_timeout,
+)
+locked = Guard(
+    "locked, begin reading on disk, permit, modules ready below `closing_voltage`, connector dead", lambda view: not missing_before_test(view)
+)
+locking_too_long = after("locking_timeout", "not ready for the cable check", detail=lambda view: missing_before_test(view))
+not_ready = after("ready_timeout", "not ready for the vehicle's contactor", lambda view: view.session.permitted)
+contactor_fails = Guard(
+    "no contactor feedback within `output_contactor_timeout`",
+    lambda view: not view.session.contactor_seen and view.elapsed >= view.config.output_contactor_timeout,
+)
+insulation_low = Guard(
+    "insulation below its limit `insulation_wait` after the test voltage was reached",
+    lambda view: view.session.at_test_voltage.longer_than(view.config.insulation_wait, view.now) and not view.insulation_resistance >= view.insulation_limit,
+    lambda view: f"insulation {view.insulation_resistance / 1e3:.0f} kOhm, limit {view.insulation_limit / 1e3:.0f} kOhm",
+)
+ground_missing = Guard("protective conductor interrupted", lambda view: view.io is not None and not view.io.earth_ok)
+test_passed = Guard(
+    "`insulation_readings` successive good readings at test voltage", lambda view: view.session.good_readings >= view.config.insulation_readings
+)
+cable_check_too_long = after("cable_check_timeout", "cable check not passed", detail=lambda view: _test_words(view))
+lowered = Guard(
+    "output and modules at most `lowered_voltage`",
+    lambda view: max(view.output_voltage, abs(view.power.voltage) if view.power else 0.0) <= view.config.lowered_voltage and view.power is not None,
+)
+not_lowered = after("lowering_timeout", "output not lowered", detail=lambda view: f"{view.output_voltage:.0f} V")
+
+
+def _line_k(view: View) -> bool:
+    return view.io is not None and view.io.permission
+
+
+def _missing_permission(view: View) -> str:
+    if view.vehicle is None:
+        return "no frames from the vehicle"
+    found = ("" if view.vehicle.charging_enabled else "102.5.0 is 0", "" if _line_k(view) else "line k is open")
+    return ", ".join(text for text in found if text)
+
+
+def missing_before_test(view: View) -> str:
+    """Return what is missing before the contactor may close, in words; "" where nothing is."""
+    session, io, power = view.session, view.io, view.power
+    wants = {
+        "a dead connector": view.output_voltage <= view.config.voltage_before,
+        "the lock": session.locked and io is not None and io.locked,
+        "the begin reading": session.recorded,
+        "the permit": view.permit,
+        "the power modules": power is not None and power.enabled and abs(power.voltage) <= view.config.closing_voltage,
+    }
+    return ", ".join(name for name, there in wants.items() if not there)
+
+
+def _test_words(view: View) -> str:
+    return f"{view.output_voltage:.0f} of {view.test_voltage:.0f} V, insulation {view.insulation_resistance / 1e3:.0f} kOhm"
+
+
+# Steps 9 and 10.
+
+connected = Guard("vehicle's contactor closed and output above `connected_voltage`", lambda view: _contactor_in(view))
+no_contactor = after("contactor_timeout", "vehicle's contactor not closed", detail=lambda view: f"output at {view.output_voltage:.0f} V")
+requested = Guard("vehicle asks for current", lambda view: view.request > 0.0)
+no_request = Guard(
+    "no request within `request_timeout` though current is offered",
+    lambda view: view.elapsed >= view.config.request_timeout and (offered(view, view.session.control.announced) or not dynamic(view)),
+    lambda view: f"the vehicle asked for no current within {view.config.request_timeout:g} s",
+)
+
+
+def _contactor_in(view: View) -> bool:
+    """A vehicle that never reported its contactor open is one of 0.9: it gets time, then the voltage tells (can.md S10)."""
+    if view.vehicle is None or not view.output_voltage > view.config.connected_voltage:
+        return False
+    return view.vehicle_contactor_closed or (not view.vehicle.contactor_reported and view.elapsed >= view.config.unreported_contactor_wait)
+
+
+# Steps 11 and 12.
+
+opened = Guard("current gone and output contactor open", lambda view: view.session.opening is not None and view.contactor_open)
+opened_connected = Guard(
+    "current gone and output contactor open, signal 2 was given", lambda view: opened.test(view) and view.session.ready
+)
+contactor_stuck = Guard(
+    "output contactor still closed after `output_contactor_timeout`",
+    lambda view: view.session.opening is not None and view.now - view.session.opening >= view.config.output_contactor_timeout,
+)
+current_stays = Guard(
+    "current not gone within `ramp_down_timeout`",
+    lambda view: view.session.opening is None and view.elapsed >= view.config.ramp_down_timeout,
+    lambda view: f"still {view.current:.1f} A after {view.config.ramp_down_timeout:g} s",
+)
+vehicle_opened = Guard("vehicle's contactor open, welding detection done", lambda view: view.vehicle_contactor_open)
+vehicle_opened_unseen = Guard(
+    "`unreported_opening_wait` over for a vehicle that does not report its contactor",
+    lambda view: (view.vehicle is None or not view.vehicle.contactor_reported) and view.elapsed >= view.config.unreported_opening_wait,
+)
+vehicle_not_opened = after("welding_timeout", "vehicle's contactor not open")
+closed_down = Guard(
+    "output contactor open, output at most `unlock_voltage`, signal 1 off",
+    lambda view: view.contactor_open and view.may_unlock and signals_off(view),
+)
+not_closed_down = after("closing_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
+unlocked = Guard("unlocked for `unlock_settling`", lambda view: view.session.unlocked.longer_than(view.config.unlock_settling, view.now))
+unlocked_faulted = Guard(
+    "unlocked, and a fault to be looked at", lambda view: unlocked.test(view) and (view.session.faulted or not view.clear)
+)
+not_unlocked = after("unlock_timeout", "not unlocked")
+emergency_over = Guard(
+    "current gone, contactor open, signal 2 off", lambda view: view.current_gone and view.contactor_open and view.session.ready_withdrawn is not None
+)
+emergency_too_long = after("emergency_timeout", "current and contactor not off")
+recovered = Guard("output contactor open and output dead", lambda view: view.contactor_open and view.may_unlock)
+not_recovered = after("recovery_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
+unlock_due = Guard(
+    "locked, output dead, unlocking not tried", lambda view: _locked_dead(view) and not view.session.unlock_failed
+)
+unlock_asked = Guard("unlocking asked for, output dead", lambda view: _locked_dead(view) and view.actions.asked(RequestKind.UNLOCK) is not None)
+fault_gone = Guard("fault gone, connector out and dead", lambda view: view.clear and not view.hot and view.unplugged)
+fault_gone_idle = Guard(
+    "fault gone, no session since plugged in", lambda view: view.clear and not view.hot and view.plugged and not view.needs_replug
+)
+fault_reset = Guard(
+    "fault gone, put back into service by the operator", lambda view: view.clear and not view.hot and view.actions.asked(RequestKind.ENABLE) is not None
+)
+
+
+def signals_off(view: View) -> bool:
+    """Return whether sequence signal 1 may be off: signal 2 has been off long enough (can.md E5)."""
+    withdrawn = view.session.ready_withdrawn
+    return withdrawn is not None and view.now - withdrawn >= view.config.sequence_gap
+
+
+def _locked_dead(view: View) -> bool:
+    return view.io is not None and view.io.locked and view.may_unlock
+
+
+# Endings that depend on what was seen.
+
+
+def stopped_by(view: View) -> Ending:
+    """Return the ending for whoever asked."""
+    return Ending(asked_stop(view) or StopCause.REMOTE)
+
+
+def stopped_by_fault(view: View) -> Ending:
+    """Return the ending for the fault that safety_monitor saw first."""
+    name = view.safety.first_fault or next(iter(view.safety.faults), "") if view.safety is not None else ""
+    malfunction = Malfunction.SYSTEM if name in SYSTEM_FAULTS else Malfunction.CHARGER
+    return Ending(FAULT_CAUSES.get(name, StopCause.CHARGER_FAULT), malfunction)
+
+
+def emergency_by_fault(view: View) -> Ending:
+    """Return the same for an emergency: somebody has to look at it."""
+    ending = stopped_by_fault(view)
+    return Ending(ending.cause, ending.malfunction, True)
+

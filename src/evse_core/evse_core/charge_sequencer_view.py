@@ -1,0 +1,262 @@
+"""What the charging sequence sees in one step: inputs that are fresh enough to act upon, and the facts that follow from them.
+
+A report that is stale or incomplete is None; a number that is not known is NaN. Every comparison with NaN is false, so each fact is worded such that
+false is the safe answer.
+"""
+
+from dataclasses import dataclass
+from math import isfinite
+from math import nan as NAN
+from typing import TypeVar
+
+from evse_core.charge_sequencer_config import SequencerConfig
+from evse_core.charge_sequencer_session import Actions, Driver, Session, VehicleLimits
+from evse_core.sample import Sample, fresh
+from evse_core.types import (
+    Authorization,
+    CanStatus,
+    ChargeRecord,
+    ChargeState,
+    IoReport,
+    PowerBudget,
+    PowerReport,
+    Reaction,
+    RecordStatus,
+    SafetyState,
+    SessionRequest,
+    VehicleReport,
+)
+
+Report = TypeVar("Report", VehicleReport, PowerReport, IoReport)
+
+# Bits of 102.4 and 102.5 with which the vehicle stops at once (can.md 2.4), and what they are called.
+VEHICLE_FAULTS = {
+    "fault_battery_overvoltage": "battery over-voltage",
+    "fault_battery_undervoltage": "battery under-voltage",
+    "fault_current_deviation": "current deviates from the request",
+    "fault_battery_temperature": "battery temperature",
+    "fault_voltage_deviation": "voltage readings differ",
+    "system_fault": "fault in the charging system",
+    "shift_not_parked": "shifter not in park",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SequencerInputs:
+    """All that the sequence reads; requests are those taken since the last step, fresh_id is the identifier for a session that starts in this step."""
+
+    vehicle: Sample[VehicleReport] | None = None
+    power: Sample[PowerReport] | None = None
+    io: Sample[IoReport] | None = None
+    safety: Sample[SafetyState] | None = None
+    can_status: Sample[CanStatus] | None = None
+    authorization: Sample[Authorization] | None = None
+    budget: Sample[PowerBudget] | None = None
+    record: Sample[ChargeRecord] | None = None
+    requests: tuple[SessionRequest, ...] = ()
+    fresh_id: str = ""
+    stamp: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One step as guards and outputs see it."""
+
+    config: SequencerConfig
+    inputs: SequencerInputs
+    now: float
+    state: ChargeState
+    entered: float
+    session: Session
+    driver: Driver
+    actions: Actions
+    in_service: bool
+    shutting_down: bool
+    needs_replug: bool
+    vehicle: VehicleReport | None
+    power: PowerReport | None
+    io: IoReport | None
+    safety: SafetyState | None
+
+    @property
+    def elapsed(self) -> float:
+        """Time in this state [s]."""
+        return self.now - self.entered
+
+    # The connector.
+
+    @property
+    def plugged(self) -> bool:
+        """The connector is known to be in the inlet."""
+        return self.io is not None and self.io.plugged and not self.io.proximity_fault
+
+    @property
+    def unplugged(self) -> bool:
+        """The connector is known to be out."""
+        return self.io is not None and not self.io.plugged
+
+    @property
+    def output_voltage(self) -> float:
+        """Voltage at the connector [V], NaN where it is not known (docs/design.md, Output voltage)."""
+        if self.io is None:
+            return NAN
+        if isfinite(self.io.connector_voltage):
+            return abs(self.io.connector_voltage)
+        return abs(self.power.voltage) if self.power is not None and self.io.contactor_closed else NAN
+
+    @property
+    def may_unlock(self) -> bool:
+        """The voltage at the connector is known, and low enough to be unlocked."""
+        return self.output_voltage <= self.config.unlock_voltage
+
+    @property
+    def contactor_open(self) -> bool:
+        """The output contactor is known to be open."""
+        return self.io is not None and not self.io.contactor_closed
+
+    @property
+    def contactor_closed(self) -> bool:
+        """The output contactor is known to be closed."""
+        return self.io is not None and self.io.contactor_closed
+
+    @property
+    def hot(self) -> bool:
+        """The connector is locked or energised, as far as is known."""
+        return self.io is not None and (self.io.locked or self.io.contactor_closed or self.output_voltage > self.config.unlock_voltage)
+
+    # The modules.
+
+    @property
+    def current(self) -> float:
+        """Output current [A], NaN where it is not known."""
+        return self.power.current if self.power is not None else NAN
+
+    @property
+    def current_gone(self) -> bool:
+        """The current is known to be so small that the contactor may open."""
+        return abs(self.current) <= self.config.opening_current
+
+    @property
+    def insulation_resistance(self) -> float:
+        """Lowest insulation resistance that a monitor reports [ohm]; NaN where none does."""
+        sources = (self.power.insulation_resistance if self.power else NAN, self.io.insulation_resistance if self.io else NAN)
+        return min((value for value in sources if isfinite(value)), default=NAN)
+
+    @property
+    def test_voltage(self) -> float:
+        """Voltage of the insulation test [V]: the least of what the station and the battery bear (can.md S7)."""
+        limits = self.session.limits or VehicleLimits()
+        return min(self.config.max_voltage, limits.max_voltage) if isfinite(limits.max_voltage) else NAN
+
+    @property
+    def insulation_limit(self) -> float:
+        """Lowest insulation resistance that passes [ohm]."""
+        return max(self.config.insulation_per_volt * self.test_voltage, self.config.insulation_minimum)
+
+    # The vehicle.
+
+    @property
+    def vehicle_followed(self) -> bool:
+        """The vehicle's frames are fresh enough to be followed, not only to count as alive."""
+        sample = self.inputs.vehicle
+        return self.vehicle is not None and sample is not None and age(sample, self.now) <= self.config.vehicle_control_age
+
+    @property
+    def vehicle_faults(self) -> str:
+        """The vehicle's active faults in words, "" without."""
+        return ", ".join(text for name, text in VEHICLE_FAULTS.items() if self.vehicle is not None and getattr(self.vehicle, name))
+
+    @property
+    def vehicle_contactor_open(self) -> bool:
+        """The vehicle says that its contactor is open or its welding detection done; older vehicles never say."""
+        return self.vehicle is not None and self.vehicle.contactor_reported and self.vehicle.contactor_open
+
+    @property
+    def vehicle_contactor_closed(self) -> bool:
+        """The vehicle says that its contactor is closed; older vehicles never say."""
+        return self.vehicle is not None and self.vehicle.contactor_reported and not self.vehicle.contactor_open
+
+    @property
+    def request(self) -> float:
+        """Current that the vehicle asks for [A], 0 where it is not known."""
+        if not self.vehicle_followed or self.vehicle is None or not isfinite(self.vehicle.current_request):
+            return 0.0
+        return max(self.vehicle.current_request, 0.0)
+
+    # The permit.
+
+    @property
+    def reaction(self) -> Reaction:
+        """Strongest reaction of all faults, UNKNOWN where the monitor is silent."""
+        return self.safety.reaction if self.safety is not None else Reaction.UNKNOWN
+
+    @property
+    def blocked(self) -> str:
+        """Why no session may begin, in words; "" where one may."""
+        if fresh(self.inputs.safety, self.now, self.config.idle_age) is None:
+            return "the safety monitor is silent"
+        if usable(self.inputs.io, self.now, self.config.idle_age) is None:
+            return "the I/O board is silent"
+        if self.reaction >= Reaction.BLOCK:
+            return f"safety: {self.fault}"
+        return ""
+
+    @property
+    def clear(self) -> bool:
+        """Nothing blocks, by fresh inputs."""
+        return self.safety is not None and self.io is not None and Reaction.NONE <= self.reaction < Reaction.BLOCK
+
+    @property
+    def fault(self) -> str:
+        """The fault that came first, in words."""
+        if self.safety is None:
+            return "the safety monitor is silent"
+        return self.safety.first_fault or next(iter(self.safety.faults), "") or self.safety.detail or self.safety.reaction.name
+
+    @property
+    def permit(self) -> bool:
+        """Power may flow."""
+        return self.safety is not None and self.safety.permit
+
+    @property
+    def recorded(self) -> bool:
+        """The meter's begin reading of this session is on disk."""
+        record = self.inputs.record.value if self.inputs.record is not None else None
+        return record is not None and record.session_id == self.session.id and record.status is RecordStatus.OPEN
+
+    # The site.
+
+    @property
+    def budget(self) -> float:
+        """Power that the site grants [W]; the safe value where no valid budget is there."""
+        sample = self.inputs.budget
+        if sample is None or not sample.age(self.now) <= sample.value.valid_for or not sample.value.power >= 0.0:
+            return self.config.safe_power
+        return sample.value.power
+
+
+def age(sample: Sample[Report], now: float) -> float:
+    """Return the age [s] of the oldest frame behind a report, NaN where it has none."""
+    return max(sample.age(now), 0.0) + max(sample.value.age, 0.0) if isfinite(sample.value.age) else NAN
+
+
+def usable(sample: Sample[Report] | None, now: float, limit: float) -> Report | None:
+    """Return the report if it is complete and its frames are at most limit [s] old."""
+    return sample.value if sample is not None and sample.value.complete and age(sample, now) <= limit else None
+
+
+def unfit(view: View) -> str:
+    """Return why the vehicle cannot be served, in words; "" where it can (can.md S3). Limits that were latched count before live ones."""
+    vehicle, config, latched = view.vehicle, view.config, view.session.limits
+    if vehicle is None:
+        return "the vehicle is silent"
+    target, maximum = (latched.target_voltage, latched.max_voltage) if latched else (vehicle.target_voltage, vehicle.max_voltage)
+    if vehicle.protocol_number > config.known_protocol_number:
+        return f"protocol number {vehicle.protocol_number} is not known"
+    if not config.min_voltage <= target <= config.max_voltage:
+        return f"target voltage {target:.0f} V is outside {config.min_voltage:.0f} to {config.max_voltage:.0f} V"
+    if not maximum >= config.min_voltage:
+        return f"maximum voltage {maximum:.0f} V is below {config.min_voltage:.0f} V"
+    if vehicle.min_current > config.max_current:
+        return f"minimum current {vehicle.min_current:.0f} A is above {config.max_current:.0f} A"
+    return view.vehicle_faults

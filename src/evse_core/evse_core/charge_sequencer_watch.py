@@ -1,0 +1,166 @@
+"""What charge_sequencer notes about its session in each step, by state: timers, readings, and what was reached. Decides nothing."""
+
+from collections.abc import Callable
+from math import inf, isfinite
+
+from evse_core.charge_sequencer_session import known
+from evse_core.charge_sequencer_view import View, unfit
+from evse_core.types import ChargeState, Reaction
+
+ENDING = frozenset({ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.UNLOCKING, ChargeState.EMERGENCY})
+
+
+def watch(view: View) -> None:
+    """Note what this step shows."""
+    if (rule := _RULES.get(view.state)) is not None:
+        rule(view)
+    if view.state in ENDING and view.reaction is Reaction.EMERGENCY:
+        view.session.faulted = True
+
+
+def _before_locking(view: View) -> None:
+    view.session.unfit.update(view.vehicle is not None and bool(unfit(view)), view.now)
+
+
+def _locking(view: View) -> None:
+    """Lock once the connector is known to be dead; then look for the lock's and the meter's answers."""
+    session = view.session
+    if session.lock_commanded is None:
+        session.voltage_before.update(view.output_voltage > view.config.voltage_before, view.now)
+        session.lock_commanded = view.now if view.output_voltage <= view.config.voltage_before else None
+    elif view.io is not None and view.io.locked:
+        session.locked = True
+    session.recorded = session.recorded or view.recorded
+
+
+def _cable_check(view: View) -> None:
+    session = view.session
+    session.contactor_seen = session.contactor_seen or view.contactor_closed
+    _count_cuts(view)
+    session.at_test_voltage.update(_at_test_voltage(view), view.now)
+    if view.inputs.power is None or view.inputs.power.received <= session.last_reading:
+        return
+    session.last_reading = view.inputs.power.received
+    good = session.at_test_voltage.since is not None and view.insulation_resistance >= view.insulation_limit
+    session.good_readings = session.good_readings + 1 if good else 0
+
+
+def _at_test_voltage(view: View) -> bool:
+    """The test voltage is at the connector, by both sensors."""
+    wanted = view.config.insulation_voltage_share * view.test_voltage
+    return view.session.contactor_seen and view.power is not None and view.power.voltage >= wanted and view.output_voltage >= wanted
+
+
+def _count_cuts(view: View) -> None:
+    """Keep the number of cuts that can_bridge had made before this session."""
+    if view.session.cuts is None and view.inputs.can_status is not None:
+        view.session.cuts = view.inputs.can_status.value.cut_count
+
+
+def _connected(view: View) -> None:
+    view.session.battery_missing.update(view.output_voltage < view.config.connected_voltage, view.now)
+
+
+def _waiting_for_request(view: View) -> None:
+    _connected(view)
+
+
+def _charging(view: View) -> None:
+    """Count down from the time that the vehicle allowed; it may shorten it, not prolong it (can.md S14)."""
+    _connected(view)
+    session = view.session
+    if session.deadline == inf:
+        session.deadline = view.now + time_allowed(view)
+    session.remaining = max(session.deadline - view.now, 0.0)
+
+
+def time_allowed(view: View) -> float:
+    """Return the longest charging time [s]: the vehicle's where it has said one, and never more than the station's."""
+    said = view.vehicle.max_charging_time if view.vehicle is not None else inf
+    return min(known(said, inf), view.config.max_charging_time) if known(said, inf) > 0.0 else view.config.max_charging_time
+
+
+def _ramping_down(view: View) -> None:
+    """Note when the current is down, and when the contactor may open."""
+    session = view.session
+    session.stopped = session.stopped or abs(view.current) <= view.config.stopped_current
+    if session.opening is None and view.current_gone and _discharged(view):
+        session.opening = view.now
+
+
+def _discharged(view: View) -> bool:
+    """After an aborted test the cable is discharged through the modules first; with the vehicle connected there is nothing to discharge."""
+    return view.session.ready or view.may_unlock or view.elapsed >= view.config.discharge_time
+
+
+def _emergency(view: View) -> None:
+    """Sequence signal 2 goes once the current is gone, so that the vehicle's contactor opens without it (can.md 2.3, note on order)."""
+    gone = abs(view.current) <= view.config.stopped_current or view.elapsed >= view.config.stop_time
+    if view.session.ready_withdrawn is None and (gone or not view.session.ready):
+        view.session.ready_withdrawn = view.now
+
+
+def _closing(view: View) -> None:
+    _note_dead_output(view)
+
+
+def _unlocking(view: View) -> None:
+    _note_dead_output(view)
+    view.session.unlocked.update(view.io is not None and not view.io.locked, view.now)
+
+
+def _note_dead_output(view: View) -> None:
+    view.session.over = view.session.over or (view.contactor_open and view.may_unlock)
+
+
+_RULES: dict[ChargeState, Callable[[View], None]] = {
+    ChargeState.WAITING_FOR_VEHICLE: _before_locking,
+    ChargeState.WAITING_FOR_PERMISSION: _before_locking,
+    ChargeState.LOCKING: _locking,
+    ChargeState.CABLE_CHECK: _cable_check,
+    ChargeState.WAITING_FOR_REQUEST: _waiting_for_request,
+    ChargeState.CHARGING: _charging,
+    ChargeState.RAMPING_DOWN: _ramping_down,
+    ChargeState.EMERGENCY: _emergency,
+    ChargeState.CLOSING: _closing,
+    ChargeState.UNLOCKING: _unlocking,
+}
+
+# Steps of can.md 2.5 that a state carries out. Ending states only go on counting for a session that had come to step 10.
+STEPS = {
+    ChargeState.LOCKING: 8,
+    ChargeState.CABLE_CHECK: 8,
+    ChargeState.LOWERING_OUTPUT: 8,
+    ChargeState.WAITING_FOR_CONTACTOR: 9,
+    ChargeState.WAITING_FOR_REQUEST: 10,
+    ChargeState.CHARGING: 10,
+}
+LAST_STEPS = {
+    ChargeState.RAMPING_DOWN: 11,
+    ChargeState.WELDING_DETECTION: 12,
+    ChargeState.CLOSING: 12,
+    ChargeState.UNLOCKING: 12,
+}
+
+
+def next_step(view: View) -> int:
+    """Return the step of the session: at most one more than before, so that each step that was passed is seen by everybody who looks."""
+    step = view.session.step
+    wanted = STEPS.get(view.state, 0)
+    if view.state is ChargeState.WAITING_FOR_VEHICLE:
+        wanted = _vehicle_step(view)
+    elif view.state is ChargeState.WAITING_FOR_PERMISSION:
+        wanted = 6 if view.vehicle is not None and isfinite(view.vehicle.max_charging_time) else 5
+    elif step >= STEPS[ChargeState.CHARGING]:
+        wanted = LAST_STEPS.get(view.state, wanted)
+    return step + 1 if wanted > step else step
+
+
+def _vehicle_step(view: View) -> int:
+    """Return 1 before the vehicle's first frame, 2 with some frames, 3 with all that are needed."""
+    if view.vehicle is not None:
+        return 3
+    sample = view.inputs.vehicle
+    heard = sample is not None and sample.received > view.session.started and not sample.value.complete
+    some = heard and sample is not None and any(isfinite(value) for value in (sample.value.max_voltage, sample.value.target_voltage))
+    return 2 if some else 1

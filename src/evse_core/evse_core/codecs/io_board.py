@@ -1,0 +1,150 @@
+"""The station's side of the I/O board: frames of the board to an IoReport, an IoCommand to a frame. Protocol: config/can/io_board.dbc."""
+
+import math
+from collections.abc import Mapping
+from enum import IntEnum
+from math import nan as NAN
+
+from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase
+from evse_core.frame import Frame
+from evse_core.types import IoCommand, IoReport
+
+# Node name of the station in the database.
+OWN_NODE = "Station"
+# Values that mean "not fitted": raw 0xFFFF, 0xFF, 0xFFFF in units of the database. [V], [degC], [kOhm]
+NO_VOLTAGE, NO_TEMPERATURE, NO_RESISTANCE = 6553.5, 215.0, 65535.0
+# UID lengths of ISO/IEC 14443-3; 0 before the first token. [byte]
+UID_LENGTHS = (0, 4, 7, 10)
+# Bytes of a UID in part 0 of IO_Token; the rest is in part 1. [byte]
+PART_0_BYTES = 6
+# The board repeats IO_Token every 1 s; a board without a reader is complete without it after so long. Else a station program that restarts would take
+# the count that it first sees for a new token. [s]
+TOKEN_WAIT = 1.5
+# Fields of IoReport that are a bit of IO_Inputs.
+_INPUTS = {
+    "plugged": "Plugged",
+    "proximity_fault": "Proximity_Fault",
+    "permission": "Permission_K",
+    "locked": "Locked",
+    "contactor_closed": "Contactor_Closed",
+    "emergency_stop": "Emergency_Stop",
+    "door_open": "Door_Open",
+    "earth_ok": "Earth_Ok",
+    "residual_current_trip": "Residual_Current_Trip",
+}
+_NEEDED = {
+    "IO_Inputs": (*_INPUTS.values(), "Start_Count", "Stop_Count", "Alive"),
+    "IO_Measurements": ("Connector_Voltage", "Connector_Temperature", "Insulation_Resistance"),
+    "IO_Token": ("Part", "Sequence", "Length"),
+}
+
+
+class LockCommand(IntEnum):
+    """Values of Lock_Command."""
+
+    HOLD = 0
+    LOCK = 1
+    UNLOCK = 2
+
+
+class IoBoard:
+    """What the board has said, and the frame to answer with."""
+
+    def __init__(self, database: SignalDatabase) -> None:
+        self._database = database
+        self._signals: dict[str, Mapping[str, float]] = {}
+        self._received: dict[str, float] = {}
+        self._first = NAN
+        self._token = _Token()
+
+    def receive(self, frame: Frame, now: float) -> int | None:
+        """Take a frame; return how many unknown enumeration values it held, None for a frame of the station itself. UnknownId, Malformed."""
+        if self._database.sender(frame) == OWN_NODE:
+            return None
+        decoded = self._database.decode(frame)
+        missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
+        if missing:
+            raise Malformed(f"{decoded.name}: too short for {missing[0]}")
+        self._take(decoded, now)
+        return decoded.unknown_values
+
+    def _take(self, decoded: Decoded, now: float) -> None:
+        if decoded.name == "IO_Token":
+            self._token.take(decoded.signals)
+        if not self._received:
+            self._first = now
+        # A counter that stands is an old frame that something repeats: its content counts, but it is no sign of life.
+        if decoded.signals.get("Alive", -1.0) != self._signals.get(decoded.name, {}).get("Alive", -2.0):
+            self._received[decoded.name] = now
+        self._signals[decoded.name] = decoded.signals
+
+    @property
+    def plugged(self) -> bool:
+        """The connector is in the inlet, as the board said last."""
+        return bool(self._signals.get("IO_Inputs", {}).get("Plugged"))
+
+    @property
+    def pulse(self) -> float:
+        """Time of the newest measurement. [s]"""
+        return self._received.get("IO_Measurements", -math.inf)
+
+    def report(self, now: float) -> IoReport:
+        """Return what is known of the board now."""
+        inputs, measured = self._signals.get("IO_Inputs", {}), self._signals.get("IO_Measurements", {})
+        times = [self._received[name] for name in ("IO_Inputs", "IO_Measurements") if name in self._received]
+        complete = len(times) == 2 and ("IO_Token" in self._received or now - self._first >= TOKEN_WAIT)
+        return IoReport(
+            complete=complete,
+            age=now - min(times) if complete else NAN,
+            start_count=int(inputs.get("Start_Count", 0)),
+            stop_count=int(inputs.get("Stop_Count", 0)),
+            connector_voltage=_fitted(measured.get("Connector_Voltage", NAN), NO_VOLTAGE),
+            connector_temperature=_fitted(measured.get("Connector_Temperature", NAN), NO_TEMPERATURE),
+            insulation_resistance=_fitted(measured.get("Insulation_Resistance", NAN), NO_RESISTANCE) * 1000.0,
+            token_count=self._token.count,
+            token=self._token.text,
+            **{field: bool(inputs.get(signal)) for field, signal in _INPUTS.items()},
+        )
+
+    def frame(self, command: IoCommand, lock: LockCommand, alive: int) -> Frame:
+        """Return IO_Outputs; alive is a counter of frames, taken modulo 256."""
+        signals = {
+            "Sequence_1": command.sequence_1,
+            "Sequence_2": command.sequence_2,
+            "Close_Contactor": command.close_contactor,
+            "Lock_Command": lock,
+            "Lamp": command.lamp,
+            "Alive": alive % 256,
+        }
+        return self._database.encode("IO_Outputs", signals)
+
+
+class _Token:
+    """Puts a UID together from its parts; count and text change together, when all bytes are there."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.text = ""
+        self._key = (-1, -1)
+        self._parts: dict[int, bytes] = {}
+
+    def take(self, signals: Mapping[str, float]) -> None:
+        part, sequence, length = int(signals["Part"]), int(signals["Sequence"]), int(signals["Length"])
+        if length not in UID_LENGTHS:
+            raise Malformed(f"IO_Token: UID of {length} bytes")
+        if (sequence, length) != self._key:
+            self._key, self._parts = (sequence, length), {}
+        first = PART_0_BYTES * part
+        wanted = range(first, min(length, PART_0_BYTES if part == 0 else length))
+        names = [f"Byte{index}" for index in wanted]
+        if any(name not in signals for name in names):
+            raise Malformed("IO_Token: too short")
+        self._parts[part] = bytes(int(signals[name]) for name in names)
+        uid = self._parts.get(0, b"") + self._parts.get(1, b"")
+        if 0 in self._parts and len(uid) == length:
+            self.count, self.text = sequence, uid.hex().upper()
+
+
+def _fitted(value: float, absent: float) -> float:
+    """Return the value, NaN where it says that nothing is fitted."""
+    return NAN if value >= absent else value

@@ -1,0 +1,72 @@
+"""Settings of the OCPP 1.6J uplink.
+
+The rules stand in ocpp16_status, ocpp16_messages, ocpp16_delivery, ocpp16_session, ocpp16_authorization, ocpp16_configuration and ocpp16_sampling.
+Sources: "1.6" is the OCPP 1.6 edition 2 specification, "OCPP-J" its JSON transport specification, "2.0.1 part 4" the transport part of OCPP 2.0.1.
+"""
+
+from dataclasses import dataclass
+
+from evse_core.parameter import parameter
+
+# The WebSocket sub-protocol that both sides must agree on (OCPP-J 1.6 section 3.1.2).
+SUBPROTOCOL = "ocpp1.6"
+
+MEASURANDS = "Energy.Active.Import.Register,Power.Active.Import,Voltage,Current.Import,SoC"
+
+
+@dataclass(frozen=True, slots=True)
+class OcppConfig:
+    """What a builder may set; most of it is also a key that the CSMS may read or change (ocpp16_configuration)."""
+
+    url: str = parameter("", "", "WebSocket address of the CSMS without the charge point id; empty: no CSMS, charging is free", "own")
+    charge_point_id: str = parameter("EVSE-1", "", "Identity of the station, last part of the address", "OCPP-J 3.1.1")
+    authorization_key: str = parameter("", "", "Password of HTTP basic authentication; empty: none", "1.6 security whitepaper A00")
+    vendor: str = parameter("ros2_evse", "", "Vendor in BootNotification, at most 20 characters", "1.6 section 6.1")
+    model: str = parameter("ros2_evse", "", "Model in BootNotification, at most 20 characters", "1.6 section 6.1")
+    serial_number: str = parameter("", "", "Serial number in BootNotification, at most 25 characters; empty: not sent", "1.6 section 6.1")
+    firmware_version: str = parameter(
+        "", "", "Firmware version in BootNotification, at most 50 characters; empty: not sent", "1.6 section 6.1"
+    )
+    heartbeat_interval: float = parameter(
+        300.0, "s", "Heartbeat interval where the CSMS gives none", "1.6 section 4.2 leaves it open", 1.0, 86400.0
+    )
+    boot_retry_interval: float = parameter(
+        30.0, "s", "Wait before the next BootNotification where the CSMS gives none", "1.6 section 4.2 leaves it open", 1.0, 86400.0
+    )
+    message_timeout: float = parameter(30.0, "s", "Longest wait for an answer of the CSMS", "default of the ocpp library", 1.0, 600.0)
+    authorize_timeout: float = parameter(
+        10.0, "s", "Longest wait for an Authorize answer before the offline policy decides", "a driver waits at the reader", 1.0, 120.0
+    )
+    websocket_ping_interval: int = parameter(20, "s", "WebSocketPingInterval; 0: no pings", "default of the websockets library", 0, 3600)
+    meter_value_sample_interval: int = parameter(60, "s", "MeterValueSampleInterval; 0: no MeterValues", "1.6 section 9.1.16", 0, 86400)
+    meter_values_sampled_data: str = parameter(MEASURANDS, "", "MeterValuesSampledData, comma-separated measurands", "1.6 section 9.1.17")
+    minimum_status_duration: int = parameter(0, "s", "MinimumStatusDuration; 0: report each status", "1.6 section 9.1.15", 0, 600)
+    connection_time_out: int = parameter(
+        60, "s", "ConnectionTimeOut as told to the CSMS; charge_sequencer applies its own", "1.6 section 9.1.8", 1, 3600
+    )
+    transaction_message_attempts: int = parameter(3, "1", "TransactionMessageAttempts: transmissions in all", "1.6 section 9.1.27", 1, 100)
+    transaction_message_retry_interval: int = parameter(
+        60, "s", "TransactionMessageRetryInterval, times the number of earlier transmissions", "1.6 section 9.1.28", 0, 3600
+    )
+    back_off_wait_minimum: float = parameter(5.0, "s", "Shortest wait before a reconnect", "2.0.1 part 4 section 5.3", 0.0, 3600.0)
+    back_off_random_range: float = parameter(
+        5.0, "s", "Random part of the wait before a reconnect", "2.0.1 part 4 section 5.3", 0.0, 3600.0
+    )
+    back_off_repeat_times: int = parameter(4, "1", "How many times the wait is doubled", "2.0.1 part 4 section 5.3", 0, 20)
+    allow_offline_tx_for_unknown_id: bool = parameter(
+        False, "", "AllowOfflineTxForUnknownId: accept unknown tokens offline", "1.6 section 9.1.1"
+    )
+    stop_transaction_on_invalid_id: bool = parameter(
+        True, "", "StopTransactionOnInvalidId: end a session that the CSMS refuses; false: take its power away only", "1.6 section 9.1.24"
+    )
+    authorize_remote_tx_requests: bool = parameter(
+        False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
+    )
+    max_queued_meter_values: int = parameter(
+        10000,
+        "1",
+        "MeterValues kept on disk while offline; the oldest go first, never a start or a stop",
+        "own: some 7 days at 60 s",
+        10,
+        1000000,
+    )

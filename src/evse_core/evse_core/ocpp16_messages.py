@@ -1,0 +1,191 @@
+"""OCPP 1.6 requests as plain values, and their builders: what the station says, in the words of the protocol."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, Final
+
+from evse_core.ocpp16 import OcppConfig
+from evse_core.types import ChargeRecord, MeterReading, RecordStatus, StopCause
+
+Payload = Mapping[str, Any]
+
+# Longest idToken (1.6 section 7.28), status info and vendorErrorCode (section 6.47). [characters]
+ID_TOKEN_LENGTH: Final = 20
+INFO_LENGTH: Final = 50
+
+REGISTER: Final = "Energy.Active.Import.Register"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to the CSMS: action and payload with the protocol's own names."""
+
+    action: str
+    payload: Payload
+
+
+# Why a session ended, as StopTransaction says it (1.6 section 7.36). "Other" stands for all that the protocol has no word for.
+STOP_REASONS: Final[Mapping[StopCause, str]] = {
+    StopCause.UNKNOWN: "Other",
+    StopCause.NONE: "Other",
+    StopCause.LOCAL: "Local",
+    StopCause.REMOTE: "Remote",
+    StopCause.VEHICLE: "Other",
+    StopCause.VEHICLE_FAULT: "Other",
+    StopCause.TIME_LIMIT: "Other",
+    StopCause.ENERGY_LIMIT: "Other",
+    StopCause.DEAUTHORIZED: "DeAuthorized",
+    StopCause.INCOMPATIBLE: "Other",
+    StopCause.TIMEOUT: "Other",
+    StopCause.CHARGER_FAULT: "Other",
+    StopCause.EMERGENCY: "EmergencyStop",
+    StopCause.UNLOCK: "UnlockCommand",
+    StopCause.SHUTDOWN: "Reboot",
+    StopCause.UNPLUGGED: "EVDisconnected",
+    StopCause.RESTART: "Reboot",
+    StopCause.UNAVAILABLE: "Other",
+}
+
+_UNITS: Final[Mapping[str, str]] = {
+    REGISTER: "Wh",
+    "Power.Active.Import": "W",
+    "Voltage": "V",
+    "Current.Import": "A",
+    "SoC": "Percent",
+}
+SUPPORTED_MEASURANDS: Final = tuple(_UNITS)
+# Where a value is measured: the state of charge in the vehicle, all else at the outlet, the protocol's default (1.6 section 7.24).
+_LOCATIONS: Final[Mapping[str, str]] = {"SoC": "EV"}
+# Decimals: the meter resolves 1 mWh, its currents and voltages 0.1. [1]
+_DECIMALS: Final[Mapping[str, int]] = {REGISTER: 3, "SoC": 0}
+
+
+def timestamp(seconds: float) -> str:
+    """Return a ROS time [s] as the protocol writes it: UTC, with zone, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def billable(record: ChargeRecord) -> ChargeRecord:
+    """Return the record with registers that can be billed: one that is not a number counts as the other, an end below the begin as the begin.
+
+    So a broken reading never bills energy that was not measured (negative meter differences are accepted by some CSMS, which then bill nonsense).
+    """
+    begin, end = record.begin_register_wh, record.end_register_wh
+    begin = begin if isfinite(begin) else end if isfinite(end) else 0.0
+    end = max(begin, end) if isfinite(end) else begin
+    return replace(record, begin_register_wh=begin, end_register_wh=end)
+
+
+def stop_reason(record: ChargeRecord) -> str:
+    """Return the reason for StopTransaction; a record that was found open after a power cycle and says nothing else means PowerLoss."""
+    if record.status == RecordStatus.INTERRUPTED and record.stop_cause in (StopCause.UNKNOWN, StopCause.NONE):
+        return "PowerLoss"
+    return STOP_REASONS[record.stop_cause]
+
+
+def boot_notification(config: OcppConfig) -> Request:
+    """Return the BootNotification of this station."""
+    payload = {"chargePointVendor": config.vendor[:20], "chargePointModel": config.model[:20]}
+    if config.serial_number:
+        payload["chargePointSerialNumber"] = config.serial_number[:25]
+    if config.firmware_version:
+        payload["firmwareVersion"] = config.firmware_version[:50]
+    return Request("BootNotification", payload)
+
+
+def heartbeat() -> Request:
+    """Return a Heartbeat."""
+    return Request("Heartbeat", {})
+
+
+def authorize(token: str) -> Request:
+    """Return an Authorize for a token of at most 20 characters."""
+    return Request("Authorize", {"idTag": token})
+
+
+def start_transaction(record: ChargeRecord) -> Request:
+    """Return the StartTransaction of an open or closed record whose begin register is a number."""
+    return Request(
+        "StartTransaction",
+        {
+            "connectorId": record.evse_id,
+            "idTag": record.token[:ID_TOKEN_LENGTH],
+            "meterStart": whole_wh(record.begin_register_wh),
+            "timestamp": timestamp(record.begin),
+        },
+    )
+
+
+def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:
+    """Return the StopTransaction of a billable() record, still without its transactionId.
+
+    The begin and end readings go along as transactionData with decimals: meterStart and meterStop are whole Wh by the schema.
+    """
+    begin = _meter_value(record.begin, [_sampled(REGISTER, record.begin_register_wh, "Transaction.Begin")])
+    end = _meter_value(record.end, [_sampled(REGISTER, record.end_register_wh, "Transaction.End")])
+    return Request(
+        "StopTransaction",
+        {
+            "meterStop": whole_wh(record.end_register_wh),
+            "timestamp": timestamp(record.end),
+            "reason": reason or stop_reason(record),
+            "transactionData": [begin, end],
+        },
+    )
+
+
+def meter_values(
+    connector: int, reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str = "Sample.Periodic"
+) -> Request | None:
+    """Return a MeterValues with the measurands that are known now, None where none is; transactionId is filled in when it is sent."""
+    known = {
+        REGISTER: reading.register_wh,
+        "Power.Active.Import": reading.power,
+        "Voltage": reading.voltage,
+        "Current.Import": reading.current,
+        "SoC": soc_percent,
+    }
+    values = [_sampled(name, known[name], context) for name in measurands if isfinite(known[name])]
+    if not values:
+        return None
+    return Request("MeterValues", {"connectorId": connector, "meterValue": [_meter_value(reading.stamp, values)]})
+
+
+def told_energy(begin_wh: float, end_wh: float) -> float:
+    """Return the energy [Wh] that a StopTransaction tells: the difference of the registers as they are written into transactionData."""
+    return round(float(_number(REGISTER, end_wh)) - float(_number(REGISTER, begin_wh)), _DECIMALS[REGISTER])
+
+
+def whole_wh(register: float) -> int:
+    """Return a register [Wh] in whole Wh."""
+    return round(register)
+
+
+def measurands(text: str) -> tuple[str, ...]:
+    """Return the measurands of a comma-separated list; ValueError names one that this station does not measure."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in _UNITS:
+            raise ValueError(f"measurand {name!r} is not measured here; known: {', '.join(SUPPORTED_MEASURANDS)}")
+    return names
+
+
+def _meter_value(stamp: float, values: list[dict[str, str]]) -> dict[str, Any]:
+    return {"timestamp": timestamp(stamp), "sampledValue": values}
+
+
+def _sampled(measurand: str, value: float, context: str) -> dict[str, str]:
+    return {
+        "value": _number(measurand, value),
+        "context": context,
+        "format": "Raw",
+        "measurand": measurand,
+        "location": _LOCATIONS.get(measurand, "Outlet"),
+        "unit": _UNITS[measurand],
+    }
+
+
+def _number(measurand: str, value: float) -> str:
+    return f"{value:.{_DECIMALS.get(measurand, 1)}f}"

@@ -1,0 +1,252 @@
+"""What the station answers to a call of the CSMS, and what it does about it.
+
+`decide` returns a Decision: the answer, or the question that must be put to an EVSE before it can be given, and what follows after the answer has gone out
+(1.6: the answer comes first, then the messages that it causes). Payloads have been checked against the schemas before they come here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from evse_core import ocpp16_configuration as configuration
+from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_messages import Payload
+from evse_core.ocpp16_status import Status
+from evse_core.types import Registration, StopCause
+
+
+class Refused(Exception):
+    """A call that is answered by a CALLERROR with this code."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class StartSession:
+    """Start a session with a token."""
+
+    evse: int
+    token: str
+    authorized: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopSession:
+    """End a session."""
+
+    evse: int
+    cause: StopCause
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAvailability:
+    """Take an EVSE out of service or back into it."""
+
+    evse: int
+    available: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Release the connector."""
+
+    evse: int
+
+
+EvseRequest = StartSession | StopSession | SetAvailability | Unlock
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message that was triggered: its name and the connectors that it is about."""
+
+    message: str
+    connectors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Restart; kind is Soft or Hard."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Take new settings and keep the one that was changed."""
+
+    config: OcppConfig
+    name: str
+    value: str
+
+
+Effect = Send | Reset | Configure
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """What a decision needs to know of a connector."""
+
+    status: Status
+    session_active: bool = False
+    available: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What a decision needs to know of the station: connectors by number, running transactions by their id as (EVSE, session)."""
+
+    config: OcppConfig
+    registration: Registration
+    connectors: Mapping[int, Connector]
+    transactions: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer; where requests are given, it counts when every EVSE agrees, else refused is the answer."""
+
+    answer: Payload
+    requests: tuple[EvseRequest, ...] = ()
+    refused: Payload = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()
+
+
+def decide(action: str, payload: Payload, station: Station) -> Decision:
+    """Return the decision on a call; Refused where it is to be answered by a CALLERROR."""
+    if action not in ACTIONS:
+        raise Refused("NotImplemented", "the action is not known")
+    if action not in _RULES:
+        raise Refused("NotSupported", "the action is known and not supported here")
+    return _RULES[action](payload, station)
+
+
+def _status(word: str) -> Payload:
+    return {"status": word}
+
+
+def _start(payload: Payload, station: Station) -> Decision:
+    evse = payload.get("connectorId", _free_connector(station))
+    connector = station.connectors.get(evse)
+    forbidden = station.registration != Registration.ACCEPTED or connector is None or connector.session_active
+    if forbidden or (connector is not None and connector.status not in _STARTABLE):
+        return Decision(_status("Rejected"))
+    request = StartSession(evse, payload["idTag"], authorized=not station.config.authorize_remote_tx_requests)
+    return Decision(_status("Accepted"), (request,), _status("Rejected"))
+
+
+# Where a remote start makes sense; the sequence itself decides whether it can start now.
+_STARTABLE: Final = frozenset({Status.AVAILABLE, Status.PREPARING, Status.FINISHING})
+
+
+def _free_connector(station: Station) -> int:
+    """Return the connector that a remote start without one means: a plugged one first, then a free one; 0 where there is none."""
+    for status in (Status.PREPARING, Status.AVAILABLE):
+        for number, connector in sorted(station.connectors.items()):
+            if connector.status == status and not connector.session_active:
+                return number
+    return 0
+
+
+def _stop(payload: Payload, station: Station) -> Decision:
+    found = station.transactions.get(payload["transactionId"])
+    if found is None or station.registration != Registration.ACCEPTED:
+        return Decision(_status("Rejected"))
+    return Decision(_status("Accepted"), (StopSession(found[0], StopCause.REMOTE, found[1]),), _status("Rejected"))
+
+
+def _unlock(payload: Payload, station: Station) -> Decision:
+    evse = payload["connectorId"]
+    if evse not in station.connectors:
+        return Decision(_status("NotSupported"))
+    return Decision(_status("Unlocked"), (Unlock(evse),), _status("UnlockFailed"))
+
+
+def _availability(payload: Payload, station: Station) -> Decision:
+    wanted, number = payload["type"] == "Operative", payload["connectorId"]
+    if number != 0 and number not in station.connectors:
+        return Decision(_status("Rejected"))
+    evses = sorted(station.connectors) if number == 0 else [number]
+    busy = any(station.connectors[evse].session_active for evse in evses)
+    word = "Scheduled" if busy and not wanted else "Accepted"
+    return Decision(_status(word), tuple(SetAvailability(evse, wanted) for evse in evses), _status("Rejected"))
+
+
+def _reset(payload: Payload, station: Station) -> Decision:
+    return Decision(_status("Accepted"), effects=(Reset(payload["type"]),))
+
+
+def _trigger(payload: Payload, station: Station) -> Decision:
+    message, connector = payload["requestedMessage"], payload.get("connectorId")
+    if message not in _TRIGGERED:
+        return Decision(_status("NotImplemented"))
+    if connector is not None and connector != 0 and connector not in station.connectors:
+        return Decision(_status("Rejected"))
+    if message == "BootNotification" and station.registration == Registration.ACCEPTED:
+        return Decision(_status("Rejected"))
+    everything = (0, *sorted(station.connectors)) if message == "StatusNotification" else tuple(sorted(station.connectors))
+    return Decision(_status("Accepted"), effects=(Send(message, everything if connector is None else (connector,)),))
+
+
+_TRIGGERED: Final = frozenset({"BootNotification", "Heartbeat", "MeterValues", "StatusNotification"})
+
+
+def _get_configuration(payload: Payload, station: Station) -> Decision:
+    return Decision(configuration.get(station.config, len(station.connectors), payload.get("key", ())))
+
+
+def _change_configuration(payload: Payload, station: Station) -> Decision:
+    result = configuration.change(station.config, payload["key"], payload["value"])
+    if result.config is None or result.stored is None:
+        return Decision(_status(result.status))
+    return Decision(_status(result.status), effects=(Configure(result.config, *result.stored),))
+
+
+def _clear_cache(payload: Payload, station: Station) -> Decision:
+    return Decision(_status("Rejected"))  # There is no cache (1.6 section 5.4).
+
+
+def _data_transfer(payload: Payload, station: Station) -> Decision:
+    return Decision(_status("UnknownVendorId"))
+
+
+_RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
+    "ChangeAvailability": _availability,
+    "ChangeConfiguration": _change_configuration,
+    "ClearCache": _clear_cache,
+    "DataTransfer": _data_transfer,
+    "GetConfiguration": _get_configuration,
+    "RemoteStartTransaction": _start,
+    "RemoteStopTransaction": _stop,
+    "Reset": _reset,
+    "TriggerMessage": _trigger,
+    "UnlockConnector": _unlock,
+}
+SUPPORTED: Final = tuple(_RULES)
+
+# Every action that a CSMS of 1.6 and of its security whitepaper may send: a known one that is not supported is answered NotSupported, all else
+# NotImplemented (OCPP-J section 4.2.3, errata 3.39).
+ACTIONS: Final = frozenset(
+    {
+        *_RULES,
+        "CancelReservation",
+        "CertificateSigned",
+        "ClearChargingProfile",
+        "DeleteCertificate",
+        "ExtendedTriggerMessage",
+        "GetCompositeSchedule",
+        "GetDiagnostics",
+        "GetInstalledCertificateIds",
+        "GetLocalListVersion",
+        "GetLog",
+        "InstallCertificate",
+        "ReserveNow",
+        "SendLocalList",
+        "SetChargingProfile",
+        "SignedUpdateFirmware",
+        "UpdateFirmware",
+    }
+)

@@ -1,0 +1,124 @@
+"""Limits and times of the safety monitor, each with its unit, source and bounds."""
+
+from dataclasses import dataclass
+
+from evse_core.parameter import parameter
+
+CAN = "can.md"
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyConfig:
+    """Ratings of the EVSE and the thresholds of the fault table."""
+
+    max_voltage: float = parameter(500.0, "V", "Highest output voltage of this EVSE", f"{CAN} 1.7: max_charger_voltage", 50.0, 1500.0)
+    max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, 1000.0)
+
+    vehicle_timeout: float = parameter(1.0, "s", "A vehicle silent for longer is lost", f"{CAN} 2.4: charger 1 s", 0.3, 2.0)
+    modules_timeout: float = parameter(0.5, "s", "Power modules silent for longer are lost", f"{CAN} 1.7: 500 ms", 0.2, 2.0)
+    io_timeout: float = parameter(
+        0.5, "s", "An I/O board silent for longer is lost", "own: ten frames of 50 ms; the board opens by itself after 200 ms", 0.2, 2.0
+    )
+    bridge_timeout: float = parameter(
+        0.5, "s", "A can_bridge silent for longer is dead", "own: five reports of 100 ms; modules and board stop by themselves", 0.2, 2.0
+    )
+    command_timeout: float = parameter(
+        0.2, "s", "Commands older than this are stale", "design.md, The permit 2: a power command expires after 200 ms", 0.1, 1.0
+    )
+    session_timeout: float = parameter(0.3, "s", "A session_state older than this is stale", "own: three messages of 100 ms", 0.15, 1.0)
+    meter_timeout: float = parameter(3.0, "s", "A meter silent for longer is lost", "own: three readings of 1 s", 1.0, 30.0)
+    idle_silence: float = parameter(
+        2.0,
+        "s",
+        "Silence counts only after this time more while no power may flow",
+        "own: a node restarts in about 2 s (shared/ros)",
+        0.0,
+        60.0,
+    )
+    startup_grace: float = parameter(
+        10.0,
+        "s",
+        "Inputs that never came are no fault for this long after the start",
+        "shared/ros: discovery of 45 processes 2.1 s",
+        1.0,
+        120.0,
+    )
+
+    over_voltage_tolerance: float = parameter(
+        5.0, "V", "Excess over the vehicle's maximum that is measuring error", "own: 1 % of 500 V", 0.0, 20.0
+    )
+    over_voltage_time: float = parameter(0.4, "s", "Longest excess over the vehicle's maximum", f"{CAN} 4: > 400 ms (EVerest)", 0.0, 0.4)
+    touch_voltage: float = parameter(60.0, "V", "Voltage that may be touched", f"{CAN} 4: < 60 V", 10.0, 60.0)
+    touch_time: float = parameter(1.0, "s", "Longest touchable voltage above the limit", f"{CAN} 4: within 1 s after disconnect", 0.1, 1.0)
+    spread_voltage: float = parameter(50.0, "V", "Largest difference of two voltage sensors", f"{CAN} 4: > 50 V", 5.0, 100.0)
+    spread_time: float = parameter(30.0, "s", "Longest difference of two voltage sensors", f"{CAN} 4: for 30 s", 1.0, 60.0)
+
+    current_tolerance: float = parameter(
+        10.0, "A", "Deviation of the current that vehicles accept", f"{CAN} 2.4: about 10 A; an idle sensor shows up to 8 A", 1.0, 20.0
+    )
+    current_tolerance_percent: float = parameter(10.0, "%", "The same, relative to the request", f"{CAN} 2.4: within 10 %", 1.0, 20.0)
+    current_ramp: float = parameter(
+        20.0, "A/s", "Slowest fall of the output current that is no fault", f"{CAN} 4: CHAdeMO 20 A/s", 1.0, 1000.0
+    )
+    current_delay: float = parameter(
+        0.5, "s", "Time from a lower request to a falling current", f"{CAN} 2.3 E1: seen 0.4 s; 2.4: one charger 0.5 s", 0.0, 2.0
+    )
+    over_current_time: float = parameter(0.5, "s", "Longest over-current", f"{CAN} 2.3 E1: current is gone 0.5 s after a stop", 0.05, 2.0)
+    idle_current_time: float = parameter(
+        1.0, "s", "Longest current without a session", f"{CAN} 4: emergency end < 5 A within 1 s", 0.1, 5.0
+    )
+    vehicle_stop_time: float = parameter(
+        2.5, "s", "Longest current after the vehicle withdrew its permission", f"{CAN} 2.3 E1: car gives up after 2.5 s", 0.5, 2.5
+    )
+
+    insulation_fault_limit: float = parameter(
+        100e3, "ohm", "Insulation resistance that ends charging", f"{CAN} 4: 100 kOhm, IEC 61851-23:2023", 50e3, 500e3
+    )
+    insulation_warning_limit: float = parameter(
+        250e3, "ohm", "Insulation resistance that is reported", f"{CAN} 4: 500 Ohm/V at 500 V, edition 2014", 50e3, 1e6
+    )
+    insulation_time: float = parameter(
+        1.0, "s", "Longest insulation resistance below the limit", "own: ten reports; a contactor's step disturbs monitors", 0.0, 10.0
+    )
+
+    contact_time: float = parameter(0.1, "s", "Bounce of plug and earth contacts", "own: two frames of the I/O board", 0.0, 1.0)
+    door_time: float = parameter(0.2, "s", "Bounce of the door contact", "own: four frames of the I/O board", 0.0, 2.0)
+    lock_time: float = parameter(0.2, "s", "Bounce of the lock's feedback", "own: four frames of the I/O board", 0.0, 1.0)
+    proximity_time: float = parameter(0.5, "s", "Proximity outside its bands while it is plugged", "own: five reports", 0.0, 5.0)
+    contactor_time: float = parameter(
+        1.0, "s", "Longest time in which the contactor's feedback follows", "own: DC contactors take < 0.1 s; EVerest waits 5 s", 0.1, 5.0
+    )
+    permission_time: float = parameter(
+        1.0, "s", "Longest time in which can_bridge passes power after a permit", "own: ten can_status of 100 ms", 0.3, 5.0
+    )
+    module_refusal_time: float = parameter(0.0, "s", "Longest refusal of the modules while charging", f"{CAN} 1.7: at once", 0.0, 1.0)
+    bus_time: float = parameter(
+        1.0, "s", "Bus errors shorter than this are not reported", f"{CAN} 5.5: bus-off restarts take 100 ms", 0.0, 10.0
+    )
+    vehicle_fault_time: float = parameter(0.2, "s", "Vehicle fault flags shorter than this are not reported", "own: two frames", 0.0, 1.0)
+    stop_time: float = parameter(5.0, "s", "Time in which a stop must be followed", "design.md, The permit 5", 1.0, 10.0)
+    meter_session_time: float = parameter(
+        2.0, "s", "Longest charging that the meter does not count for the session", "own: two readings of 1 s", 0.5, 10.0
+    )
+
+    connector_temperature_limit: float = parameter(
+        90.0, "degC", "Contact temperature that ends charging", f"{CAN} 4: 90 degC (62196, 61851-23)", 50.0, 90.0
+    )
+    module_temperature_limit: float = parameter(
+        85.0, "degC", "Module temperature that ends charging", "own: modules derate from about 75 degC", 50.0, 120.0
+    )
+    enclosure_temperature_limit: float = parameter(
+        65.0, "degC", "Cabinet temperature that ends charging", "own: 25 K above the 40 degC of can.md 4", 40.0, 90.0
+    )
+    temperature_hysteresis: float = parameter(10.0, "K", "It must cool down by this much", "own", 0.0, 40.0)
+    temperature_time: float = parameter(2.0, "s", "Temperatures above the limit for less are not counted", "own: twenty reports", 0.0, 30.0)
+    recovery_time: float = parameter(5.0, "s", "A fault that clears by itself must be gone for this long", "own", 0.0, 600.0)
+
+    def emergency_voltage(self, vehicle_maximum: float) -> float:
+        """Return the voltage [V] of an emergency trip for the lower of both ratings; NaN where the vehicle's is not in play. Source: can.md 4."""
+        rating = self.max_voltage if not vehicle_maximum > 0.0 else min(self.max_voltage, vehicle_maximum)
+        return next((trip for limit, trip in _EMERGENCY_TRIPS if rating <= limit), 1375.0)
+
+
+# (rating up to [V], emergency trip [V]); above the last one 1375 V. Source: can.md 4 (EVerest, quoting IEC 61851-23:2023)
+_EMERGENCY_TRIPS = ((500.0, 550.0), (750.0, 825.0), (850.0, 935.0), (1000.0, 1100.0))

@@ -1,0 +1,178 @@
+"""Owner of the permit: walks the fault table, debounces, latches, and says whether power may flow.
+
+Each step builds one view of the inputs, asks every row's condition, and keeps what holds:
+- a condition that holds for its debounce time raises the fault; one that cannot be judged keeps a running debounce going;
+- a raised fault only ever gets worse (idle to energised) until it is cleared, each one for itself;
+- the permit needs a state of power, every input that this state needs, and no EMERGENCY (design.md, The permit).
+"""
+
+from dataclasses import dataclass, replace
+from math import isinf
+
+from evse_core.fault_table import FAULTS, Effect, Fault, Reset
+from evse_core.safety_config import SafetyConfig
+from evse_core.safety_view import PERMIT_STATES, CurrentEnvelope, Input, SafetyInputs, View, ages, limits, requested_current
+from evse_core.sample import fresh
+from evse_core.types import ChargeState, FaultEvent, Reaction, SafetyState
+
+__all__ = ["SafetyConfig", "SafetyInputs", "SafetyMonitor", "SafetyOutputs"]
+
+# Times are compared with this slack [s], so that floating point does not delay a fault by one step.
+_SLACK = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyOutputs:
+    """The permit with its reasons, and what changed in this step."""
+
+    state: SafetyState
+    events: tuple[FaultEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A raised fault: the worst effect that it had, what was seen, and since when its condition is gone (None while it is not)."""
+
+    fault: Fault
+    reaction: Reaction
+    reset: Reset
+    detail: str
+    gone: float | None = None
+
+
+class SafetyMonitor:
+    """Watches one EVSE. Call step() at 20 Hz and whenever an input changes."""
+
+    def __init__(self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS) -> None:
+        self._config = config
+        self._faults = faults
+        self._limits = limits(config)
+        self._envelope = CurrentEnvelope(config)
+        self._held: dict[str, _Held] = {}
+        self._seen: dict[str, tuple[float, str]] = {}
+        self._start: float | None = None
+        self._state = ChargeState.UNKNOWN
+        self._session_id = ""
+        self._permit = False
+
+    def step(self, inputs: SafetyInputs, now: float) -> SafetyOutputs:
+        """Return the permit and the changes at a time [s]."""
+        view = self._view(inputs, now)
+        found = self._raise(view, now)
+        found += self._clear(view, inputs.reset, now)
+        reasons = self._reasons(view)
+        self._permit = not reasons
+        events = tuple(replace(event, stamp=inputs.stamp, session_id=self._session_id) for event in found)
+        return SafetyOutputs(self._safety_state(inputs.stamp, reasons), events)
+
+    def _view(self, inputs: SafetyInputs, now: float) -> View:
+        self._start = now if self._start is None else self._start
+        if inputs.session is not None:
+            self._state = inputs.session.value.state
+            self._session_id = inputs.session.value.session_id if inputs.session.value.session_active else ""
+        found = ages(inputs, now)
+        usable = {name for name, age in found.items() if age <= self._limits[name]}
+        command = inputs.power_command.value if inputs.power_command and Input.POWER_COMMAND in usable else None
+        vehicle = inputs.vehicle.value if inputs.vehicle and Input.VEHICLE in usable else None
+        return View(
+            config=self._config,
+            state=self._state,
+            ages=found,
+            in_grace=now - self._start < self._config.startup_grace,
+            vehicle=vehicle,
+            power=inputs.power.value if inputs.power and Input.POWER in usable else None,
+            io=inputs.io.value if inputs.io and Input.IO in usable else None,
+            can=fresh(inputs.can_status, now, self._config.bridge_timeout),
+            session=fresh(inputs.session, now, self._config.session_timeout),
+            command=command,
+            io_command=fresh(inputs.io_command, now, self._config.command_timeout),
+            meter=fresh(inputs.meter, now, self._config.meter_timeout),
+            allowed_current=self._envelope.step(requested_current(command, vehicle, self._state), now),
+            permitted=self._permit,
+            held=frozenset(self._held),
+            unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),
+            emergency_request=inputs.emergency_stop,
+        )
+
+    def _raise(self, view: View, now: float) -> list[FaultEvent]:
+        """Ask every condition; raise what held long enough, make worse what now does more."""
+        events = []
+        for fault in self._faults:
+            text = fault.condition(view)
+            self._remember(fault.name, text, now)
+            effect = fault.energised if view.energised else fault.idle
+            if effect and fault.name in self._seen and self._debounced(fault.name, effect, now):
+                events += self._apply(fault, effect)
+        return events
+
+    def _remember(self, name: str, text: str | None, now: float) -> None:
+        """Keep since when a condition holds and, for a raised fault, since when it is gone; not knowing changes neither for the better."""
+        held = self._held.get(name)
+        if text:
+            self._seen[name] = (self._seen.get(name, (now, ""))[0], text)
+        elif text is not None:
+            self._seen.pop(name, None)
+        if held:
+            gone = (now if held.gone is None else held.gone) if text == "" else None
+            self._held[name] = replace(held, gone=gone)
+
+    def _debounced(self, name: str, effect: Effect, now: float) -> bool:
+        needed = getattr(self._config, effect.debounce) if effect.debounce else 0.0
+        return bool(now - self._seen[name][0] >= needed - _SLACK)
+
+    def _apply(self, fault: Fault, effect: Effect) -> list[FaultEvent]:
+        held, detail = self._held.get(fault.name), self._seen[fault.name][1]
+        if held is None:
+            self._held[fault.name] = _Held(fault, effect.reaction, effect.reset, detail)
+            return [_event(self._held[fault.name], True)]
+        worse = replace(held, reaction=max(held.reaction, effect.reaction), reset=max(held.reset, effect.reset))
+        self._held[fault.name] = worse
+        return [_event(replace(worse, detail=detail), True)] if worse.reaction is not held.reaction else []
+
+    def _clear(self, view: View, operator: bool, now: float) -> list[FaultEvent]:
+        cleared = [held for held in self._held.values() if self._may_clear(held, view, operator, now)]
+        for held in cleared:
+            del self._held[held.fault.name]
+        return [_event(held, False) for held in cleared]
+
+    def _may_clear(self, held: _Held, view: View, operator: bool, now: float) -> bool:
+        """Only what is certainly gone, and nothing but warnings and the like by itself while power may flow."""
+        if held.gone is None:
+            return False
+        if held.reset is Reset.ITSELF and now - held.gone >= self._config.recovery_time - _SLACK:
+            return held.reaction is not Reaction.STOP or not view.energised
+        off = view.session is not None and not view.energised
+        unplugged = view.io is not None and not view.io.plugged
+        return off and (operator or (held.reset is Reset.UNPLUG and unplugged))
+
+    def _reasons(self, view: View) -> list[str]:
+        """Return why there is no permit, in words."""
+        found = [f"{held.fault.name}: {held.detail}" for held in self._held.values() if held.reaction is Reaction.EMERGENCY]
+        found += [_silence(name, view.ages[name]) for name in view.missing()]
+        return found if view.state in PERMIT_STATES else [*found, f"no power in {view.state.name}"]
+
+    def _safety_state(self, stamp: float, reasons: list[str]) -> SafetyState:
+        ranked = sorted(self._held.values(), key=lambda held: -held.reaction)
+        return SafetyState(
+            stamp=stamp,
+            permit=not reasons,
+            reaction=ranked[0].reaction if ranked else Reaction.NONE,
+            faults=tuple(held.fault.name for held in ranked),
+            first_fault=next(iter(self._held), ""),
+            detail="; ".join(reasons),
+        )
+
+
+def _silence(name: Input, age: float) -> str:
+    return f"{name.value} never came complete" if isinf(age) else f"{name.value} is {age:.2f} s old"
+
+
+def _event(held: _Held, active: bool) -> FaultEvent:
+    return FaultEvent(
+        fault=held.fault.name,
+        active=active,
+        reaction=held.reaction,
+        detail=held.detail,
+        mrec_code=held.fault.mrec,
+        ocpp16_error=held.fault.ocpp16,
+    )

@@ -1,0 +1,213 @@
+"""What the safety monitor sees in one step: each input if it is fresh, its age if not, and what follows from several of them.
+
+An input is None in the view while it is stale, missing or incomplete, so a condition cannot use an old value by mistake.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from math import inf, isfinite, isnan, nan
+from typing import Any
+
+from evse_core.safety_config import SafetyConfig
+from evse_core.sample import Sample
+from evse_core.types import (
+    CanStatus,
+    ChargeState,
+    IoCommand,
+    IoReport,
+    MeterReading,
+    PowerCommand,
+    PowerFunction,
+    PowerReport,
+    SessionState,
+    VehicleReport,
+)
+
+# States in which power may flow; only in these there is a permit (design.md, The permit 1).
+PERMIT_STATES = (
+    ChargeState.LOCKING,
+    ChargeState.CABLE_CHECK,
+    ChargeState.LOWERING_OUTPUT,
+    ChargeState.WAITING_FOR_CONTACTOR,
+    ChargeState.WAITING_FOR_REQUEST,
+    ChargeState.CHARGING,
+    ChargeState.RAMPING_DOWN,
+)
+# The modules are awake and watched: after LOCKING, in which they may still wake up (can.md 1.4 step 6).
+POWERED_STATES = PERMIT_STATES[1:]
+# The vehicle's contactor is closed, so what is at the connector is at its battery.
+CONNECTED_STATES = (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING, ChargeState.RAMPING_DOWN)
+
+# Longest age [s] of an input that never came.
+NEVER = inf
+
+
+class Input(Enum):
+    """The inputs of the monitor by the names of their topics."""
+
+    VEHICLE = "vehicle_report"
+    POWER = "power_report"
+    IO = "io_report"
+    CAN = "can_status"
+    SESSION = "session_state"
+    POWER_COMMAND = "power_command"
+    IO_COMMAND = "io_command"
+    METER = "meter_reading"
+
+
+# What the permit needs to know in a state: everything but the meter, and the modules once they are awake.
+_LOCKING_NEEDS = (Input.SESSION, Input.POWER_COMMAND, Input.IO_COMMAND, Input.CAN, Input.IO, Input.VEHICLE)
+PERMIT_NEEDS = {state: (*_LOCKING_NEEDS, Input.POWER) if state in POWERED_STATES else _LOCKING_NEEDS for state in PERMIT_STATES}
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyInputs:
+    """Everything that the monitor reads, and what people ask of it."""
+
+    vehicle: Sample[VehicleReport] | None = None
+    power: Sample[PowerReport] | None = None
+    io: Sample[IoReport] | None = None
+    can_status: Sample[CanStatus] | None = None
+    session: Sample[SessionState] | None = None
+    power_command: Sample[PowerCommand] | None = None
+    io_command: Sample[IoCommand] | None = None
+    meter: Sample[MeterReading] | None = None
+    reset: bool = False
+    emergency_stop: bool = False
+    stamp: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One step as the conditions of the fault table see it."""
+
+    config: SafetyConfig
+    state: ChargeState
+    ages: Mapping[Input, float]
+    in_grace: bool
+    vehicle: VehicleReport | None
+    power: PowerReport | None
+    io: IoReport | None
+    can: CanStatus | None
+    session: SessionState | None
+    command: PowerCommand | None
+    io_command: IoCommand | None
+    meter: MeterReading | None
+    allowed_current: float
+    permitted: bool
+    held: frozenset[str]
+    unfollowed_stop: str
+    emergency_request: bool
+
+    @property
+    def energised(self) -> bool:
+        """Power may flow, as far as is known."""
+        return self.state in PERMIT_STATES
+
+    @property
+    def connector_voltage(self) -> float:
+        """Voltage at the connector [V]; NaN where it is not known (design.md, Output voltage)."""
+        if self.io is None:
+            return nan
+        if isfinite(self.io.connector_voltage):
+            return self.io.connector_voltage
+        return self.power.voltage if self.power is not None and self.io.contactor_closed else nan
+
+    @property
+    def contactor_commanded(self) -> bool:
+        """The contactor is told to close and can_bridge relays it; without a fresh command can_bridge opens it (design.md, The permit 4)."""
+        return self.io_command is not None and self.io_command.close_contactor and self.can is not None and self.can.power_allowed
+
+    def missing(self) -> list[Input]:
+        """Return the inputs that the permit needs in this state and that are not fresh."""
+        values = {
+            Input.VEHICLE: self.vehicle,
+            Input.POWER: self.power,
+            Input.IO: self.io,
+            Input.CAN: self.can,
+            Input.SESSION: self.session,
+            Input.POWER_COMMAND: self.command,
+            Input.IO_COMMAND: self.io_command,
+        }
+        return [name for name in PERMIT_NEEDS.get(self.state, ()) if values[name] is None]
+
+
+def ages(inputs: SafetyInputs, now: float) -> dict[Input, float]:
+    """Return the age [s] of what each input tells; NEVER where it never came or tells nothing usable."""
+    return {
+        Input.VEHICLE: _report_age(inputs.vehicle, now),
+        Input.POWER: _power_age(inputs.power, now),
+        Input.IO: _report_age(inputs.io, now),
+        Input.CAN: _age(inputs.can_status, now),
+        Input.SESSION: _age(inputs.session, now),
+        Input.POWER_COMMAND: _age(inputs.power_command, now),
+        Input.IO_COMMAND: _age(inputs.io_command, now),
+        Input.METER: _age(inputs.meter, now),
+    }
+
+
+def limits(config: SafetyConfig) -> dict[Input, float]:
+    """Return the age [s] up to which each input counts as fresh."""
+    return {
+        Input.VEHICLE: config.vehicle_timeout,
+        Input.POWER: config.modules_timeout,
+        Input.IO: config.io_timeout,
+        Input.CAN: config.bridge_timeout,
+        Input.SESSION: config.session_timeout,
+        Input.POWER_COMMAND: config.command_timeout,
+        Input.IO_COMMAND: config.command_timeout,
+        Input.METER: config.meter_timeout,
+    }
+
+
+def _age(sample: Sample[Any] | None, now: float) -> float:
+    return NEVER if sample is None else max(sample.age(now), 0.0)
+
+
+def _report_age(sample: Sample[VehicleReport] | Sample[PowerReport] | Sample[IoReport] | None, now: float) -> float:
+    """Return the age of the frames behind a report: their age when it was sent and its own since."""
+    if sample is None or not sample.value.complete or isnan(sample.value.age):
+        return NEVER
+    return max(sample.value.age, 0.0) + max(sample.age(now), 0.0)
+
+
+def _power_age(sample: Sample[PowerReport] | None, now: float) -> float:
+    """Return the same for the modules; a report without voltage or current tells nothing."""
+    known = sample is not None and isfinite(sample.value.voltage) and isfinite(sample.value.current)
+    return _report_age(sample, now) if known else NEVER
+
+
+class CurrentEnvelope:
+    """The highest current that the request explains: rises with it at once, falls after a delay and with the slowest ramp that is no fault."""
+
+    def __init__(self, config: SafetyConfig) -> None:
+        self._config = config
+        self._value = 0.0
+        self._held = -inf
+        self._then = -inf
+
+    def step(self, reference: float, now: float) -> float:
+        """Return the allowed current [A], tolerance included, for a request [A]."""
+        if reference >= self._value:
+            self._value, self._held = reference, now
+        elif now - self._held > self._config.current_delay:
+            fall = self._config.current_ramp * max(now - max(self._then, self._held + self._config.current_delay), 0.0)
+            self._value = max(reference, self._value - fall)
+        self._then = now
+        return min(self._with_tolerance(self._value), self._with_tolerance(self._config.max_current))
+
+    def _with_tolerance(self, current: float) -> float:
+        return current + max(self._config.current_tolerance, current * self._config.current_tolerance_percent / 100.0)
+
+
+def requested_current(command: PowerCommand | None, vehicle: VehicleReport | None, state: ChargeState) -> float:
+    """Return the current [A] that the sequence and, while it charges, the vehicle ask for; 0 where unknown."""
+    if command is None or command.function not in _POWER_FUNCTIONS or not isfinite(command.current):
+        return 0.0
+    if state is ChargeState.CHARGING and vehicle is not None and isfinite(vehicle.current_request):
+        return max(min(command.current, vehicle.current_request), 0.0)
+    return max(command.current, 0.0)
+
+
+_POWER_FUNCTIONS = (PowerFunction.INSULATION_TEST, PowerFunction.PRECHARGE, PowerFunction.POWER_TRANSFER)

@@ -1,0 +1,198 @@
+"""ocpp_uplink: the station's connection to its CSMS, as a node. The protocol runs in a thread of its own (ocpp_uplink.py); ROS objects stay in the executor.
+
+Values go into that thread by OcppUplink.post(); what comes out waits in a queue until a guard condition has the executor take it.
+"""
+
+import logging
+import queue
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import evse_msgs.srv
+import std_srvs.srv
+from rclpy.node import Node
+from rclpy.task import Future
+
+from evse_core import ocpp16_requests as requests
+from evse_core.ocpp16 import OcppConfig
+from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
+from evse_nodes import params, topics
+from evse_nodes.message_queue import MessageQueue
+from evse_nodes.ocpp_diagnostics import Diagnostics
+from evse_nodes.ocpp_settings import Settings
+from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
+from evse_nodes.run import run
+
+# Repeated states are handed on at this period only; the status rule takes 3 s of silence for a dead node. [s]
+_REPEAT = 1.0
+_EVSE_WRITERS = {Authorization: "authorization", Transaction: "transaction", ChargingLimit: "charging_limit"}
+
+
+class OcppUplinkNode(Node):
+    """Hands values between the graph and the uplink."""
+
+    def __init__(self) -> None:
+        super().__init__("ocpp_uplink")
+        config = params.declare(self, OcppConfig)
+        evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
+        directory = Path(params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")).expanduser()
+        self._events: queue.SimpleQueue[Event | logging.LogRecord | tuple[Future, Authorization]] = queue.SimpleQueue()
+        self._guard = self.create_guard_condition(self._take_events)
+        self._log = _LogHandler(self._emit)
+        logging.getLogger("ocpp_uplink").addHandler(self._log)
+        logging.getLogger("ocpp_uplink").setLevel(logging.INFO)
+        messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
+        self._uplink = OcppUplink(config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit)
+        self._diagnostics = Diagnostics(self, config.url)
+        self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {(0, UplinkState): topics.writer(self, "uplink_state")}
+        self._clients: dict[tuple[int, type[Any]], Any] = {}
+        for number in evses:
+            self._connect_evse(number)
+        self.create_service(evse_msgs.srv.Authorize, "authorize", self._authorize)
+        self._uplink.start()
+
+    def _connect_evse(self, number: int) -> None:
+        space, uplink = f"evse_{number}", self._uplink
+        for kind, name in _EVSE_WRITERS.items():
+            self._writers[(number, kind)] = topics.writer(self, name, space)
+        for request, (service, name) in _SERVICES.items():
+            self._clients[(number, request)] = self.create_client(service, f"/{space}/{name}")
+        topics.reader(self, "session_state", _thinned(lambda value: uplink.post(uplink.on_session, number, value, time.monotonic())), space)
+        topics.reader(self, "safety_state", _thinned(lambda value: uplink.post(uplink.on_safety, number, value, time.monotonic())), space)
+        topics.reader(self, "fault_event", lambda value: uplink.post(uplink.on_fault, number, value), space)
+        topics.reader(self, "meter_reading", lambda value: uplink.post(uplink.on_meter, number, value, time.monotonic()), space)
+        topics.reader(self, "charge_record", lambda value: uplink.post(uplink.on_record, number, value), space)
+
+    # From the uplink's thread to the executor
+
+    def _emit(self, event: Any) -> None:
+        """Hand an event to the executor; called from any thread."""
+        self._events.put(event)
+        self._guard.trigger()
+
+    def _take_events(self) -> None:
+        while not self._events.empty():
+            event = self._events.get()
+            match event:
+                case Publish(number, value):
+                    self._writers[(number, type(value))](value)
+                    if isinstance(value, UplinkState):
+                        self._diagnostics.publish(value, self._uplink.dropped)
+                case Ask(request, reply):
+                    self._ask(request, reply)
+                case logging.LogRecord():
+                    _log(self.get_logger(), event)
+                case (Future() as future, Authorization() as verdict):
+                    future.set_result(verdict)
+
+    def _ask(self, request: requests.EvseRequest, reply: Callable[[bool, str], None]) -> None:
+        """Call the service behind a request and have its answer replied."""
+        client = self._clients.get((request.evse, type(request)))
+        if client is None or not client.service_is_ready():
+            reply(False, f"evse_{request.evse} offers no such service")
+            return
+        client.call_async(_message(request)).add_done_callback(lambda future: _reply(future, reply))
+
+    async def _authorize(self, request: Any, response: Any) -> Any:
+        """Serve authorize."""
+        future: Future = Future(executor=self.executor)
+        self._uplink.post(self._uplink.authorize, request.token, lambda verdict: self._emit((future, verdict)))
+        verdict = await future
+        response.verdict, response.parent_token = int(verdict.verdict), verdict.parent_token
+        return response
+
+    # The end
+
+    def begin_shutdown(self) -> None:
+        """Let the uplink tell what it still has to tell."""
+        self._uplink.post(self._uplink.begin_shutdown)
+
+    def shutdown_done(self) -> bool:
+        """Return whether it has told all, or given up."""
+        return self._uplink.drained
+
+    def close(self) -> None:
+        """End the thread and the queue."""
+        self._uplink.close()
+        logging.getLogger("ocpp_uplink").removeHandler(self._log)
+
+
+_SERVICES: dict[type[Any], tuple[Any, str]] = {
+    requests.StartSession: (evse_msgs.srv.StartSession, "start_session"),
+    requests.StopSession: (evse_msgs.srv.StopSession, "stop_session"),
+    requests.SetAvailability: (std_srvs.srv.SetBool, "set_availability"),
+    requests.Unlock: (std_srvs.srv.Trigger, "unlock_connector"),
+}
+
+
+def _message(request: requests.EvseRequest) -> Any:
+    match request:
+        case requests.StartSession(_, token, authorized):
+            return evse_msgs.srv.StartSession.Request(token=token, authorized=authorized)
+        case requests.StopSession(_, cause, session_id):
+            return evse_msgs.srv.StopSession.Request(stop_cause=int(cause), session_id=session_id)
+        case requests.SetAvailability(_, available):
+            return std_srvs.srv.SetBool.Request(data=available)
+        case _:
+            return std_srvs.srv.Trigger.Request()
+
+
+def _reply(future: Future, reply: Callable[[bool, str], None]) -> None:
+    answer = None if future.exception() else future.result()
+    reply(*((answer.success, answer.message) if answer is not None else (False, "the service failed")))
+
+
+def _thinned(forward: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a function that hands on what is new at once, and repeated values at a low rate: 30 wake-ups a second and EVSE would be for nothing."""
+    last: list[Any] = [None, 0.0]
+
+    def take(value: Any) -> None:
+        bare = repr(
+            replace(value, stamp=0.0, **({"time_in_state": 0.0} if hasattr(value, "time_in_state") else {}))
+        )  # NaN differs from NaN.
+        now = time.monotonic()
+        if bare != last[0] or now - last[1] >= _REPEAT:
+            last[:] = bare, now
+            forward(value)
+
+    return take
+
+
+class _LogHandler(logging.Handler):
+    """Takes log records of the uplink's thread to the executor."""
+
+    def __init__(self, hand_over: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._hand_over = hand_over
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hand_over(record)
+
+
+def _log(logger: Any, record: logging.LogRecord) -> None:
+    """Write a log record with ROS: one call site per severity, as rclpy demands."""
+    text = logging.Formatter().format(record)
+    if record.levelno >= logging.ERROR:
+        logger.error(text)
+    elif record.levelno >= logging.WARNING:
+        logger.warning(text)
+    else:
+        logger.info(text)
+
+
+def make() -> Node:
+    """Make the node."""
+    return OcppUplinkNode()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(make)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Everything that can be made to break in a simulated EVSE, as one table, and the set of what is broken in one simulator.
+
+`station sim fault NAME`, the demo's `--fault NAME`, the InjectFault services and the campaign of tests/unit/test_world.py read the same rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+VEHICLE = "vehicle_simulator"
+MODULES = "power_module_simulator"
+BOARD = "io_board_simulator"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedFault:
+    """One row: the simulator that it is injected into and what happens, in a line."""
+
+    simulator: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service of a simulator answers."""
+
+    success: bool
+    message: str = ""
+
+
+FAULTS = {
+    "vehicle_silent": SimulatedFault(VEHICLE, "the vehicle stops sending CAN frames; its lines and contactor stay as they are"),
+    "vehicle_fault": SimulatedFault(VEHICLE, "the vehicle finds a fault in its charging system (102.5.2)"),
+    "vehicle_fault_overvoltage": SimulatedFault(VEHICLE, "the battery monitor measures more than the highest battery voltage (102.4.0)"),
+    "vehicle_fault_undervoltage": SimulatedFault(VEHICLE, "the battery monitor measures less than the lowest battery voltage (102.4.1)"),
+    "vehicle_fault_current_deviation": SimulatedFault(VEHICLE, "the vehicle's current sensor reads 30 A too much (102.4.2 after 5 s)"),
+    "vehicle_fault_temperature": SimulatedFault(VEHICLE, "the battery is hotter than it may be (102.4.3)"),
+    "vehicle_fault_voltage_deviation": SimulatedFault(VEHICLE, "the vehicle's voltage sensor reads 20 % too little (102.4.4 after 5 s)"),
+    "vehicle_shift": SimulatedFault(VEHICLE, "the shifter leaves park (102.5.1)"),
+    "vehicle_stops_permission": SimulatedFault(VEHICLE, "switch k opens while the vehicle still sends its permission"),
+    "vehicle_contactor_opens": SimulatedFault(VEHICLE, "the vehicle's contactor drops out"),
+    "vehicle_contactor_welded": SimulatedFault(VEHICLE, "the vehicle's contactor does not open any more: the connector stays live"),
+    "vehicle_no_request": SimulatedFault(VEHICLE, "the vehicle requests 0 A"),
+    "vehicle_incompatible": SimulatedFault(VEHICLE, "the vehicle has an 800 V battery"),
+    "plug_lost": SimulatedFault(VEHICLE, "the connector comes out of the inlet although it is locked"),
+    "emergency_stop": SimulatedFault(BOARD, "the emergency stop button is pressed"),
+    "door_open": SimulatedFault(BOARD, "the cabinet door is open"),
+    "earth_lost": SimulatedFault(BOARD, "the protective conductor is interrupted"),
+    "residual_current": SimulatedFault(BOARD, "the residual current device has tripped"),
+    "proximity_fault": SimulatedFault(BOARD, "the proximity circuit reads outside both valid bands"),
+    "lock_stuck": SimulatedFault(BOARD, "the lock does not move"),
+    "lock_lost": SimulatedFault(BOARD, "the lock springs open"),
+    "contactor_stuck_open": SimulatedFault(BOARD, "the output contactor drops out and does not close again"),
+    "contactor_welded": SimulatedFault(BOARD, "the output contactor does not open any more"),
+    "connector_hot": SimulatedFault(BOARD, "a worn contact of the connector heats up with the current"),
+    "io_board_silent": SimulatedFault(BOARD, "the board's processor stops: no frames, and its watchdog opens the outputs"),
+    "module_hot": SimulatedFault(MODULES, "the power modules lose their coolant"),
+    "modules_silent": SimulatedFault(MODULES, "the power modules stop sending CAN frames but go on as commanded"),
+    "module_refuses": SimulatedFault(MODULES, "the power modules withdraw System_Enable and stop"),
+    "module_runaway": SimulatedFault(MODULES, "the power modules ignore every command to stop"),
+    "over_voltage": SimulatedFault(MODULES, "the voltage control fails: the output rises to 1.2 times its rating"),
+    "over_current": SimulatedFault(MODULES, "the current control fails: 1.3 times the set point and 15 A flow"),
+    "insulation_low": SimulatedFault(MODULES, "the cable's insulation is damaged: 20 kohm to earth"),
+}
+
+
+class FaultSet:
+    """The faults that one simulator shows now."""
+
+    def __init__(self, simulator: str) -> None:
+        self.known = tuple(name for name, row in FAULTS.items() if row.simulator == simulator)
+        self._active: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._active
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Names of all active faults."""
+        return tuple(sorted(self._active))
+
+    def any(self, names: Iterable[str]) -> bool:
+        """Return whether one of the names is active."""
+        return not self._active.isdisjoint(names)
+
+    def set(self, name: str, active: bool) -> Answer:
+        """Break or heal; an unknown name is answered with all known ones."""
+        if name not in self.known:
+            return Answer(False, f"unknown fault {name!r}; known here: {', '.join(self.known)}")
+        (self._active.add if active else self._active.discard)(name)
+        return Answer(True, FAULTS[name].text if active else f"{name} healed")

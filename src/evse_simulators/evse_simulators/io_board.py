@@ -1,0 +1,277 @@
+"""The I/O board of one EVSE: buttons, reader, lock, contactor, sensors, and its own watchdog over the station's commands (config/can/io_board.dbc)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, inf, isnan, nan
+
+from evse_core.codecs.signals import SignalDatabase
+from evse_core.frame import Frame
+from evse_core.parameter import parameter
+from evse_core.sample import Sample, fresh
+from evse_core.types import SimPower, SimStationLines, SimVehicleLines
+from evse_simulators.faults import BOARD, Answer, FaultSet
+from evse_simulators.pace import Periodic, read, toward
+
+# Lock_Command (config/can/io_board.dbc).
+HOLD, LOCK, UNLOCK = 0, 1, 2
+# Raw values that mean "not fitted", as physical values (config/can/io_board.dbc). [V], [degC], [kohm]
+NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION = 6553.5, 215.0, 65535.0
+# Highest readings that are not "not fitted". [V], [degC], [kohm]
+MOST_VOLTAGE, MOST_TEMPERATURE, MOST_INSULATION = 6553.4, 214.0, 65534.0
+# Hexadecimal digits of a UID: 4, 7 or 10 bytes (ISO 14443-3).
+UID_DIGITS = (8, 14, 20)
+# Frames of a new token before the slow repetition.
+TOKEN_REPEATS = 3
+# Lines that are older than this come from a simulator that has died. [s]
+INPUT_LIMIT = 0.5
+# Voltage across a worn contact: some volts as in a beginning arc, own choice for the fault connector_hot. [V]
+WORN_CONTACT = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class IoBoardConfig:
+    """Times and sensors of the board."""
+
+    lock_time: float = parameter(0.6, "s", "time that the lock motor needs", "usual for motor locks", 0.0, 10.0)
+    contactor_close_time: float = parameter(0.05, "s", "from the coil to closed contacts and feedback", "DC contactor", 0.0, 1.0)
+    contactor_open_time: float = parameter(0.03, "s", "from the coil to open contacts and feedback", "DC contactor", 0.0, 1.0)
+    emergency_delay: float = parameter(
+        0.1, "s", "from the emergency stop to the dropped coil", "safety relay with delayed contacts", 0.0, 1.0
+    )
+    command_timeout: float = parameter(
+        0.2, "s", "silence of the station after which the outputs open", "docs/design.md, the permit", 0.05, 5.0
+    )
+    voltage_measured: bool = parameter(True, "", "the board measures the voltage at the connector", "docs/design.md, output voltage")
+    temperature_measured: bool = parameter(True, "", "the connector has a temperature sensor", "usual")
+    insulation_monitor: bool = parameter(True, "", "the board has an insulation monitor", "can.md section 4: second source")
+    board_temperature: float = parameter(20.0, "degC", "temperature around the connector", "mild day", -40.0, 60.0)
+    contact_resistance: float = parameter(0.0003, "ohm", "resistance of the connector's contacts", "new connector", 0.0, 0.1)
+    contact_thermal_capacity: float = parameter(60.0, "J/K", "heat that warms the contacts by 1 K", "150 g of copper", 1.0, 1e5)
+    contact_thermal_conductance: float = parameter(0.5, "W/K", "heat that the contacts lose per kelvin", "10 K at 125 A", 0.01, 1e3)
+    cable_discharge_time: float = parameter(
+        0.25, "s", "time constant of the connector's own discharge", "circuit.py: 0.5 uF on 500 kohm", 0.0, 60.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IoBoardOutput:
+    """Frames to the station, and what the board puts on the cable."""
+
+    frames: tuple[Frame, ...]
+    lines: SimStationLines
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    sequence_1: bool = False
+    sequence_2: bool = False
+    close: bool = False
+
+
+class IoBoardModel:
+    """Take frames, lines and readings as they come, call step at 20 Hz or more and on change."""
+
+    def __init__(self, config: IoBoardConfig, database: SignalDatabase) -> None:
+        self.config = config
+        self.faults = FaultSet(BOARD)
+        self.lock_position = 0.0
+        self.contactor_closed = False
+        self.temperature = config.board_temperature
+        self.lamp = 0
+        self._database = database
+        self._commands = _Commands()
+        self._commanded = -inf
+        self._lock_target = 0.0
+        self._vehicle: Sample[SimVehicleLines] | None = None
+        self._power: Sample[SimPower] | None = None
+        self._connector_voltage = nan
+        self._starts = self._stops = self._alive = 0
+        self._uid, self._token_number, self._token_repeats = b"", 0, 0
+        self._coil, self._coil_since, self._emergency_since = False, -inf, inf
+        self._last_step: float | None = None
+        self._sent_inputs: dict[str, float] = {}
+        self._inputs, self._measurements, self._token = Periodic(0.05), Periodic(0.1), Periodic(1.0)
+
+    # The driver
+
+    def press_start(self) -> Answer:
+        """Press the start button once."""
+        self._starts = (self._starts + 1) % 256
+        return Answer(True, "start pressed")
+
+    def press_stop(self) -> Answer:
+        """Press the stop button once."""
+        self._stops = (self._stops + 1) % 256
+        return Answer(True, "stop pressed")
+
+    def present_token(self, token: str) -> Answer:
+        """Hold a token to the reader: 8, 14 or 20 hexadecimal digits."""
+        if len(token) not in UID_DIGITS or any(digit not in "0123456789abcdefABCDEF" for digit in token):
+            return Answer(False, f"token {token!r} is not a UID of 8, 14 or 20 hexadecimal digits")
+        self._uid = bytes.fromhex(token)
+        self._token_number = (self._token_number + 1) % 16
+        self._token_repeats = TOKEN_REPEATS
+        return Answer(True, f"token {token.upper()} presented")
+
+    def inject(self, name: str, active: bool) -> Answer:
+        """Break or heal something."""
+        return self.faults.set(name, active)
+
+    # Inputs
+
+    def on_vehicle_lines(self, lines: SimVehicleLines, now: float) -> None:
+        """Take proximity and switch k."""
+        self._vehicle = Sample(lines, now)
+
+    def on_power(self, power: SimPower, now: float) -> None:
+        """Take what the DC path carries."""
+        self._power = Sample(power, now)
+
+    def on_frame(self, frame: Frame, now: float) -> None:
+        """Take the station's command; others are ignored, and all while the processor has stopped."""
+        decoded = None if "io_board_silent" in self.faults else read(self._database, frame)
+        if decoded and decoded.name == "IO_Outputs":
+            self._obey(decoded.signals, now)
+
+    def _obey(self, signals: Mapping[str, float], now: float) -> None:
+        flags = [bool(signals.get(name, 0.0)) for name in ("Sequence_1", "Sequence_2", "Close_Contactor")]
+        self._commands = _Commands(*flags)
+        self._commanded = now
+        self.lamp = int(signals.get("Lamp", 0.0))
+        self._lock_target = {LOCK: 1.0, UNLOCK: 0.0}.get(int(signals.get("Lock_Command", HOLD)), self._lock_target)
+
+    # One step
+
+    def step(self, now: float) -> IoBoardOutput:
+        """Go on to now [s]."""
+        seconds = 0.0 if self._last_step is None else max(now - self._last_step, 0.0)
+        self._last_step = now
+        self._move_lock(seconds)
+        self._move_contactor(now)
+        self._measure(now, seconds)
+        return IoBoardOutput(self._frames(now), self.lines(now))
+
+    @property
+    def locked(self) -> bool:
+        """The lock holds the connector."""
+        return self.lock_position >= 1.0
+
+    def lines(self, now: float) -> SimStationLines:
+        """Return what the station's hardware puts on the cable now."""
+        commands = self._effective(now)
+        return SimStationLines(0.0, commands.sequence_1, commands.sequence_2, self.locked, self.contactor_closed)
+
+    def _watchdog_tripped(self, now: float) -> bool:
+        return now - self._commanded > self.config.command_timeout
+
+    def _effective(self, now: float) -> _Commands:
+        """Return the commands that still hold: none once the station is silent; the emergency stop drops the coils."""
+        if self._watchdog_tripped(now):
+            return _Commands()
+        if now - self._emergency_since >= self.config.emergency_delay:
+            return _Commands(self._commands.sequence_1)
+        return self._commands
+
+    def _move_lock(self, seconds: float) -> None:
+        if "lock_lost" in self.faults:
+            self.lock_position = 0.0
+        elif "lock_stuck" not in self.faults:
+            way = seconds / self.config.lock_time if self.config.lock_time > 0.0 else 1.0
+            self.lock_position = toward(self.lock_position, self._lock_target, way, way)
+
+    def _move_contactor(self, now: float) -> None:
+        """Let the contactor follow its coil after its own time."""
+        if "emergency_stop" not in self.faults:
+            self._emergency_since = inf
+        elif self._emergency_since == inf:
+            self._emergency_since = now
+        coil = self._effective(now).close and "contactor_stuck_open" not in self.faults
+        if coil != self._coil:
+            self._coil, self._coil_since = coil, now
+        delay = self.config.contactor_close_time if coil else self.config.contactor_open_time
+        if now - self._coil_since < delay:
+            return
+        self.contactor_closed = coil or (self.contactor_closed and "contactor_welded" in self.faults)
+
+    # Sensors
+
+    def _measure(self, now: float, seconds: float) -> None:
+        """Read voltage and warm the contacts; without the modules' simulator the connector discharges by itself or shows the battery."""
+        power = fresh(self._power, now, INPUT_LIMIT)
+        if power is not None:
+            self._connector_voltage = power.connector_voltage
+        elif not isnan(self._connector_voltage):
+            self._connector_voltage = self._voltage_without_modules(now, seconds)
+        current = abs(power.current) if power is not None and not isnan(power.current) else 0.0
+        drop = self.config.contact_resistance * current + (WORN_CONTACT if "connector_hot" in self.faults else 0.0)
+        away = self.config.contact_thermal_conductance * (self.temperature - self.config.board_temperature)
+        self.temperature += (drop * current - away) * min(seconds, 10.0) / self.config.contact_thermal_capacity
+
+    def _voltage_without_modules(self, now: float, seconds: float) -> float:
+        vehicle = fresh(self._vehicle, now, INPUT_LIMIT)
+        if vehicle is not None and vehicle.plugged and vehicle.contactor_closed:
+            return vehicle.battery_voltage
+        return self._connector_voltage * exp(-seconds / max(self.config.cable_discharge_time, 1e-6))
+
+    def _insulation(self, now: float) -> float:
+        """Return what the monitor reads [kohm]."""
+        power = fresh(self._power, now, INPUT_LIMIT)
+        if not self.config.insulation_monitor or power is None or isnan(power.insulation_resistance):
+            return NO_INSULATION
+        return min(power.insulation_resistance / 1000.0, MOST_INSULATION)
+
+    # Frames
+
+    def _frames(self, now: float) -> tuple[Frame, ...]:
+        if "io_board_silent" in self.faults:
+            return ()
+        frames = []
+        inputs = self._input_signals(now)
+        if inputs != self._sent_inputs or self._inputs.due(now):
+            self._sent_inputs, self._alive = inputs, (self._alive + 1) % 256
+            frames.append(self._database.encode("IO_Inputs", inputs | {"Alive": float(self._alive)}))
+            if self._token_repeats > 0:
+                self._token_repeats -= 1
+                frames.extend(self._token_frames())
+        if self._measurements.due(now):
+            frames.append(self._measurement_frame(now))
+        if self._token.due(now):
+            frames.extend(self._token_frames())
+        return tuple(frames)
+
+    def _input_signals(self, now: float) -> dict[str, float]:
+        vehicle = fresh(self._vehicle, now, INPUT_LIMIT) or SimVehicleLines()
+        broken = "proximity_fault" in self.faults
+        return {
+            "Plugged": float(vehicle.plugged and not broken),
+            "Proximity_Fault": float(broken),
+            "Permission_K": float(vehicle.plugged and vehicle.permission),
+            "Locked": float(self.locked),
+            "Contactor_Closed": float(self.contactor_closed),
+            "Emergency_Stop": float("emergency_stop" in self.faults),
+            "Door_Open": float("door_open" in self.faults),
+            "Earth_Ok": float("earth_lost" not in self.faults),
+            "Residual_Current_Trip": float("residual_current" in self.faults),
+            "Board_Watchdog_Tripped": float(self._watchdog_tripped(now)),
+            "Start_Count": float(self._starts),
+            "Stop_Count": float(self._stops),
+        }
+
+    def _measurement_frame(self, now: float) -> Frame:
+        voltage = self._connector_voltage if self.config.voltage_measured else nan
+        signals = {
+            "Connector_Voltage": NO_VOLTAGE if isnan(voltage) else min(max(voltage, 0.0), MOST_VOLTAGE),
+            "Connector_Temperature": min(self.temperature, MOST_TEMPERATURE) if self.config.temperature_measured else NO_TEMPERATURE,
+            "Insulation_Resistance": self._insulation(now),
+        }
+        return self._database.encode("IO_Measurements", signals)
+
+    def _token_frames(self) -> list[Frame]:
+        """Return the UID in one frame, or two where it is longer than six bytes."""
+        head = {"Sequence": float(self._token_number), "Length": float(len(self._uid))}
+        parts = [self._uid[:6], self._uid[6:]] if len(self._uid) > 6 else [self._uid]
+        frames = []
+        for part, data in enumerate(parts):
+            octets = {f"Byte{6 * part + index}": float(octet) for index, octet in enumerate(data)}
+            frames.append(self._database.encode("IO_Token", head | octets | {"Part": float(part)}))
+        return frames

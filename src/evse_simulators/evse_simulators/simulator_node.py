@@ -1,0 +1,75 @@
+"""What the three simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from evse_core.codecs.signals import SignalDatabase
+from evse_msgs.srv import InjectFault
+from evse_nodes import databases, params, topics
+from evse_nodes.can_bus import declare_port
+from evse_simulators.faults import Answer
+from evse_simulators.pace import Periodic
+
+
+class SimulatorNode(Node):
+    """A model on a CAN bus. `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change."""
+
+    def __init__(self, name: str, database: str, config: type[Any], model: Callable[[Any, SignalDatabase], Any], period: float) -> None:
+        super().__init__(name)
+        self.model = model(params.declare(self, config), databases.load(database))
+        self._wake = self.create_guard_condition(self.tick)
+        self.port = declare_port(self, "bus", self._wake.trigger)
+        self._rate = Periodic(period)
+        self.create_timer(period, self.tick)
+        self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
+
+    def serve(self, name: str, kind: type[Any], act: Callable[[Any], Answer]) -> None:
+        """Offer a private service: act on the request, step at once so that the change is on the lines, answer."""
+
+        def answer(request: Any, response: Any) -> Any:
+            result = act(request)
+            self.tick()
+            response.success, response.message = result.success, result.message
+            return response
+
+        self.create_service(kind, f"~/{name}", answer)
+
+    def serve_trigger(self, name: str, act: Callable[[], Answer]) -> None:
+        """Offer a private service without arguments."""
+        self.serve(name, Trigger, lambda _: act())
+
+    def read(self, name: str, take: Callable[[Any, float], None], matters: Callable[[Any], Any] | None = None) -> None:
+        """Give each value of a topic to the model; step at once when matters(value) differs from the last one's."""
+        last: list[Any] = [None]
+
+        def callback(value: Any) -> None:
+            take(value, time.monotonic())
+            seen = matters(value) if matters else None
+            changed, last[0] = seen != last[0], seen
+            if changed:
+                self.tick()
+
+        topics.reader(self, name, callback)
+
+    def tick(self) -> None:
+        """Take the received frames, step the model, send what it sends."""
+        now = time.monotonic()
+        for received in self.port.drain():
+            if not received.is_error:
+                self.model.on_frame(received.frame, received.at)
+        output = self.model.step(now)
+        for frame in output.frames:
+            self.port.send(frame)
+        self.publish(output, self._rate.due(now))
+
+    def publish(self, output: Any, due: bool) -> None:
+        """Publish what others see of the model; due is true once per period."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the bus."""
+        self.port.close()

@@ -1,0 +1,311 @@
+"""A CHAdeMO vehicle: plug, battery, contactor and sensors around the charge controller of vehicle_sequence.py, speaking frames 0x100, 0x101, 0x102, 0x110."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, inf, isnan
+
+from evse_core.codecs.signals import SignalDatabase
+from evse_core.frame import Frame
+from evse_core.parameter import parameter
+from evse_core.sample import Sample, fresh
+from evse_core.types import SimPower, SimStationLines, SimVehicleLines
+from evse_simulators.battery import Battery, BatteryConfig
+from evse_simulators.faults import VEHICLE, Answer, FaultSet
+from evse_simulators.pace import Periodic, read
+from evse_simulators.vehicle_sequence import FIRST_WITH_CONTACTOR_FLAG, Charger, Phase, Seen, SequenceConfig, VehicleSequence, Wish
+
+# Lines and readings that are older than this come from a simulator that has died. [s]
+INPUT_LIMIT = 0.5
+# Longest gap between two readings that energy is integrated over. [s]
+LONGEST_GAP = 1.0
+# Charging time is told in minutes, 0xFF in the 10 s byte says so; 0xFF minutes would mean unknown (can.md 2.1). [s], [min]
+TAKE_THE_MINUTES, MOST_MINUTES = 2550.0, 254.0
+# Time allowed on top of the computed charging time: half as much again and 10 min, own choice.
+TIME_FACTOR, TIME_OFFSET = 1.5, 10.0
+# An 800 V vehicle, for the fault vehicle_incompatible. [V]
+INCOMPATIBLE_TARGET, INCOMPATIBLE_MAXIMUM = 820.0, 840.0
+# What the broken sensors of the fault table show.
+CURRENT_SENSOR_OFFSET, VOLTAGE_SENSOR_FACTOR, TEMPERATURE_SENSOR_OFFSET = 30.0, 0.8, 60.0
+# Frames that every charger sends (can.md 2.1).
+CHARGER_FRAMES = ("SE_Capability", "SE_Status")
+
+
+@dataclass(frozen=True)
+class VehicleConfig(SequenceConfig, BatteryConfig):
+    """The vehicle as a whole."""
+
+    frame_period: float = parameter(0.1, "s", "period of its frames", "0.1 s; one car with 0.225 s was served: can.md 2.1", 0.05, 0.5)
+    unsettled_reference: int = parameter(100, "", "100.6 before it permits; 240 and 255 occur on real cars", "can.md 2.1", 1, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleOutput:
+    """Frames to the charger, and what the vehicle puts on the cable."""
+
+    frames: tuple[Frame, ...]
+    lines: SimVehicleLines
+
+
+class VehicleModel:
+    """Take frames, lines and readings as they come, call step at 20 Hz and on change."""
+
+    def __init__(self, config: VehicleConfig, database: SignalDatabase) -> None:
+        self.config = config
+        self.battery = Battery(config)
+        self.sequence = VehicleSequence(config)
+        self.faults = FaultSet(VEHICLE)
+        self.plugged = False
+        self.contactor_closed = False
+        self.energy_wh = 0.0
+        self._database = database
+        self._station: Sample[SimStationLines] | None = None
+        self._power: Sample[SimPower] | None = None
+        self._charger: dict[str, Sample[Mapping[str, float]]] = {}
+        self._wish = Wish()
+        self._stop_pressed = False
+        self._minutes = 0.0
+        self._tick = Periodic(config.frame_period)
+
+    # The driver
+
+    def plug_in(self) -> Answer:
+        """Put the connector into the inlet."""
+        if "plug_lost" in self.faults:
+            return Answer(False, "the plug is out of the inlet by a fault: heal plug_lost first")
+        if self.plugged:
+            return Answer(False, "is plugged in already")
+        self.plugged, self.energy_wh = True, 0.0
+        return Answer(True, "plugged in")
+
+    def unplug(self) -> Answer:
+        """Pull the connector; the lock of the station holds it."""
+        if not self.plugged:
+            return Answer(False, "is not plugged in")
+        if self._station is not None and self._station.value.locked:
+            return Answer(False, "the connector is locked")
+        self._pull()
+        return Answer(True, "unplugged")
+
+    def press_stop(self) -> Answer:
+        """Ask for a stop inside the vehicle."""
+        if self.sequence.phase in {Phase.ASLEEP, Phase.ENDED}:
+            return Answer(False, "no session is running in the vehicle")
+        self._stop_pressed = True
+        return Answer(True, "stop asked for")
+
+    def inject(self, name: str, active: bool) -> Answer:
+        """Break or heal something."""
+        answer = self.faults.set(name, active)
+        if "plug_lost" in self.faults:
+            self._pull()
+        return answer
+
+    def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
+        """Change the battery; NaN leaves a value as it is."""
+        for value, low, high, what in (
+            (soc_percent, 0, 100, "soc_percent"),
+            (capacity_kwh, 0.01, 500, "capacity_kwh"),
+            (temperature, -40, 80, "temperature"),
+        ):
+            if not isnan(value) and not low <= value <= high:
+                return Answer(False, f"{what}: {value} is outside {low} to {high}")
+        battery = self.battery
+        battery.soc_percent = battery.soc_percent if isnan(soc_percent) else soc_percent
+        battery.capacity_kwh = battery.capacity_kwh if isnan(capacity_kwh) else capacity_kwh
+        battery.temperature = battery.temperature if isnan(temperature) else temperature
+        return Answer(True, f"{battery.soc_percent:.1f} % of {battery.capacity_kwh:.1f} kWh at {battery.temperature:.0f} degC")
+
+    def _pull(self) -> None:
+        self.plugged = self.contactor_closed = False
+        self._charger.clear()
+        self.sequence.unplug()
+
+    # Inputs
+
+    def on_station_lines(self, lines: SimStationLines, now: float) -> None:
+        """Take charge sequence signals and lock."""
+        self._station = Sample(lines, now)
+
+    def on_frame(self, frame: Frame, now: float) -> None:
+        """Take a frame of the charger; others, and all without a plug, are ignored."""
+        decoded = read(self._database, frame) if self.plugged else None
+        if decoded and decoded.name.startswith("SE_"):
+            self._charger[decoded.name] = Sample(decoded.signals, now)
+
+    def on_power(self, power: SimPower, now: float) -> None:
+        """Take voltage and current at the inlet; charge and energy are integrated over their stamps by trapezoids."""
+        last, self._power = self._power, Sample(power, now)
+        seconds = power.stamp - last.value.stamp if last else 0.0
+        if last is None or not 0.0 < seconds <= LONGEST_GAP:
+            return
+        flows = self.plugged and self.contactor_closed
+        current = (last.value.current + power.current) / 2.0 if flows else 0.0
+        watts = (last.value.current * last.value.connector_voltage + power.current * power.connector_voltage) / 2.0 if flows else 0.0
+        self.energy_wh += watts * seconds / 3600.0
+        self.battery.step(current, seconds)
+
+    # One step
+
+    def step(self, now: float) -> VehicleOutput:
+        """Go on to now [s]."""
+        lines = fresh(self._station, now, INPUT_LIMIT) or SimStationLines()
+        if self.plugged:
+            self._wish = self.sequence.step(self._seen(lines, now), now)
+            self._forget_when_asleep()
+        else:
+            self._wish = Wish()
+        self._move_contactor(lines)
+        return VehicleOutput(self._frames(now), self.lines())
+
+    def lines(self) -> SimVehicleLines:
+        """Return what the vehicle puts on the cable now."""
+        state = self.battery.state()
+        k = self._wish.permits and "vehicle_stops_permission" not in self.faults
+        return SimVehicleLines(
+            0.0,
+            self.plugged,
+            k,
+            self.contactor_closed,
+            state.open_circuit_voltage,
+            state.resistance,
+            state.soc_percent,
+            self.energy_wh,
+            state.temperature,
+        )
+
+    def _forget_when_asleep(self) -> None:
+        if self.sequence.phase is Phase.ASLEEP:
+            self._stop_pressed = False
+            self._charger.clear()
+
+    def _move_contactor(self, lines: SimStationLines) -> None:
+        """Drop or pull the contactor: its coil is fed through both charge sequence signals (can.md 2.2)."""
+        coil = self._wish.coil and lines.sequence_1 and lines.sequence_2 and "vehicle_contactor_opens" not in self.faults
+        welded = self.contactor_closed and "vehicle_contactor_welded" in self.faults
+        self.contactor_closed = self.plugged and (coil or welded)
+
+    def _seen(self, lines: SimStationLines, now: float) -> Seen:
+        inlet, current = self._readings(now)
+        emf = self.battery.open_circuit_voltage
+        faults = self.faults
+        return Seen(
+            sequence_1=lines.sequence_1,
+            sequence_2=lines.sequence_2,
+            charger=self._read_charger(now),
+            contactor_closed=self.contactor_closed,
+            inlet_voltage=inlet * (VOLTAGE_SENSOR_FACTOR if "vehicle_fault_voltage_deviation" in faults else 1.0),
+            current=current + (CURRENT_SENSOR_OFFSET if "vehicle_fault_current_deviation" in faults else 0.0),
+            battery_voltage=emf,
+            monitor_voltage=self._monitor_voltage(inlet if self.contactor_closed else emf),
+            temperature_fault=self._measured_temperature() >= self.config.max_temperature,
+            system_fault="vehicle_fault" in faults,
+            shift_not_parked="vehicle_shift" in faults,
+            soc_percent=self.battery.soc_percent,
+            acceptable_current=self.battery.acceptable_current(),
+            stop_pressed=self._stop_pressed,
+            target_voltage=self._target_voltage(),
+            no_request="vehicle_no_request" in faults,
+        )
+
+    def _readings(self, now: float) -> tuple[float, float]:
+        """Return voltage at the inlet and current into it, from the own battery where the other end is silent."""
+        power = fresh(self._power, now, INPUT_LIMIT)
+        if power is None or isnan(power.connector_voltage):
+            return (self.battery.open_circuit_voltage if self.contactor_closed else 0.0), 0.0
+        return power.connector_voltage, power.current if self.contactor_closed else 0.0
+
+    def _monitor_voltage(self, voltage: float) -> float:
+        if "vehicle_fault_overvoltage" in self.faults:
+            return self.config.max_voltage * 1.05
+        return self.config.min_voltage * 0.9 if "vehicle_fault_undervoltage" in self.faults else voltage
+
+    def _measured_temperature(self) -> float:
+        return self.battery.temperature + (TEMPERATURE_SENSOR_OFFSET if "vehicle_fault_temperature" in self.faults else 0.0)
+
+    def _target_voltage(self) -> float:
+        return INCOMPATIBLE_TARGET if "vehicle_incompatible" in self.faults else self.config.target_voltage
+
+    def _read_charger(self, now: float) -> Charger:
+        """Return what the charger's frames say; both must have come, the older one counts."""
+        found = [self._charger.get(name) for name in CHARGER_FRAMES]
+        if found[0] is None or found[1] is None:
+            return Charger()
+        offer, status = found[0].value, found[1].value
+        extended = self._charger.get("SE_ExtendedFunction")
+        return Charger(
+            age=max(found[0].age(now), found[1].age(now)),
+            protocol_number=int(status.get("control_protocol_number", 0.0)),
+            welding_detection=offer.get("welding_detection_support", 0.0) > 0.0,
+            available_voltage=offer.get("available_output_voltage", 0.0),
+            available_current=offer.get("available_output_current", 0.0),
+            threshold_voltage=offer.get("threshold_voltage", 0.0),
+            present_voltage=status.get("present_output_voltage", 0.0),
+            charging=status.get("status_charging", 0.0) > 0.0,
+            malfunction=status.get("status_charger_malfunction", 0.0) > 0.0,
+            locked=status.get("status_connector_locked", 0.0) > 0.0,
+            incompatible=status.get("status_battery_incompatible", 0.0) > 0.0,
+            system_malfunction=status.get("status_charging_system_malfunction", 0.0) > 0.0,
+            stop_control=status.get("status_stop_control", 1.0) > 0.0,
+            dynamic_control=extended is not None and extended.value.get("dynamic_control", 0.0) > 0.0,
+        )
+
+    # Frames
+
+    def _frames(self, now: float) -> tuple[Frame, ...]:
+        if not self._wish.awake or not self.plugged:
+            self._tick.restart()
+            return ()
+        if not self._tick.due(now):
+            return ()
+        request = self.sequence.pace()
+        if "vehicle_silent" in self.faults:
+            return ()
+        frames = [self._limits_frame(), self._time_frame(), self._status_frame(request)]
+        if self.config.extended_functions and self.config.protocol_number >= FIRST_WITH_CONTACTOR_FLAG:
+            frames.append(self._database.encode("EV_ExtendedFunction", {"dynamic_control": 1.0}))
+        return tuple(frames)
+
+    def _limits_frame(self) -> Frame:
+        modern = self.config.protocol_number >= FIRST_WITH_CONTACTOR_FLAG
+        maximum = INCOMPATIBLE_MAXIMUM if "vehicle_incompatible" in self.faults else self.config.max_voltage
+        signals = {
+            "min_charge_current": self.config.min_current if modern else 0.0,
+            "max_charge_current": self.config.max_current if modern else 0.0,
+            "min_battery_voltage": self.config.min_voltage if modern else 0.0,
+            "max_battery_voltage": maximum,
+            "charged_rate_reference": 100.0 if self._wish.permits or self._wish.time_known else float(self.config.unsettled_reference),
+        }
+        return self._database.encode("EV_ChargingLimits", signals)
+
+    def _time_frame(self) -> Frame:
+        """Return 0x101: zeros until the vehicle has thought, as on real cars."""
+        known = self._wish.time_known and self.sequence.phase is not Phase.ENDED
+        self._minutes = (self._minutes or self._estimate()) if known else 0.0
+        signals = {
+            "max_charging_time_10s": TAKE_THE_MINUTES if known else 0.0,
+            "max_charging_time_min": min(ceil(self._minutes * TIME_FACTOR + TIME_OFFSET), MOST_MINUTES) if known else 0.0,
+            "estimated_charging_time": min(ceil(self._minutes), MOST_MINUTES) if known else 0.0,
+            "total_battery_capacity": self.battery.capacity_kwh,
+        }
+        return self._database.encode("EV_ChargingTime", signals)
+
+    def _estimate(self) -> float:
+        """Return the charging time [min] at the current that both sides can do."""
+        offer = self._charger.get("SE_Capability")
+        available = offer.value.get("available_output_current", 0.0) if offer else inf
+        current = max(min(available, self.config.max_current), 1.0)
+        missing = max(self.config.target_soc_percent - self.battery.soc_percent, 0.0) / 100.0 * self.battery.capacity_ah
+        return max(missing / current * 60.0, 1.0)
+
+    def _status_frame(self, request: float) -> Frame:
+        wish = self._wish
+        signals = {
+            "control_protocol_number": float(self.config.protocol_number),
+            "target_battery_voltage": self._target_voltage(),
+            "charging_current_request": request,
+            "status_charging_enabled": float(wish.permits),
+            "status_contactor_open": float(wish.contactor_open),
+            "status_normal_stop_request": float(wish.normal_stop),
+            "charged_rate": float(int(self.battery.soc_percent)),
+        }
+        return self._database.encode("EV_Status", signals | dict.fromkeys(wish.faults, 1.0))

@@ -1,0 +1,160 @@
+"""What a station must do about each fault that a simulator can show, and whether it did.
+
+Which fault the station has to raise stands here; what that fault then demands stands in the fault table (evse_core/fault_table.py).
+"""
+
+from dataclasses import dataclass
+from math import isfinite, nan
+
+from evse_core.fault_table import BY_NAME
+from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause
+from evse_tools.demo_track import NO_CURRENT, Track
+
+# Longest time from the fault to less than 5 A after an emergency (../shared/reference/can.md 4). [s]
+EMERGENCY_TIME = 1.0
+# Longest time in which a stop is followed (docs/design.md, The permit 5), and the emergency after it. [s]
+STOP_TIME = 5.0 + EMERGENCY_TIME
+# Longest time from a fault's event to the permit's fall: two safety_state messages of 50 ms. [s]
+PERMIT_TIME = 0.1
+# Charging time that even a slow fault (heating) needs at most, and that a fault gets that shows only when the station stops. [s]
+LONG, SHORT = 150.0, 10.0
+
+_VEHICLE = (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One row: faults of which at least one must be raised (none: any end will do), causes of which one must end the session.
+
+    `early`: must be broken before plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then.
+    """
+
+    faults: tuple[str, ...] = ()
+    causes: tuple[StopCause, ...] = ()
+    early: bool = False
+    seconds: float = 60.0
+
+
+EXPECTED = {
+    "vehicle_silent": Expected(("vehicle_silent",)),
+    "vehicle_fault": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_fault_overvoltage": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_fault_undervoltage": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_fault_current_deviation": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_fault_temperature": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_fault_voltage_deviation": Expected(("vehicle_fault",), _VEHICLE),
+    "vehicle_shift": Expected((), _VEHICLE),
+    "vehicle_stops_permission": Expected((), _VEHICLE),
+    "vehicle_contactor_opens": Expected((), _VEHICLE),
+    "vehicle_contactor_welded": Expected(seconds=SHORT),
+    "vehicle_no_request": Expected((), _VEHICLE),
+    "vehicle_incompatible": Expected((), (StopCause.INCOMPATIBLE,), early=True),
+    "plug_lost": Expected(("plug_lost",)),
+    "emergency_stop": Expected(("emergency_stop",)),
+    "door_open": Expected(("door_open",)),
+    "earth_lost": Expected(("earth_lost",)),
+    "residual_current": Expected(("residual_current",)),
+    "proximity_fault": Expected(("proximity_fault",)),
+    "lock_stuck": Expected((), (StopCause.TIMEOUT, StopCause.CHARGER_FAULT), early=True),
+    "lock_lost": Expected(("lock_lost",)),
+    "contactor_stuck_open": Expected((), (StopCause.TIMEOUT, StopCause.CHARGER_FAULT, StopCause.EMERGENCY), early=True),
+    "contactor_welded": Expected(("contactor_welded",), seconds=SHORT),
+    "connector_hot": Expected(("connector_over_temperature",), seconds=LONG),
+    "io_board_silent": Expected(("io_board_silent",)),
+    "module_hot": Expected(("module_over_temperature",), seconds=LONG),
+    "modules_silent": Expected(("power_modules_silent",)),
+    "module_refuses": Expected(("module_refused",)),
+    "module_runaway": Expected(
+        ("over_current", "stop_not_followed", "vehicle_stop_not_followed", "current_without_session", "contactor_welded"), seconds=SHORT
+    ),
+    "over_voltage": Expected(("over_voltage", "over_voltage_emergency", "vehicle_fault")),
+    "over_current": Expected(("over_current", "vehicle_fault")),
+    "insulation_low": Expected(("insulation_fault",)),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened after a fault was injected. Times in seconds after the injection; NaN where it did not happen."""
+
+    fault: str
+    injected: float
+    raised: tuple[FaultEvent, ...]
+    permit_after: float
+    power_off_after: float
+    reaction: Reaction
+    stop_cause: StopCause
+    end_state: ChargeState
+    problems: tuple[str, ...]
+
+
+def judge(name: str, track: Track, injected: float) -> Outcome:
+    """Compare what was seen with the fault table; injected [s of the ROS clock], NaN where the injection never came about."""
+    raised = tuple(event for event in track.faults if event.active and event.stamp >= injected)
+    reaction = max((event.reaction for event in raised), default=Reaction.NONE)
+    permit = next((time for permit, time in track.permits if not permit and time >= injected), nan)
+    off = track.power_off_after(injected)
+    problems = _ending(track) + _raising(EXPECTED[name], raised, track) + _table(raised) + _times(raised, reaction, track, off)
+    if not isfinite(injected):
+        problems = [f"{name} was never injected: the session did not get that far"]
+    return Outcome(
+        name,
+        injected,
+        raised,
+        permit - injected,
+        off,
+        reaction,
+        track.session.stop_cause,
+        track.session.state,
+        tuple(dict.fromkeys(problems)),
+    )
+
+
+def _ending(track: Track) -> list[str]:
+    """Check what holds after every fault: the session is over and no power flows."""
+    problems = [] if track.is_over else [f"the session did not end; it is in {track.session.state.name}"]
+    if track.currents and abs(track.currents[-1][0]) > NO_CURRENT:
+        problems.append(f"{track.currents[-1][0]:.0f} A still flow")
+    if track.safety.permit:
+        problems.append("the permit is still there")
+    if track.is_over and track.record is None and isfinite(track.entered(ChargeState.CHARGING)):
+        problems.append("the billing record was not closed")
+    return problems
+
+
+def _raising(expected: Expected, raised: tuple[FaultEvent, ...], track: Track) -> list[str]:
+    names = {event.fault for event in raised}
+    problems = []
+    if expected.faults and names.isdisjoint(expected.faults):
+        problems.append(f"none of {', '.join(expected.faults)} was raised, but {', '.join(sorted(names)) or 'nothing'}")
+    if expected.causes and track.session.stop_cause not in expected.causes:
+        wanted = " or ".join(cause.name for cause in expected.causes)
+        problems.append(f"the session ended by {track.session.stop_cause.name}, not by {wanted}")
+    return problems
+
+
+def _table(raised: tuple[FaultEvent, ...]) -> list[str]:
+    """Check that each fault was raised with a reaction that its row knows."""
+    problems = []
+    for event in raised:
+        row = BY_NAME.get(event.fault)
+        known = {effect.reaction for effect in (row.energised, row.idle) if effect} if row else set()
+        if event.reaction not in known:
+            problems.append(f"{event.fault} was raised as {event.reaction.name}, which its row does not know")
+    return problems
+
+
+def _times(raised: tuple[FaultEvent, ...], reaction: Reaction, track: Track, off: float) -> list[str]:
+    """Check that the permit fell and the power was off in time, counted from the first event of the strongest reaction."""
+    first = next((event.stamp for event in raised if event.reaction is reaction), nan)
+    problems = []
+    if reaction is Reaction.EMERGENCY:
+        late = next((time for permit, time in track.permits if not permit and time >= first - PERMIT_TIME), nan) - first
+        if not late <= PERMIT_TIME:
+            problems.append(f"the permit fell {late * 1e3:.0f} ms after the fault, not within {PERMIT_TIME * 1e3:.0f} ms")
+    limit = {Reaction.EMERGENCY: EMERGENCY_TIME, Reaction.STOP: STOP_TIME}.get(reaction)
+    if limit is not None and not track.power_off_after(first) <= limit:
+        problems.append(f"power was off {track.power_off_after(first):.2f} s after {reaction.name}, not within {limit:.1f} s")
+    if not isfinite(off):
+        problems.append("power did not go off")
+    return problems

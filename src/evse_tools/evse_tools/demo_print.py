@@ -1,0 +1,127 @@
+"""The end of a demo on the screen: receipts, time line, energies, fault, processes, where the files are."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evse_tools.demo_faults import Outcome
+from evse_tools.demo_processes import Usage
+from evse_tools.demo_report import RESOLUTION, STEPS, Report, Session
+from evse_tools.live_table import state_words
+
+# The 12 steps of the session (issue 2; CHAdeMO sequence, ../shared/reference/can.md 2.3).
+STEP_WORDS = (
+    "start: charge sequence signal 1",
+    "vehicle sends its battery parameters",
+    "battery parameters complete",
+    "compatibility checked",
+    "station sends its limits",
+    "vehicle sends its maximum charging time",
+    "vehicle permits: flag and line k",
+    "locked, insulation tested, ready signal",
+    "vehicle closes its contactor",
+    "current on request: charging",
+    "zero request, output off",
+    "contactors open, output down, unlocked",
+)
+PARTIES = {"meter": "energy meter", "csms": "CSMS", "vehicle": "vehicle's battery", "receipt": "receipt"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print everything."""
+    for session in report.sessions:
+        if session.receipt_text:
+            console.print(Text(session.receipt_text.rstrip()))
+            console.print()
+    if any(session.track.steps for session in report.sessions):
+        console.print(time_line(report.sessions))
+        console.print(energies(report.sessions))
+    if report.outcome is not None:
+        console.print(fault(report.outcome))
+    if report.processes:
+        console.print(processes(report.processes))
+    _files(report, console)
+    for problem in report.all_problems:
+        console.print(Text(f"failed: {problem}", style="bold red"))
+
+
+def time_line(sessions: Sequence[Session]) -> Table:
+    """Return when each session reached each step."""
+    result = Table(title="the session, seconds since its start", title_justify="left")
+    result.add_column("step", justify="right")
+    result.add_column("what happens")
+    for session in sessions:
+        result.add_column(f"EVSE {session.track.evse}", justify="right")
+    reached = [dict(session.track.session_steps()) for session in sessions]
+    for step in range(1, STEPS + 1):
+        times = [f"{found[step]:.2f}" if step in found else "-" for found in reached]
+        result.add_row(str(step), STEP_WORDS[step - 1], *times)
+    ends = [f"{session.track.relative(session.track.end):.2f}" if session.track.is_over else "-" for session in sessions]
+    result.add_row("", "session over", *ends)
+    return result
+
+
+def energies(sessions: Sequence[Session]) -> Table:
+    """Return the energy of each session as the four parties know it."""
+    result = Table(title="energy of the session, and deviation from the meter", title_justify="left")
+    result.add_column("EVSE", justify="right")
+    for words in PARTIES.values():
+        result.add_column(words, justify="right")
+    for session in sessions:
+        result.add_row(str(session.track.evse), *(_energy(session, name) for name in PARTIES))
+    return result
+
+
+def fault(outcome: Outcome) -> Table:
+    """Return what a fault led to."""
+    result = Table(title=f"fault {outcome.fault}", title_justify="left", show_header=False)
+    raised = "\n".join(f"{event.fault}: {event.reaction.name}, {event.detail}" for event in outcome.raised)
+    rows = (
+        ("raised by safety_monitor", raised or "nothing"),
+        ("permit withdrawn", _after(outcome.permit_after)),
+        ("power off", _after(outcome.power_off_after)),
+        ("session ended by", outcome.stop_cause.name.lower().replace("_", " ")),
+        ("state at the end", state_words(outcome.end_state)),
+        ("as the fault table says", "no: " + "; ".join(outcome.problems) if outcome.problems else "yes"),
+    )
+    for row in rows:
+        result.add_row(*row)
+    return result
+
+
+def processes(usages: Sequence[Usage]) -> Table:
+    """Return memory and processor time of the processes."""
+    result = Table(title="processes", title_justify="left")
+    for name in ("process", "memory MB", "CPU s", "CPU %"):
+        result.add_column(name, justify="left" if name == "process" else "right")
+    for usage in usages:
+        result.add_row(usage.name, f"{usage.memory_mb:.0f}", f"{usage.cpu_s:.1f}", f"{usage.cpu_percent:.1f}")
+    total = (sum(usage.memory_mb for usage in usages), sum(usage.cpu_s for usage in usages), sum(usage.cpu_percent for usage in usages))
+    result.add_row("all", f"{total[0]:.0f}", f"{total[1]:.1f}", f"{total[2]:.1f}", style="bold")
+    return result
+
+
+def _energy(session: Session, name: str) -> str:
+    value = getattr(session.energies, name)
+    if value is None:
+        return "-"
+    deviation = session.energies.deviation(name) if name in RESOLUTION else None
+    return f"{value / 1e3:.4f} kWh" + (f" ({100 * deviation:+.3f} %)" if deviation is not None else "")
+
+
+def _after(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f} ms after the injection" if isfinite(seconds) else "no"
+
+
+def _files(report: Report, console: Console) -> None:
+    started = f"charging {report.charging_after:.1f} s after the command, " if report.charging_after is not None else ""
+    console.print(Text(f"{started}{report.duration:.0f} s in all"))
+    for words, path in (("chart", report.chart), ("recording", report.recording)):
+        if path:
+            console.print(Text(f"{words}: {path}"), soft_wrap=True)
+    for session in report.sessions:
+        if session.receipt:
+            console.print(Text(f"receipt: {session.receipt}"), soft_wrap=True)

@@ -1,0 +1,177 @@
+"""What a demo saw of one EVSE: the story of its session, collected value by value. Times are stamps of the ROS clock [s]."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import isfinite, nan
+from typing import Any
+
+from evse_core.types import (
+    ChargeRecord,
+    ChargeState,
+    FaultEvent,
+    IoReport,
+    MeterReading,
+    PowerReport,
+    RecordStatus,
+    SafetyState,
+    SessionState,
+    SimPower,
+    SimVehicleLines,
+    Transaction,
+)
+
+# Current that counts as none: an emergency end must get below it (../shared/reference/can.md 4). [A]
+NO_CURRENT = 5.0
+
+
+@dataclass
+class Curves:
+    """Lines of the chart, one entry per power report."""
+
+    time: list[float] = field(default_factory=list)
+    voltage: list[float] = field(default_factory=list)
+    current: list[float] = field(default_factory=list)
+    soc_percent: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Track:
+    """One EVSE. `take` each value that arrives, in order; everything else is for reading."""
+
+    evse: int
+    session: SessionState = field(default_factory=SessionState)
+    meter: MeterReading = field(default_factory=MeterReading)
+    safety: SafetyState = field(default_factory=SafetyState)
+    io: IoReport = field(default_factory=IoReport)
+    vehicle: SimVehicleLines = field(default_factory=SimVehicleLines)
+    transaction: Transaction = field(default_factory=Transaction)
+    records: dict[str, ChargeRecord] = field(default_factory=dict)
+    states: list[tuple[ChargeState, float]] = field(default_factory=list)
+    steps: list[tuple[int, float]] = field(default_factory=list)
+    faults: list[FaultEvent] = field(default_factory=list)
+    permits: list[tuple[bool, float]] = field(default_factory=list)
+    currents: list[tuple[float, float]] = field(default_factory=list)
+    curves: Curves = field(default_factory=Curves)
+    session_id: str = ""
+    begin: float = nan
+    end: float = nan
+    vehicle_energy_wh: float = nan
+
+    def take(self, value: Any) -> None:
+        """Learn from one value of evse_core.types; others than those named in _TAKE are ignored."""
+        handler = _TAKE.get(type(value))
+        if handler is not None:
+            handler(self, value)
+
+    @property
+    def is_over(self) -> bool:
+        """The session has been and is no more."""
+        return isfinite(self.end)
+
+    @property
+    def record(self) -> ChargeRecord | None:
+        """The billing record of the session once it is closed, else None."""
+        record = self.records.get(self.session_id)
+        return record if record is not None and record.status in {RecordStatus.CLOSED, RecordStatus.INTERRUPTED} else None
+
+    @property
+    def is_billed(self) -> bool:
+        """The CSMS has confirmed the end of the session's transaction."""
+        return bool(self.session_id) and self.transaction.session_id == self.session_id and self.transaction.stop_confirmed
+
+    @property
+    def is_charging(self) -> bool:
+        """Power flows to the vehicle."""
+        return self.session.state is ChargeState.CHARGING
+
+    def entered(self, state: ChargeState) -> float:
+        """Return when the session entered a state first; NaN if never."""
+        return next((time for found, time in self.states if found is state and not time < self.begin), nan)
+
+    def relative(self, time: float) -> float:
+        """Return a time since the session's start [s]."""
+        return time - self.begin
+
+    def session_states(self) -> Iterator[tuple[ChargeState, float]]:
+        """Yield the states from the session's start on, with times since then."""
+        return ((state, self.relative(time)) for state, time in self.states if time >= self.begin)
+
+    def session_steps(self) -> Iterator[tuple[int, float]]:
+        """Yield the steps that the session reached, with times since its start."""
+        return ((step, self.relative(time)) for step, time in self.steps)
+
+    def power_off_after(self, time: float) -> float:
+        """Return how long after `time` the current was gone for good [s]; NaN where it flowed on or was never seen."""
+        later = [(current, stamp) for current, stamp in self.currents if stamp >= time]
+        if not later or abs(later[-1][0]) > NO_CURRENT:
+            return nan
+        flowing = [number for number, (current, _) in enumerate(later) if abs(current) > NO_CURRENT]
+        return later[flowing[-1] + 1][1] - time if flowing else 0.0
+
+    def _take_session(self, value: SessionState) -> None:
+        if not self.states or self.states[-1][0] is not value.state:
+            self.states.append((value.state, value.stamp))
+        if value.session_active and not self.session_id:
+            self.session_id, self.begin = value.session_id, value.stamp
+        if self.session_id and value.session_id == self.session_id:
+            self._take_own_session(value)
+        self.session = value
+
+    def _take_own_session(self, value: SessionState) -> None:
+        """Learn from the session of this demo; a state that skips steps has passed them."""
+        last = self.steps[-1][0] if self.steps else 0
+        if value.session_active:
+            self.steps += [(step, value.stamp) for step in range(last + 1, value.step + 1)]
+        if not value.session_active and not self.is_over:
+            self.end = value.stamp
+
+    def _take_meter(self, value: MeterReading) -> None:
+        self.meter = value
+
+    def _take_safety(self, value: SafetyState) -> None:
+        if not self.permits or self.permits[-1][0] != value.permit:
+            self.permits.append((value.permit, value.stamp))
+        self.safety = value
+
+    def _take_power(self, value: PowerReport) -> None:
+        known = value.complete and value.age < 1.0
+        self.curves.time.append(value.stamp)
+        self.curves.voltage.append(value.voltage if known else nan)
+        self.curves.current.append(value.current if known else nan)
+        self.curves.soc_percent.append(self.session.soc_percent)
+
+    def _take_vehicle(self, value: SimVehicleLines) -> None:
+        self.vehicle = value
+        if self.session_id and value.plugged:
+            self.vehicle_energy_wh = value.energy_wh
+
+    def _take_record(self, value: ChargeRecord) -> None:
+        self.records[value.session_id] = value
+
+    def _take_io(self, value: IoReport) -> None:
+        self.io = value
+
+    def _take_transaction(self, value: Transaction) -> None:
+        self.transaction = value
+
+    def _take_fault(self, value: FaultEvent) -> None:
+        self.faults.append(value)
+
+    def _take_current(self, value: SimPower) -> None:
+        self.currents.append((value.current, value.stamp))
+
+
+_TAKE: dict[type[Any], Any] = {
+    SessionState: Track._take_session,
+    MeterReading: Track._take_meter,
+    SafetyState: Track._take_safety,
+    PowerReport: Track._take_power,
+    SimVehicleLines: Track._take_vehicle,
+    ChargeRecord: Track._take_record,
+    Transaction: Track._take_transaction,
+    FaultEvent: Track._take_fault,
+    SimPower: Track._take_current,
+    IoReport: Track._take_io,
+}
+# The types that a track wants to see.
+WANTED = tuple(_TAKE)

@@ -1,0 +1,85 @@
+"""Records every topic of the graph as rosbag2 (MCAP): serialized messages go to the disk as they came, with the time at which they came.
+
+The node fetches messages ten times a second instead of being woken for each: one EVSE publishes some 200 messages a second, and waking rclpy's executor for
+each of them would cost more than everything else here. Times of receipt come from the middleware, so they are exact all the same.
+"""
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from evse_msgs.msg import SessionState
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from evse_nodes.params import declare
+from evse_nodes.run import run
+from evse_tools.polling import Polled, Unserved
+from evse_tools.recorder_channels import channels
+from evse_tools.recorder_config import RecorderConfig
+from evse_tools.recorder_thread import Message, RecorderThread
+
+# How often messages are fetched; recorder_channels.DEPTH holds what comes in between. [s]
+FETCH_PERIOD = 0.1
+# A session_state older than this belongs to a sequencer that has ended: it publishes at 10 Hz. [ns]
+SESSION_GONE = 1_000_000_000
+
+
+class RecorderNode(Node):
+    """Subscribes to everything, hands it to the thread that writes, and reports what was written and lost."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        config = declare(self, RecorderConfig)
+        rows = channels(config.evses)
+        group = Unserved()
+        self._inputs = [Polled(self, row.message, row.topic, row.wanted(), group, raw=True) for row in rows]
+        self._sessions: dict[int, Message] = {}
+        self._session_channels = {number for number, row in enumerate(rows) if row.message is SessionState}
+        self._thread = RecorderThread(config, rows, self.get_logger().warning)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(FETCH_PERIOD, self._fetch)
+        self.create_timer(1.0, self._report)
+
+    def shutdown_done(self) -> bool:
+        """Record on until no session is open any more."""
+        now = time.time_ns()
+        return not any(now - stamp < SESSION_GONE and _is_open(data) for _, stamp, data in self._sessions.values())
+
+    def close(self) -> None:
+        """Write what has come, and close the bag."""
+        self._fetch()
+        self._thread.close()
+
+    def _fetch(self) -> None:
+        batch: list[Message] = []
+        for number, source in enumerate(self._inputs):
+            found = [(number, stamp or time.time_ns(), data) for data, stamp in source.take_all()]
+            batch += found
+            if found and number in self._session_channels:
+                self._sessions[number] = found[-1]
+        batch.sort(key=lambda message: message[1])
+        self._thread.put(batch)
+
+    def _report(self) -> None:
+        thread = self._thread
+        level = DiagnosticStatus.ERROR if thread.problem else DiagnosticStatus.WARN if thread.dropped else DiagnosticStatus.OK
+        facts = {"recording": thread.path or "", "written": thread.written, "dropped": thread.dropped, "bytes": thread.bytes}
+        status = DiagnosticStatus(level=level, name="recorder", message=thread.problem or "recording")
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in facts.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _is_open(data: bytes) -> bool:
+    return bool(deserialize_message(data, SessionState).session_active)
+
+
+def make() -> Node:
+    """Return the node."""
+    return RecorderNode()
+
+
+def main() -> int:
+    """Run the recorder."""
+    return run(make)

@@ -1,0 +1,127 @@
+"""Inputs of a healthy EVSE in every state, to be spoiled by one test at a time."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor, SafetyOutputs
+from evse_core.safety_view import CONNECTED_STATES, PERMIT_STATES, POWERED_STATES
+from evse_core.sample import Sample
+from evse_core.types import (
+    BusHealth,
+    BusLink,
+    CanBusStatus,
+    CanStatus,
+    ChargeState,
+    CutCause,
+    FaultEvent,
+    IoCommand,
+    IoReport,
+    MeterReading,
+    PowerCommand,
+    PowerFunction,
+    PowerReport,
+    SessionState,
+    VehicleReport,
+)
+
+STEP = 0.05  # [s] 20 Hz
+BATTERY = 380.0  # [V]
+VEHICLE_MAXIMUM = 435.0  # [V] a Leaf's, can.md 2.3
+TEST_VOLTAGE = 485.0  # [V] as real chargers tested it, can.md 2.3 S7
+
+# Whether the contactor is closed; the voltage at the connector [V]; the current [A]; the modules' function.
+_OUTPUT = {
+    ChargeState.CABLE_CHECK: (True, TEST_VOLTAGE, 0.5, PowerFunction.INSULATION_TEST),
+    ChargeState.LOWERING_OUTPUT: (True, 100.0, 0.0, PowerFunction.STANDBY),
+    ChargeState.WAITING_FOR_CONTACTOR: (True, 5.0, 0.0, PowerFunction.STANDBY),
+    ChargeState.WAITING_FOR_REQUEST: (True, BATTERY, 0.0, PowerFunction.STANDBY),
+    ChargeState.CHARGING: (True, BATTERY, 80.0, PowerFunction.POWER_TRANSFER),
+    ChargeState.RAMPING_DOWN: (True, BATTERY, 4.0, PowerFunction.POWER_TRANSFER),
+}
+_SESSION_STATES = (*PERMIT_STATES, ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.EMERGENCY)
+CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.0}  # [A]
+
+
+def healthy(state: ChargeState) -> dict[str, Any]:
+    """Return each input's value as it is in a state when nothing is wrong."""
+    closed, voltage, current, function = _OUTPUT.get(state, (False, 2.0, 0.0, PowerFunction.OFF))
+    powered, session = state in POWERED_STATES, state in _SESSION_STATES
+    plugged = session or state in (ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.UNLOCKING)
+    buses = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
+    io = IoReport(complete=True, age=0.02, plugged=plugged, permission=powered, locked=powered, contactor_closed=closed, earth_ok=True)
+    return {
+        "vehicle": VehicleReport(
+            complete=session,
+            age=0.05 if session else float("nan"),
+            max_voltage=VEHICLE_MAXIMUM,
+            target_voltage=410.0,
+            current_request=80.0 if state is ChargeState.CHARGING else 0.0,
+            charging_enabled=powered,
+            contactor_open=state not in CONNECTED_STATES,
+        ),
+        "power": PowerReport(
+            complete=True,
+            age=0.05,
+            voltage=voltage,
+            current=current,
+            module_temperature=45.0,
+            enclosure_temperature=35.0,
+            enabled=powered,
+            insulation_resistance=510e3,
+        ),
+        "io": replace(io, connector_voltage=voltage, connector_temperature=40.0),
+        "can_status": CanStatus(buses=buses, power_allowed=state in PERMIT_STATES, cut_cause=CutCause.NONE),
+        "session": SessionState(
+            state=state, session_id="s-1" if session else "", session_active=session, transaction_active=session, plugged=plugged
+        ),
+        "power_command": PowerCommand(function=function, voltage=410.0, current=CURRENT.get(function, 0.0)),
+        "io_command": IoCommand(close_contactor=closed, lock=powered),
+        "meter": MeterReading(register_wh=1000.0, session_id="s-1" if session else "", healthy=True),
+    }
+
+
+Changes = Mapping[str, Mapping[str, Any]]
+
+
+class Bench:
+    """A monitor, its clock, and everything that it said."""
+
+    def __init__(self, config: SafetyConfig | None = None) -> None:
+        self.config = config or SafetyConfig()
+        self.monitor = SafetyMonitor(self.config)
+        self.now = 1000.0
+        self.events: list[FaultEvent] = []
+        self.outputs = SafetyOutputs(SafetyMonitor(self.config).step(SafetyInputs(), 0.0).state)
+
+    def run(self, seconds: float, state: ChargeState, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> None:
+        """Step on with the inputs of a state, some fields changed and some inputs received so and so long ago (inf: never)."""
+        for _ in range(max(round(seconds / STEP), 1)):
+            self.step(inputs(state, self.now, changes, ages))
+
+    def step(self, given: SafetyInputs) -> None:
+        """Take one step and go on by 50 ms."""
+        self.outputs = self.monitor.step(given, self.now)
+        self.events += self.outputs.events
+        self.now += STEP
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The faults that hold."""
+        return self.outputs.state.faults
+
+    @property
+    def permit(self) -> bool:
+        """Whether power may flow."""
+        return self.outputs.state.permit
+
+
+def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> SafetyInputs:
+    """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise."""
+    changes, ages = changes or {}, ages or {}
+    values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state).items()}
+    received = {name: ages.get(name, 0.01) for name in values}
+    samples: dict[str, Any] = {
+        name: None if received[name] == float("inf") else Sample(values[name], now - received[name]) for name in values
+    }
+    return SafetyInputs(**samples, **changes.get("inputs", {}), stamp=now)

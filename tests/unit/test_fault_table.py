@@ -1,0 +1,278 @@
+"""Every row of the fault table: raised by its cause, debounced, not just below the limit, latched, cleared by nothing but its reset kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from math import inf
+
+import pytest
+from safety_bench import STEP, Bench, Changes, inputs
+
+from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
+from evse_core.safety_monitor import SafetyConfig
+from evse_core.safety_view import PERMIT_STATES
+from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, Reaction
+
+S = ChargeState
+GOOD_BUSES = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
+
+
+def buses(health: BusHealth) -> Changes:
+    return {"can_status": {"buses": (*GOOD_BUSES[:2], CanBusStatus(link=BusLink.IO, health=health, detail="test"))}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault in one state: what causes it, what only just does not, and which other faults the cause explains."""
+
+    fault: str
+    state: ChargeState
+    wrong: Changes = field(default_factory=dict)
+    ages: Mapping[str, float] = field(default_factory=dict)
+    near: Changes = field(default_factory=dict)
+    near_ages: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    extra_time: float = 0.0  # [s] besides the debounce time
+
+    @property
+    def row(self) -> Fault:
+        return BY_NAME[self.fault]
+
+    @property
+    def energised(self) -> bool:
+        return self.state in PERMIT_STATES
+
+    @property
+    def effect(self) -> Effect:
+        effect = self.row.energised if self.energised else self.row.idle
+        assert effect is not None
+        return effect
+
+    @property
+    def time(self) -> float:
+        return (getattr(SafetyConfig(), self.effect.debounce) if self.effect.debounce else 0.0) + self.extra_time
+
+
+def io(**change: object) -> Changes:
+    return {"io": change}
+
+
+def power(**change: object) -> Changes:
+    return {"power": change}
+
+
+LATE_SEQUENCER = {"power_command": 0.21, "io_command": 0.21, "session": 0.21}
+DEAD_SEQUENCER = {"power_command": 2.0, "io_command": 2.0, "session": 2.0}
+CASES = (
+    Case("emergency_stop", S.CHARGING, io(emergency_stop=True)),
+    Case("emergency_stop", S.AVAILABLE, io(emergency_stop=True)),
+    Case("door_open", S.CHARGING, io(door_open=True)),
+    Case("door_open", S.AVAILABLE, io(door_open=True)),
+    Case("earth_lost", S.CABLE_CHECK, io(earth_ok=False)),
+    Case("earth_lost", S.AVAILABLE, io(earth_ok=False)),
+    Case("residual_current", S.CHARGING, io(residual_current_trip=True)),
+    Case("residual_current", S.AVAILABLE, io(residual_current_trip=True)),
+    Case(
+        "insulation_fault", S.CHARGING, power(insulation_resistance=98e3), near=power(insulation_resistance=100e3), also=("insulation_warning",)
+    ),
+    Case("insulation_fault", S.CHARGING, io(insulation_resistance=50e3), near=io(insulation_resistance=101e3), also=("insulation_warning",)),
+    Case("insulation_fault", S.CHARGING, power(insulation_resistance=float("nan"))),
+    Case("insulation_warning", S.CHARGING, power(insulation_resistance=248e3), near=power(insulation_resistance=250e3)),
+    Case(
+        "over_voltage_emergency", S.CABLE_CHECK, power(voltage=551.0), near=power(voltage=549.0)
+    ),
+    Case(
+        "over_voltage_emergency", S.CHARGING, {**power(voltage=551.0), **io(connector_voltage=551.0)},
+        near={**power(voltage=439.0), **io(connector_voltage=439.0)}, also=("over_voltage",),
+    ),
+    Case("over_voltage_emergency", S.AVAILABLE, power(voltage=551.0), near=power(voltage=549.0)),
+    Case("over_voltage", S.CHARGING, io(connector_voltage=441.0), near=io(connector_voltage=439.0)),
+    Case("over_voltage", S.WAITING_FOR_REQUEST, {**io(connector_voltage=float("nan")), **power(voltage=441.0)},
+         near={**io(connector_voltage=float("nan")), **power(voltage=439.0)}),
+    Case("over_voltage", S.CHARGING, {"vehicle": {"max_voltage": 0.0, "target_voltage": 0.0}}),
+    Case("over_current", S.CHARGING, power(current=91.0), near=power(current=89.0)),
+    Case("over_current", S.CABLE_CHECK, power(current=13.0), near=power(current=11.0)),
+    Case("over_current", S.CHARGING, {**power(current=140.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}},
+         near={**power(current=137.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}}),
+    Case("reverse_current", S.CHARGING, power(current=-11.0), near=power(current=-9.0)),
+    Case("current_without_session", S.AVAILABLE, power(current=11.0), near=power(current=8.0)),
+    Case("current_without_session", S.WELDING_DETECTION, power(current=-11.0), near=power(current=-8.0)),
+    Case("voltage_on_unlocked_connector", S.AVAILABLE, io(connector_voltage=61.0), near=io(connector_voltage=59.0)),
+    Case("voltage_on_unlocked_connector", S.LOCKING, io(connector_voltage=61.0), near=io(connector_voltage=61.0, locked=True)),
+    Case("voltage_spread", S.CHARGING, io(connector_voltage=329.0), near=io(connector_voltage=331.0)),
+    Case("contactor_stuck_open", S.CHARGING, io(contactor_closed=False)),
+    Case("contactor_welded", S.AVAILABLE, io(contactor_closed=True)),
+    Case("contactor_welded", S.CHARGING, {"io_command": {"close_contactor": False}}),
+    Case("contactor_welded", S.EMERGENCY, {**io(contactor_closed=True), "can_status": {"power_allowed": False}, "io_command": {"close_contactor": True}}),
+    Case("lock_lost", S.CHARGING, io(locked=False), also=("voltage_on_unlocked_connector",)),
+    Case("plug_lost", S.CHARGING, io(plugged=False)),
+    Case("proximity_fault", S.CHARGING, io(proximity_fault=True)),
+    Case("proximity_fault", S.PREPARING, io(proximity_fault=True)),
+    Case("connector_over_temperature", S.CHARGING, io(connector_temperature=91.0), near=io(connector_temperature=90.0)),
+    Case("connector_over_temperature", S.AVAILABLE, io(connector_temperature=91.0), near=io(connector_temperature=90.0)),
+    Case("module_over_temperature", S.CHARGING, power(module_temperature=86.0), near=power(module_temperature=85.0)),
+    Case("module_over_temperature", S.AVAILABLE, power(module_temperature=86.0), near=power(module_temperature=85.0)),
+    Case("enclosure_over_temperature", S.CHARGING, power(enclosure_temperature=66.0), near=power(enclosure_temperature=65.0)),
+    Case("enclosure_over_temperature", S.AVAILABLE, power(enclosure_temperature=66.0), near=power(enclosure_temperature=65.0)),
+    Case("module_refused", S.CHARGING, power(enabled=False)),
+    Case("vehicle_silent", S.CHARGING, {"vehicle": {"age": 0.6}}, {"vehicle": 0.45}, near={"vehicle": {"age": 0.6}}, near_ages={"vehicle": 0.35}),
+    Case("vehicle_silent", S.LOCKING, {}, {"vehicle": 1.01}, near_ages={"vehicle": 0.94}),
+    Case("power_modules_silent", S.CABLE_CHECK, power(age=0.3), {"power": 0.25}, near=power(age=0.3), near_ages={"power": 0.15}),
+    Case("io_board_silent", S.CHARGING, io(age=0.4), {"io": 0.15}, near=io(age=0.4), near_ages={"io": 0.05}),
+    Case("io_board_silent", S.AVAILABLE, io(age=9.0), near=io(age=0.4)),
+    Case("can_bridge_silent", S.CHARGING, {}, {"can_status": 0.51}, near_ages={"can_status": 0.49}),
+    Case("can_bridge_silent", S.AVAILABLE, {}, {"can_status": 9.0}, near_ages={"can_status": 0.49}),
+    Case("charge_sequencer_silent", S.CHARGING, {}, LATE_SEQUENCER, near_ages={"power_command": 0.19, "io_command": 0.19, "session": 0.29},
+         also=("contactor_welded",)),
+    Case("charge_sequencer_silent", S.CHARGING, {}, {"session": 0.31}, near_ages={"session": 0.29}),
+    Case("charge_sequencer_silent", S.AVAILABLE, {}, DEAD_SEQUENCER),
+    Case("meter_silent", S.CHARGING, {}, {"meter": 3.1}, near_ages={"meter": 2.9}),
+    Case("meter_silent", S.CHARGING, {"meter": {"healthy": False}}),
+    Case("meter_silent", S.AVAILABLE, {}, {"meter": 3.1}, near={"meter": {"healthy": False}}, near_ages={"meter": 2.9}),
+    Case("meter_session_lost", S.CHARGING, {"meter": {"session_id": ""}}),
+    Case("bus_off", S.CHARGING, buses(BusHealth.BUS_OFF), near=buses(BusHealth.OK)),
+    Case("bus_off", S.AVAILABLE, buses(BusHealth.CLOSED)),
+    Case("bus_off", S.CHARGING, {"can_status": {"buses": ()}}),
+    Case("bus_error", S.CHARGING, buses(BusHealth.ERROR)),
+    Case("bus_error", S.AVAILABLE, buses(BusHealth.ERROR)),
+    Case("vehicle_fault", S.CHARGING, {"vehicle": {"fault_battery_temperature": True}}, also=("vehicle_stop_not_followed",)),
+    Case("vehicle_stop_not_followed", S.CHARGING, {"vehicle": {"charging_enabled": False}},
+         near={"vehicle": {"charging_enabled": False}, "power": {"current": 9.0}}),
+    Case("vehicle_stop_not_followed", S.RAMPING_DOWN, {**io(permission=False), "power": {"current": 11.0}}, near=io(permission=False), also=("over_current",)),
+    Case("stop_not_followed", S.CHARGING, power(module_temperature=86.0), also=("module_over_temperature",), extra_time=SafetyConfig().temperature_time + STEP),
+    Case("power_cut", S.CHARGING, {"can_status": {"power_allowed": False}}, also=("contactor_welded",)),
+)  # fmt: skip
+IDS = [f"{case.fault}-{case.state.name}-{index}" for index, case in enumerate(CASES)]
+
+
+def raised(case: Case) -> Bench:
+    """Return a bench on which the fault of a case has just been raised."""
+    bench = Bench()
+    bench.run(2.0, case.state)
+    assert bench.faults == ()
+    bench.run(case.time + 2 * STEP, case.state, case.wrong, case.ages)
+    assert case.fault in bench.faults, bench.outputs.state
+    return bench
+
+
+def test_every_effect_of_every_row_has_a_case() -> None:
+    wanted = {(fault.name, True) for fault in FAULTS if fault.energised} | {(fault.name, False) for fault in FAULTS if fault.idle}
+    assert {(case.fault, case.energised) for case in CASES} == wanted
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_is_raised_with_its_reaction_and_withdraws_the_permit_only_as_emergency(case: Case) -> None:
+    bench = raised(case)
+    assert set(bench.faults) <= {case.fault, *case.also}
+    event = next(event for event in bench.events if event.fault == case.fault)
+    assert (event.active, event.reaction, event.mrec_code, event.ocpp16_error) == (
+        True,
+        case.effect.reaction,
+        case.row.mrec,
+        case.row.ocpp16,
+    )
+    assert event.detail
+    assert event.session_id == ("s-1" if inputs(case.state, 0.0).session.value.session_active else "")  # type: ignore[union-attr]
+    if case.effect.reaction is Reaction.EMERGENCY:
+        assert not bench.permit
+        assert case.fault in bench.outputs.state.detail
+    elif not case.also:
+        assert bench.permit is (case.energised and not case.ages.keys() & {"vehicle", "power", "io", "can_status", "session"})
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.time > 2 * STEP], ids=lambda case: f"{case.fault}-{case.state.name}")
+def test_is_not_raised_before_its_debounce_time(case: Case) -> None:
+    bench = Bench()
+    bench.run(2.0, case.state)
+    bench.run(case.time - 2 * STEP, case.state, case.wrong, case.ages)
+    assert case.fault not in bench.faults
+    bench.run(1.0, S.FINISHED)
+    assert case.fault not in bench.faults
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.near or case.near_ages], ids=lambda case: f"{case.fault}-{case.state.name}"
+)
+def test_is_not_raised_just_below_its_limit(case: Case) -> None:
+    bench = Bench()
+    bench.run(2.0, case.state)
+    bench.run(3 * case.time + 1.0, case.state, case.near, case.near_ages)
+    assert case.fault not in bench.faults
+
+
+def test_every_numeric_limit_has_a_case_just_below_it() -> None:
+    assert {case.fault for case in CASES if case.near or case.near_ages} >= {fault.name for fault in FAULTS if fault.limits}
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_is_latched_until_its_own_reset_and_cleared_by_it(case: Case) -> None:
+    bench = raised(case)
+    reset = case.effect.reset
+    bench.run(case.time + 1.0, case.state, case.wrong, case.ages)
+    bench.run(SafetyConfig().recovery_time + 2.0, S.FAULTED)
+    assert (case.fault in bench.faults) is (reset is not Reset.ITSELF)
+    bench.run(1.0, S.AVAILABLE)
+    assert (case.fault in bench.faults) is (reset is Reset.OPERATOR)
+    bench.run(STEP, S.AVAILABLE, {"inputs": {"reset": True}})
+    assert bench.faults == ()
+    cleared = [event for event in bench.events if event.fault == case.fault and not event.active]
+    assert len(cleared) == 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_no_reset_clears_what_is_still_there(case: Case) -> None:
+    bench = raised(case)
+    for _ in range(5):
+        bench.run(1.0, case.state, {**case.wrong, "inputs": {"reset": True}}, case.ages)
+        assert case.fault in bench.faults
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.energised and case.effect.reaction >= Reaction.STOP], ids=lambda case: case.fault
+)
+def test_nothing_that_ends_a_session_is_cleared_while_power_may_flow(case: Case) -> None:
+    bench = raised(case)
+    bench.run(SafetyConfig().recovery_time + 1.0, case.state, {"inputs": {"reset": True}})
+    assert case.fault in bench.faults
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.energised and fault.idle], ids=lambda fault: fault.name)
+def test_a_fault_is_never_milder_while_power_may_flow(fault: Fault) -> None:
+    assert fault.energised.reaction >= fault.idle.reaction  # type: ignore[union-attr]
+    assert fault.energised.reset >= fault.idle.reset  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_row_is_complete(fault: Fault) -> None:
+    names = {item.name for item in fields(SafetyConfig)}
+    debounces = {effect.debounce for effect in (fault.energised, fault.idle) if effect and effect.debounce}
+    assert {*fault.limits, *debounces} <= names
+    assert fault.energised or fault.idle
+    assert all(text.strip() for text in (fault.meaning, fault.source, fault.technician))
+    assert fault.driver or max(effect.reaction for effect in (fault.energised, fault.idle) if effect) is Reaction.WARN
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(FAULTS)
+
+
+def test_codes_are_known_ones() -> None:
+    enums = pytest.importorskip("ocpp.v16.enums")
+    assert {fault.ocpp16 for fault in FAULTS} <= {code.value for code in enums.ChargePointErrorCode} - {"NoError"}
+    assert {fault.mrec for fault in FAULTS if fault.mrec} <= {f"CX{number:03}" for number in range(1, 27)}
+
+
+def test_every_parameter_of_the_monitor_is_used() -> None:
+    """A threshold that nothing reads would mislead whoever changes it."""
+    table = {name for fault in FAULTS for name in fault.limits}
+    table |= {effect.debounce for fault in FAULTS for effect in (fault.energised, fault.idle) if effect}
+    assert {item.name for item in fields(SafetyConfig)} - table == {"startup_grace", "recovery_time"}
+
+
+def test_missing_inputs_are_silence_faults_after_the_grace_time() -> None:
+    bench = Bench()
+    never = dict.fromkeys(("vehicle", "power", "io", "can_status", "session", "power_command", "io_command", "meter"), inf)
+    bench.run(SafetyConfig().startup_grace - STEP, S.AVAILABLE, ages=never)
+    assert bench.faults == ()
+    bench.run(SafetyConfig().idle_silence + 1.0, S.AVAILABLE, ages=never)
+    assert set(bench.faults) == {"io_board_silent", "can_bridge_silent", "charge_sequencer_silent", "meter_silent"}
+    assert bench.outputs.state.reaction is Reaction.BLOCK
