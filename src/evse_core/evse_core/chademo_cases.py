@@ -231,11 +231,12 @@ def _no_voltage(context: Context) -> Text:
 
 
 def _no_request(context: Context) -> Text:
-    battery = context.output.battery
+    battery, appeared = context.output.battery, context.output.battery_at
     assert battery is not None  # the condition of the case
+    assert appeared is not None
     proven = (
-        f"The battery's {battery.voltage:g} V appeared at the output at {_at(battery.t)}, but the vehicle never requested current ({PLACE[c.REQUEST]} stayed 0), "
-        f"and {context.t - battery.t:.1f} s later the charger set {_fault(context)}."
+        f"The battery's {battery.voltage:g} V appeared at the output at {_at(appeared)}, but the vehicle never requested current ({PLACE[c.REQUEST]} stayed 0), "
+        f"and {context.t - appeared:.1f} s later the charger set {_fault(context)}."
     )
     return Text(
         proven,

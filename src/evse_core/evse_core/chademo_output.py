@@ -6,6 +6,7 @@ battery appears (../shared/reference/can.md 2.3, S6 to S10). Vehicles before 1.0
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from evse_core import chademo_session as c
 from evse_core.chademo_session import Observation, Reading
@@ -18,6 +19,8 @@ DISCHARGED = 20.0
 ONE_CYCLE = 0.25
 # A reading this far above the highest battery voltage cannot be a battery; meters are good for some per cent (can.md 2.4, voltage deviation). [ratio]
 ABOVE_BATTERY = 1.03
+# The charger's output capacitors are charged when two readings differ by no more than this; meters step by 1 V. [V]
+SETTLED = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,10 @@ class Rise:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What stood at the output before charging: tests, the battery's first reading, and a voltage that may be either."""
+    """What stood at the output before charging: tests; when the battery appeared and its settled reading; a voltage that may be either."""
 
     tests: tuple[Rise, ...]
+    battery_at: float | None
     battery: Reading | None
     unclear: Rise | None
 
@@ -47,7 +51,8 @@ class Output:
 def output(observation: Observation, until: float) -> Output:
     """Judge the output voltage from the start of the session to `until`, the time at which charging began or the session ended."""
     tests: list[Rise] = []
-    battery, unclear = None, None
+    battery: Sequence[Reading] = ()
+    unclear = None
     closed_at = contactor_closed(observation)
     for rise in _rises(observation, until):
         kind = _kind(observation, rise, closed_at, bool(tests and tests[-1].end is not None))
@@ -57,9 +62,9 @@ def output(observation: Observation, until: float) -> Output:
             tests.append(_cut(observation, rise, closed_at))
         elif kind == "unclear":
             unclear = unclear or rise
-        if "battery" in kind and battery is None:
-            battery = _battery_reading(observation, rise, closed_at)
-    return Output(tuple(tests), battery, unclear)
+        if "battery" in kind and not battery:
+            battery = _battery_readings(observation, rise, closed_at)
+    return Output(tuple(tests), battery[0].t if battery else None, _settled(battery), unclear)
 
 
 def contactor_closed(observation: Observation) -> float | None:
@@ -121,9 +126,15 @@ def _cut(observation: Observation, rise: Rise, t: float) -> Rise:
     return _rise(observation.readings_in(rise.start, t), t)
 
 
-def _battery_reading(observation: Observation, rise: Rise, closed_at: float | None) -> Reading | None:
-    """Return the first reading that can be the battery's: live, and not above its highest voltage (a charger's own voltage may decay for seconds)."""
+def _battery_readings(observation: Observation, rise: Rise, closed_at: float | None) -> Sequence[Reading]:
+    """Return the readings that can be the battery's: live, and not above its highest voltage (a charger's own voltage may decay for seconds)."""
     highest = highest_battery_voltage(observation) or float("inf")
     start = rise.start if closed_at is None else max(rise.start, closed_at - ONE_CYCLE)
     readings = observation.readings_in(start, float("inf") if rise.end is None else rise.end)
-    return next((reading for reading in readings if LIVE <= reading.voltage <= highest * ABOVE_BATTERY), None)
+    return [reading for reading in readings if LIVE <= reading.voltage <= highest * ABOVE_BATTERY]
+
+
+def _settled(readings: Sequence[Reading]) -> Reading | None:
+    """Return the first reading after the output's capacitors were charged; the last one where it never settles."""
+    settled = (first for first, second in pairwise(readings) if abs(second.voltage - first.voltage) <= SETTLED)
+    return next(settled, readings[-1] if readings else None)

@@ -137,7 +137,7 @@ class Track:
 
     def intervals(self, end: float) -> list[tuple[float, float]]:
         """Return the spans in which the signal was not 0."""
-        stops = [*self.times[1:], end]
+        stops = [*self.times[1:], end][: len(self.times)]
         return [(start, stop) for start, stop, value in zip(self.times, stops, self.values, strict=True) if value]
 
 

@@ -97,7 +97,10 @@ def _start(view: View) -> Step | None:
         (identifier for identifier, traffic in view.observation.traffic.items() if identifier < 0x103 and traffic.first == t), default=0x102
     )
     return Step(
-        1, NAMES[1], t, f"0x{identifier:X} is the vehicle's first frame, at {t:.3f} s: it is awake (start button and d1 are not on the bus)"
+        1,
+        NAMES[1],
+        t,
+        f"0x{identifier:X} at {t:.3f} s is the vehicle's first frame in the log: it is awake (start button and d1 are not on the bus)",
     )
 
 
@@ -206,17 +209,12 @@ def _contactor(view: View) -> Step | None:
             battery.t,
             says(c.VOLTAGE, battery.voltage, battery.t, "battery at the output (this vehicle does not report its contactor)"),
         )
-    charging = view.charging_at
-    if charging is None:
+    track = view.observation.track(c.CONTACTOR_OPEN)
+    if view.charging_at is None or not track.times:
         return None
-    reports = "" if reports_contactor(view.observation) else " (or the vehicle never reports it)"
-    return Step(
-        9,
-        NAMES[9],
-        charging,
-        says(c.CONTACTOR_OPEN, 0, charging, f"closed before the charger reports charging{reports}"),
-        from_first_frame=True,
-    )
+    t = max(view.charging_at, track.times[0])
+    meaning = "charging, so it is closed" + ("" if reports_contactor(view.observation) else "; this flag was never 1 in the log")
+    return None if track.at(t) else _flag(view, 9, c.CONTACTOR_OPEN, t, 0, meaning)
 
 
 def _current(view: View) -> Step | None:

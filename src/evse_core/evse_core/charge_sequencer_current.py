@@ -89,7 +89,9 @@ def available_current(view: View) -> float:
 def rated_current(view: View) -> float:
     """Return the current [A] that rating, modules and connector temperature allow."""
     modules = view.power.max_current if view.power is not None else NAN
-    return min(view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, view.io.connector_temperature if view.io else NAN))
+    return min(
+        view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, view.io.connector_temperature if view.io else NAN)
+    )
 
 
 def derated(config: SequencerConfig, temperature: float) -> float:

@@ -2,26 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 
+from evse_core import charge_sequencer_facts as f
 from evse_core.charge_sequencer_current import dynamic, offered, threshold_voltage
-from evse_core.charge_sequencer_session import Ending, Malfunction, same_token
+from evse_core.charge_sequencer_session import same_token
 from evse_core.charge_sequencer_view import View, unfit
-from evse_core.types import Reaction, RequestKind, StopCause, Verdict
-
-# Verdicts that end a session which they reach late; a value that this build does not know ends none.
-REFUSALS = frozenset({Verdict.BLOCKED, Verdict.EXPIRED, Verdict.INVALID, Verdict.CONCURRENT})
-# Faults of safety_monitor that lie in vehicle, cable or communication (109.5.4); all others are the charger's own (109.5.1): can.md 2.4.
-SYSTEM_FAULTS = frozenset(
-    {"insulation_fault", "residual_current", "proximity_fault", "plug_lost", "vehicle_silent", "vehicle_fault", "vehicle_stop_not_followed", "bus_off"}
-)
-# Causes that a fault of safety_monitor stands for, where it is not the charger's.
-FAULT_CAUSES = {
-    "emergency_stop": StopCause.EMERGENCY,
-    "plug_lost": StopCause.UNPLUGGED,
-    "vehicle_silent": StopCause.VEHICLE_FAULT,
-    "vehicle_fault": StopCause.VEHICLE_FAULT,
-    "vehicle_stop_not_followed": StopCause.VEHICLE_FAULT,
-}
+from evse_core.types import Reaction, RequestKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +37,10 @@ def after(name: str, text: str, since: Callable[[View], float] | None = None, de
     return Guard(f"{text} within `{name}`", test, detail=says)
 
 
+def _at_most(limit: float, *values: float) -> bool:
+    return all(abs(value) <= limit for value in values)
+
+
 # Driver and back end.
 
 out_of_service = Guard("out of service", lambda view: not view.in_service or view.shutting_down)
@@ -62,50 +53,41 @@ other_token = Guard(
     "another token presented", lambda view: bool(view.actions.token) and not same_token(view.actions.token, view.driver.token)
 )
 start_asked = Guard("start asked for with a token", lambda view: view.actions.asked(RequestKind.START) is not None)
-authorized_start = Guard("start asked for with an authorised token", lambda view: _authorized_start(view))
-accepted = Guard("token accepted", lambda view: _verdict(view) is Verdict.ACCEPTED)
+authorized_start = Guard("start asked for with an authorised token", f.asked_authorized_start)
+started_again = Guard("start asked for with the same token", f.asked_same_start)
+accepted = Guard("token accepted", lambda view: f.verdict(view) is Verdict.ACCEPTED)
 refused = Guard(
-    "token refused", lambda view: _verdict(view) not in {None, Verdict.ACCEPTED}, lambda view: f"token {view.driver.token}: {_verdict(view)!r}"
+    "token refused",
+    lambda view: f.verdict(view) not in {None, Verdict.ACCEPTED},
+    lambda view: f"token {view.driver.token}: {f.verdict(view)!r}",
 )
 cancelled = Guard("stop button", lambda view: view.actions.stop)
-ready_to_start = Guard("plugged in and started", lambda view: view.plugged and started(view))
+ready_to_start = Guard("plugged in and started", lambda view: view.plugged and f.started(view))
 authorization_silent = after("authorization_timeout", "no verdict")
 authorization_expired = after("authorization_validity", "not plugged in and started")
 
 
-def _authorized_start(view: View) -> bool:
-    request = view.actions.asked(RequestKind.START)
-    return request is not None and request.authorized
-
-
-def _verdict(view: View) -> Verdict | None:
-    """Return the verdict on the pending token that came after it was asked for."""
-    sample = view.inputs.authorization
-    if sample is None or sample.received < view.entered or not same_token(sample.value.token, view.driver.token):
-        return None
-    return sample.value.verdict
-
-
-def started(view: View) -> bool:
-    """Return whether the start button was pressed recently, or is not needed."""
-    return not view.config.start_button_required or view.now - view.driver.started <= view.config.authorization_validity
-
-
 # Where the sequence begins.
 
-connector_hot = Guard("connector locked or energised", lambda view: view.hot, lambda view: f"found locked or at {view.output_voltage:.0f} V")
+connector_hot = Guard(
+    "connector locked or energised", lambda view: view.hot, lambda view: f"found locked or at {view.output_voltage:.0f} V"
+)
 inputs_known = Guard("I/O board and safety monitor report", lambda view: view.io is not None and view.safety is not None)
 
 # Emergencies.
 
 emergency_button = Guard("emergency stop", lambda view: view.io is not None and view.io.emergency_stop)
 emergency_asked = Guard("emergency stop asked for", lambda view: view.actions.asked(RequestKind.EMERGENCY_STOP) is not None)
-emergency_fault = Guard("fault with reaction EMERGENCY", lambda view: view.reaction is Reaction.EMERGENCY, lambda view: f"safety: {view.fault}")
+emergency_fault = Guard(
+    "fault with reaction EMERGENCY", lambda view: view.reaction is Reaction.EMERGENCY, lambda view: f"safety: {view.fault}"
+)
 permit_lost = Guard(
-    "no permit", lambda view: not view.permit and view.session.opening is None, lambda view: f"no permit: {view.safety.detail if view.safety else view.fault}"
+    "no permit",
+    lambda view: not view.permit and view.session.opening is None,
+    lambda view: f"no permit: {view.safety.detail if view.safety else view.fault}",
 )
 monitor_lost = Guard("safety monitor silent", lambda view: view.safety is None)
-power_cut = Guard("can_bridge has cut the power", lambda view: _was_cut(view))
+power_cut = Guard("can_bridge has cut the power", f.was_cut)
 io_lost = Guard("I/O board silent", lambda view: view.io is None)
 modules_lost = Guard("power modules silent", lambda view: view.power is None)
 modules_refuse = Guard("power modules withdraw System_Enable", lambda view: view.power is not None and not view.power.enabled)
@@ -114,17 +96,14 @@ contactor_lost = Guard(
 )
 
 
-def _was_cut(view: View) -> bool:
-    sample = view.inputs.can_status
-    return view.session.cuts is not None and sample is not None and sample.value.cut_count != view.session.cuts
-
-
 # What ends a session in an orderly way.
 
 safety_stop = Guard("fault with reaction STOP", lambda view: view.reaction >= Reaction.STOP, lambda view: f"safety: {view.fault}")
 lock_lost = Guard("connector no longer locked", lambda view: view.session.locked and view.io is not None and not view.io.locked)
 vehicle_fault = Guard("vehicle reports a fault", lambda view: bool(view.vehicle_faults), lambda view: f"vehicle: {view.vehicle_faults}")
-vehicle_lost = Guard("vehicle silent for `vehicle_loss_age`", lambda view: view.vehicle is None, lambda view: "the vehicle's frames stopped")
+vehicle_lost = Guard(
+    "vehicle silent for `vehicle_loss_age`", lambda view: view.vehicle is None, lambda view: "the vehicle's frames stopped"
+)
 vehicle_declines = Guard("vehicle wants to stop (102.5.4)", lambda view: view.vehicle is not None and view.vehicle.normal_stop_request)
 permission_removed = Guard(
     "permission removed by frame or by line k",
@@ -153,46 +132,7 @@ over_threshold = Guard(
     lambda view: f"output at {view.output_voltage:.0f} V, threshold {threshold_voltage(view):.0f} V",
 )
 time_over = Guard("remaining time is 0", lambda view: view.now >= view.session.deadline)
-stop_asked = Guard("driver, back end or operator stops", lambda view: asked_stop(view) is not None, lambda view: _stop_words(view))
-
-
-def asked_stop(view: View) -> StopCause | None:
-    """Return the cause for which somebody wants the session to end, None where nobody does."""
-    request = view.actions.asked(RequestKind.STOP)
-    if view.actions.stop or presented_own_token(view):
-        return StopCause.LOCAL
-    if request is not None:
-        return request.stop_cause if request.stop_cause not in {StopCause.UNKNOWN, StopCause.NONE} else StopCause.REMOTE
-    if view.actions.asked(RequestKind.UNLOCK):
-        return StopCause.UNLOCK
-    if deauthorized(view):
-        return StopCause.DEAUTHORIZED
-    if view.shutting_down:
-        return StopCause.SHUTDOWN
-    if not view.in_service and (view.config.stop_when_disabled or not view.session.locked):
-        return StopCause.UNAVAILABLE
-    return None
-
-
-def presented_own_token(view: View) -> bool:
-    """Return whether a token was presented that may end this session."""
-    return any(same_token(view.actions.token, token) for token in (view.session.token, view.session.parent_token))
-
-
-def deauthorized(view: View) -> bool:
-    """Return whether a refusal of this session's token came during the session."""
-    sample = view.inputs.authorization
-    since = sample is not None and sample.received >= view.session.started
-    return since and sample is not None and same_token(sample.value.token, view.session.token) and sample.value.verdict in REFUSALS
-
-
-def _stop_words(view: View) -> str:
-    if view.actions.stop:
-        return "stop button"
-    if presented_own_token(view):
-        return f"token {view.actions.token} presented again"
-    cause = asked_stop(view)
-    return f"asked for: {cause.name if cause else ''}"
+stop_asked = Guard("driver, back end or operator stops", lambda view: f.asked_stop(view) is not None, f.stop_words)
 
 
 # Steps 1 to 8.
@@ -206,9 +146,11 @@ is_unfit_now = Guard("latched values cannot be served", lambda view: view.vehicl
 is_fit = Guard("all frames there, vehicle can be served", lambda view: view.vehicle_followed and not unfit(view))
 permitted = Guard(
     "permission by frame and by line k, vehicle can be served",
-    lambda view: view.vehicle_followed and view.vehicle is not None and view.vehicle.charging_enabled and _line_k(view) and not unfit(view),
+    lambda view: (
+        view.vehicle_followed and view.vehicle is not None and view.vehicle.charging_enabled and f.line_k(view) and not unfit(view)
+    ),
 )
-no_permission = after("permission_timeout", "no permission", lambda view: view.session.started, lambda view: _missing_permission(view))
+no_permission = after("permission_timeout", "no permission", lambda view: view.session.started, f.missing_permission)
 voltage_present = Guard(
     "voltage above `voltage_before` for `voltage_before_hold` at the open connector",
     lambda view: view.session.voltage_before.longer_than(view.config.voltage_before_hold, view.now),
@@ -216,14 +158,17 @@ voltage_present = Guard(
 )
 lock_fails = Guard(
     "no lock feedback within `lock_timeout`",
-    lambda view: not view.session.locked
-    and view.session.lock_commanded is not None
-    and view.now - view.session.lock_commanded >= view.config.lock_timeout,
+    lambda view: (
+        not view.session.locked
+        and view.session.lock_commanded is not None
+        and view.now - view.session.lock_commanded >= view.config.lock_timeout
+    ),
 )
 locked = Guard(
-    "locked, begin reading on disk, permit, modules ready below `closing_voltage`, connector dead", lambda view: not missing_before_test(view)
+    "locked, begin reading on disk, permit, modules ready below `closing_voltage`, connector dead",
+    lambda view: not f.missing_before_test(view),
 )
-locking_too_long = after("locking_timeout", "not ready for the cable check", detail=lambda view: missing_before_test(view))
+locking_too_long = after("locking_timeout", "not ready for the cable check", detail=f.missing_before_test)
 not_ready = after("ready_timeout", "not ready for the vehicle's contactor", lambda view: view.session.permitted)
 contactor_fails = Guard(
     "no contactor feedback within `output_contactor_timeout`",
@@ -231,52 +176,28 @@ contactor_fails = Guard(
 )
 insulation_low = Guard(
     "insulation below its limit `insulation_wait` after the test voltage was reached",
-    lambda view: view.session.at_test_voltage.longer_than(view.config.insulation_wait, view.now) and not view.insulation_resistance >= view.insulation_limit,
+    lambda view: (
+        view.session.at_test_voltage.longer_than(view.config.insulation_wait, view.now)
+        and not view.insulation_resistance >= view.insulation_limit
+    ),
     lambda view: f"insulation {view.insulation_resistance / 1e3:.0f} kOhm, limit {view.insulation_limit / 1e3:.0f} kOhm",
 )
 ground_missing = Guard("protective conductor interrupted", lambda view: view.io is not None and not view.io.earth_ok)
 test_passed = Guard(
-    "`insulation_readings` successive good readings at test voltage", lambda view: view.session.good_readings >= view.config.insulation_readings
+    "`insulation_readings` successive good readings at test voltage",
+    lambda view: view.session.good_readings >= view.config.insulation_readings,
 )
-cable_check_too_long = after("cable_check_timeout", "cable check not passed", detail=lambda view: _test_words(view))
+cable_check_too_long = after("cable_check_timeout", "cable check not passed", detail=f.cable_check_words)
 lowered = Guard(
     "output and modules at most `lowered_voltage`",
-    lambda view: max(view.output_voltage, abs(view.power.voltage) if view.power else 0.0) <= view.config.lowered_voltage and view.power is not None,
+    lambda view: _at_most(view.config.lowered_voltage, view.output_voltage, view.power.voltage if view.power else nan),
 )
 not_lowered = after("lowering_timeout", "output not lowered", detail=lambda view: f"{view.output_voltage:.0f} V")
 
 
-def _line_k(view: View) -> bool:
-    return view.io is not None and view.io.permission
-
-
-def _missing_permission(view: View) -> str:
-    if view.vehicle is None:
-        return "no frames from the vehicle"
-    found = ("" if view.vehicle.charging_enabled else "102.5.0 is 0", "" if _line_k(view) else "line k is open")
-    return ", ".join(text for text in found if text)
-
-
-def missing_before_test(view: View) -> str:
-    """Return what is missing before the contactor may close, in words; "" where nothing is."""
-    session, io, power = view.session, view.io, view.power
-    wants = {
-        "a dead connector": view.output_voltage <= view.config.voltage_before,
-        "the lock": session.locked and io is not None and io.locked,
-        "the begin reading": session.recorded,
-        "the permit": view.permit,
-        "the power modules": power is not None and power.enabled and abs(power.voltage) <= view.config.closing_voltage,
-    }
-    return ", ".join(name for name, there in wants.items() if not there)
-
-
-def _test_words(view: View) -> str:
-    return f"{view.output_voltage:.0f} of {view.test_voltage:.0f} V, insulation {view.insulation_resistance / 1e3:.0f} kOhm"
-
-
 # Steps 9 and 10.
 
-connected = Guard("vehicle's contactor closed and output above `connected_voltage`", lambda view: _contactor_in(view))
+connected = Guard("vehicle's contactor closed and output above `connected_voltage`", f.contactor_in)
 no_contactor = after("contactor_timeout", "vehicle's contactor not closed", detail=lambda view: f"output at {view.output_voltage:.0f} V")
 requested = Guard("vehicle asks for current", lambda view: view.request > 0.0)
 no_request = Guard(
@@ -284,13 +205,6 @@ no_request = Guard(
     lambda view: view.elapsed >= view.config.request_timeout and (offered(view, view.session.control.announced) or not dynamic(view)),
     lambda view: f"the vehicle asked for no current within {view.config.request_timeout:g} s",
 )
-
-
-def _contactor_in(view: View) -> bool:
-    """A vehicle that never reported its contactor open is one of 0.9: it gets time, then the voltage tells (can.md S10)."""
-    if view.vehicle is None or not view.output_voltage > view.config.connected_voltage:
-        return False
-    return view.vehicle_contactor_closed or (not view.vehicle.contactor_reported and view.elapsed >= view.config.unreported_contactor_wait)
 
 
 # Steps 11 and 12.
@@ -316,7 +230,7 @@ vehicle_opened_unseen = Guard(
 vehicle_not_opened = after("welding_timeout", "vehicle's contactor not open")
 closed_down = Guard(
     "output contactor open, output at most `unlock_voltage`, signal 1 off",
-    lambda view: view.contactor_open and view.may_unlock and signals_off(view),
+    lambda view: view.contactor_open and view.may_unlock and f.signals_off(view),
 )
 not_closed_down = after("closing_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
 unlocked = Guard("unlocked for `unlock_settling`", lambda view: view.session.unlocked.longer_than(view.config.unlock_settling, view.now))
@@ -324,52 +238,19 @@ unlocked_faulted = Guard(
     "unlocked, and a fault to be looked at", lambda view: unlocked.test(view) and (view.session.faulted or not view.clear)
 )
 not_unlocked = after("unlock_timeout", "not unlocked")
-emergency_over = Guard(
-    "current gone, contactor open, signal 2 off", lambda view: view.current_gone and view.contactor_open and view.session.ready_withdrawn is not None
-)
+emergency_over = Guard("current gone, contactor open, signal 2 off", f.is_off)
 emergency_too_long = after("emergency_timeout", "current and contactor not off")
 recovered = Guard("output contactor open and output dead", lambda view: view.contactor_open and view.may_unlock)
 not_recovered = after("recovery_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
-unlock_due = Guard(
-    "locked, output dead, unlocking not tried", lambda view: _locked_dead(view) and not view.session.unlock_failed
+unlock_due = Guard("locked, output dead, unlocking not tried", lambda view: f.locked_dead(view) and not view.session.unlock_failed)
+unlock_asked = Guard(
+    "unlocking asked for, output dead", lambda view: f.locked_dead(view) and view.actions.asked(RequestKind.UNLOCK) is not None
 )
-unlock_asked = Guard("unlocking asked for, output dead", lambda view: _locked_dead(view) and view.actions.asked(RequestKind.UNLOCK) is not None)
 fault_gone = Guard("fault gone, connector out and dead", lambda view: view.clear and not view.hot and view.unplugged)
 fault_gone_idle = Guard(
     "fault gone, no session since plugged in", lambda view: view.clear and not view.hot and view.plugged and not view.needs_replug
 )
 fault_reset = Guard(
-    "fault gone, put back into service by the operator", lambda view: view.clear and not view.hot and view.actions.asked(RequestKind.ENABLE) is not None
+    "fault gone, put back into service by the operator",
+    lambda view: view.clear and not view.hot and view.actions.asked(RequestKind.ENABLE) is not None,
 )
-
-
-def signals_off(view: View) -> bool:
-    """Return whether sequence signal 1 may be off: signal 2 has been off long enough (can.md E5)."""
-    withdrawn = view.session.ready_withdrawn
-    return withdrawn is not None and view.now - withdrawn >= view.config.sequence_gap
-
-
-def _locked_dead(view: View) -> bool:
-    return view.io is not None and view.io.locked and view.may_unlock
-
-
-# Endings that depend on what was seen.
-
-
-def stopped_by(view: View) -> Ending:
-    """Return the ending for whoever asked."""
-    return Ending(asked_stop(view) or StopCause.REMOTE)
-
-
-def stopped_by_fault(view: View) -> Ending:
-    """Return the ending for the fault that safety_monitor saw first."""
-    name = view.safety.first_fault or next(iter(view.safety.faults), "") if view.safety is not None else ""
-    malfunction = Malfunction.SYSTEM if name in SYSTEM_FAULTS else Malfunction.CHARGER
-    return Ending(FAULT_CAUSES.get(name, StopCause.CHARGER_FAULT), malfunction)
-
-
-def emergency_by_fault(view: View) -> Ending:
-    """Return the same for an emergency: somebody has to look at it."""
-    ending = stopped_by_fault(view)
-    return Ending(ending.cause, ending.malfunction, True)
-

@@ -83,6 +83,7 @@ class Session:
     detail: str = ""
     faulted: bool = False
     # Steps 2 to 7.
+    heard: bool = False
     limits: VehicleLimits | None = None
     permitted: float = inf
     unfit: Held = field(default_factory=Held)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from evse_core import charge_sequencer_facts as f
 from evse_core import charge_sequencer_guards as g
 from evse_core.charge_sequencer_guards import Guard
 from evse_core.charge_sequencer_session import Ending, Malfunction
@@ -24,10 +25,11 @@ RUNNING: States = TESTING | CONNECTED
 ENERGISED: States = RUNNING | {S.RAMPING_DOWN}
 GROUPS = {"IDLE": IDLE, "STARTING": STARTING, "TESTING": TESTING, "CONNECTED": CONNECTED}
 
+NO_ENDING = Ending()
 # Vehicle and driver, nothing wrong with the station.
 BY_VEHICLE = Ending(C.VEHICLE)
 VEHICLE_FAULT = Ending(C.VEHICLE_FAULT)
-VEHICLE_SILENT = Ending(C.VEHICLE_FAULT, Malfunction.SYSTEM)
+VEHICLE_MALFUNCTION = Ending(C.VEHICLE_FAULT, Malfunction.SYSTEM)
 TOO_LATE = Ending(C.TIMEOUT, Malfunction.SYSTEM)
 INCOMPATIBLE = Ending(C.INCOMPATIBLE, Malfunction.INCOMPATIBLE)
 # The station; `faulted` where somebody has to look at it before the next session.
@@ -47,14 +49,14 @@ class Transition:
     sources: States
     guard: Guard
     target: S
-    ending: Ending | Callable[[View], Ending] = Ending()
+    ending: Ending | Callable[[View], Ending]
 
     def ending_of(self, view: View) -> Ending:
         """Return why the session ends, in this step."""
         return self.ending if isinstance(self.ending, Ending) else self.ending(view)
 
 
-def _row(sources: States | S, guard: Guard, target: S, ending: Ending | Callable[[View], Ending] = Ending()) -> Transition:
+def _row(sources: States | S, guard: Guard, target: S, ending: Ending | Callable[[View], Ending] = NO_ENDING) -> Transition:
     return Transition(frozenset({sources}) if isinstance(sources, S) else sources, guard, target, ending)
 
 
@@ -65,34 +67,41 @@ def _stop(sources: States, guard: Guard, ending: Ending | Callable[[View], Endin
     return tuple(_row(states, guard, target, ending) for states, target in rows if states)
 
 
+def _back(source: S, guard: Guard) -> tuple[Transition, ...]:
+    """Return the rows that lead back to where the driver may begin anew."""
+    there = Guard(f"{guard.text}, plugged in", lambda view: guard.test(view) and view.plugged, guard.detail)
+    return _row(source, there, S.PREPARING), _row(source, guard, S.AVAILABLE)
+
+
 _BEGIN = (
     _row(S.INITIALISING, g.connector_hot, S.RECOVERING, RESTART),
-    _row(S.INITIALISING, g.inputs_known, S.AVAILABLE),
+    *_back(S.INITIALISING, g.inputs_known),
     _row(S.RECOVERING, g.recovered, S.UNLOCKING),
     _row(S.RECOVERING, g.not_recovered, S.FAULTED, BROKEN),
 )
 _DRIVER = (
     _row(IDLE, g.blocked, S.FAULTED),
     _row(IDLE, g.out_of_service, S.UNAVAILABLE),
-    _row(S.UNAVAILABLE, g.in_service, S.AVAILABLE),
-    _row(frozenset({S.AVAILABLE, S.PREPARING, S.AUTHORIZED}), g.authorized_start, S.AUTHORIZED),
+    *_back(S.UNAVAILABLE, g.in_service),
+    _row(frozenset({S.AVAILABLE, S.PREPARING}), g.authorized_start, S.AUTHORIZED),
     _row(frozenset({S.AVAILABLE, S.PREPARING}), g.start_asked, S.AUTHORIZING),
     _row(frozenset({S.AVAILABLE, S.PREPARING}), g.token_presented, S.AUTHORIZING),
     _row(S.AVAILABLE, g.plugged, S.PREPARING),
     _row(S.PREPARING, g.unplugged, S.AVAILABLE),
-    _row(S.AUTHORIZING, g.cancelled, S.AVAILABLE),
+    *_back(S.AUTHORIZING, g.cancelled),
     _row(S.AUTHORIZING, g.accepted, S.AUTHORIZED),
-    _row(S.AUTHORIZING, g.refused, S.AVAILABLE),
+    *_back(S.AUTHORIZING, g.refused),
     _row(S.AUTHORIZING, g.other_token, S.AUTHORIZING),
-    _row(S.AUTHORIZING, g.authorization_silent, S.AVAILABLE),
-    _row(S.AUTHORIZED, g.cancelled, S.AVAILABLE),
+    *_back(S.AUTHORIZING, g.authorization_silent),
+    *_back(S.AUTHORIZED, g.cancelled),
+    _row(S.AUTHORIZED, g.started_again, S.AUTHORIZED),
     _row(S.AUTHORIZED, g.ready_to_start, S.WAITING_FOR_VEHICLE),
-    _row(S.AUTHORIZED, g.authorization_expired, S.AVAILABLE),
+    *_back(S.AUTHORIZED, g.authorization_expired),
 )
 _EMERGENCIES = (
     _row(STARTING | ENERGISED, g.emergency_button, S.EMERGENCY, EMERGENCY),
     _row(STARTING | ENERGISED, g.emergency_asked, S.EMERGENCY, EMERGENCY),
-    _row(STARTING | ENERGISED, g.emergency_fault, S.EMERGENCY, g.emergency_by_fault),
+    _row(STARTING | ENERGISED, g.emergency_fault, S.EMERGENCY, f.emergency_by_fault),
     _row(ENERGISED, g.unplugged, S.EMERGENCY, TORN_OUT),
     _row(ENERGISED, g.permit_lost, S.EMERGENCY, BROKEN),
     _row(ENERGISED, g.power_cut, S.EMERGENCY, BROKEN),
@@ -101,7 +110,7 @@ _EMERGENCIES = (
     _row(S.CHARGING, g.modules_refuse, S.EMERGENCY, BROKEN),
     _row(ENERGISED, g.contactor_lost, S.EMERGENCY, BROKEN),
     _row(S.WELDING_DETECTION, g.emergency_button, S.CLOSING, EMERGENCY),
-    _row(S.WELDING_DETECTION, g.emergency_fault, S.CLOSING, g.emergency_by_fault),
+    _row(S.WELDING_DETECTION, g.emergency_fault, S.CLOSING, f.emergency_by_fault),
 )
 _AFTER_FRAMES = (STARTING | RUNNING) - {S.WAITING_FOR_VEHICLE}
 _AFTER_PERMISSION = RUNNING | {S.LOCKING}
@@ -109,14 +118,14 @@ _STOPS = (
     *_stop(STARTING, g.unplugged, UNPLUGGED),
     *_stop(STARTING, g.io_lost, OWN_FAULT),
     *_stop(STARTING, g.monitor_lost, OWN_FAULT),
-    *_stop(STARTING | RUNNING, g.safety_stop, g.stopped_by_fault),
+    *_stop(STARTING | RUNNING, g.safety_stop, f.stopped_by_fault),
     *_stop(RUNNING, g.lock_lost, BROKEN),
     *_stop(RUNNING - {S.CHARGING}, g.modules_refuse, OWN_FAULT),
     *_stop(_AFTER_FRAMES, g.vehicle_fault, VEHICLE_FAULT),
-    *_stop(_AFTER_FRAMES, g.vehicle_lost, VEHICLE_SILENT),
+    *_stop(_AFTER_FRAMES, g.vehicle_lost, VEHICLE_MALFUNCTION),
     *_stop(_AFTER_FRAMES, g.vehicle_declines, BY_VEHICLE),
     *_stop(_AFTER_PERMISSION, g.permission_removed, BY_VEHICLE),
-    *_stop(STARTING | RUNNING, g.stop_asked, g.stopped_by),
+    *_stop(STARTING | RUNNING, g.stop_asked, f.stopped_by),
 )
 _STARTING = (
     *_stop(frozenset({S.WAITING_FOR_VEHICLE, S.WAITING_FOR_PERMISSION}), g.is_unfit, INCOMPATIBLE),
@@ -124,7 +133,7 @@ _STARTING = (
     _row(S.WAITING_FOR_PERMISSION, g.permitted, S.LOCKING),
     *_stop(frozenset({S.WAITING_FOR_VEHICLE, S.WAITING_FOR_PERMISSION}), g.no_permission, TOO_LATE),
     *_stop(frozenset({S.LOCKING}), g.is_unfit_now, INCOMPATIBLE),
-    *_stop(frozenset({S.LOCKING}), g.voltage_present, VEHICLE_SILENT),
+    *_stop(frozenset({S.LOCKING}), g.voltage_present, VEHICLE_MALFUNCTION),
     *_stop(frozenset({S.LOCKING}), g.lock_fails, BROKEN),
     _row(S.LOCKING, g.locked, S.CABLE_CHECK),
     *_stop(frozenset({S.LOCKING}), g.locking_too_long, OWN_FAULT),
@@ -147,7 +156,7 @@ _CHARGING = (
     _row(S.WAITING_FOR_REQUEST, g.requested, S.CHARGING),
     *_stop(frozenset({S.WAITING_FOR_REQUEST}), g.no_request, TOO_LATE),
     *_stop(frozenset({S.CHARGING}), g.zero_request, BY_VEHICLE),
-    *_stop(frozenset({S.CHARGING}), g.request_excess, VEHICLE_SILENT),
+    *_stop(frozenset({S.CHARGING}), g.request_excess, VEHICLE_MALFUNCTION),
     *_stop(frozenset({S.CHARGING}), g.time_over, Ending(C.TIME_LIMIT)),
 )
 _ENDING = (

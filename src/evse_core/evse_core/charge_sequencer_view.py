@@ -197,7 +197,7 @@ class View:
             return "the safety monitor is silent"
         if usable(self.inputs.io, self.now, self.config.idle_age) is None:
             return "the I/O board is silent"
-        if self.reaction >= Reaction.BLOCK:
+        if self.safety is not None and not Reaction.NONE <= self.reaction < Reaction.BLOCK:
             return f"safety: {self.fault}"
         return ""
 

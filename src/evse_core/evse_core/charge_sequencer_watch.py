@@ -12,6 +12,7 @@ ENDING = frozenset({ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeSt
 
 def watch(view: View) -> None:
     """Note what this step shows."""
+    view.session.heard = view.session.heard or (view.vehicle is not None and view.state is not ChargeState.FINISHED)
     if (rule := _RULES.get(view.state)) is not None:
         rule(view)
     if view.state in ENDING and view.reaction is Reaction.EMERGENCY:
@@ -61,10 +62,6 @@ def _connected(view: View) -> None:
     view.session.battery_missing.update(view.output_voltage < view.config.connected_voltage, view.now)
 
 
-def _waiting_for_request(view: View) -> None:
-    _connected(view)
-
-
 def _charging(view: View) -> None:
     """Count down from the time that the vehicle allowed; it may shorten it, not prolong it (can.md S14)."""
     _connected(view)
@@ -96,6 +93,7 @@ def _discharged(view: View) -> bool:
 def _emergency(view: View) -> None:
     """Sequence signal 2 goes once the current is gone, so that the vehicle's contactor opens without it (can.md 2.3, note on order)."""
     gone = abs(view.current) <= view.config.stopped_current or view.elapsed >= view.config.stop_time
+    view.session.stopped = view.session.stopped or gone
     if view.session.ready_withdrawn is None and (gone or not view.session.ready):
         view.session.ready_withdrawn = view.now
 
@@ -118,7 +116,7 @@ _RULES: dict[ChargeState, Callable[[View], None]] = {
     ChargeState.WAITING_FOR_PERMISSION: _before_locking,
     ChargeState.LOCKING: _locking,
     ChargeState.CABLE_CHECK: _cable_check,
-    ChargeState.WAITING_FOR_REQUEST: _waiting_for_request,
+    ChargeState.WAITING_FOR_REQUEST: _connected,
     ChargeState.CHARGING: _charging,
     ChargeState.RAMPING_DOWN: _ramping_down,
     ChargeState.EMERGENCY: _emergency,

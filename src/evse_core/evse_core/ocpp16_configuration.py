@@ -68,6 +68,26 @@ class Change:
     stored: tuple[str, str] | None = None
 
 
+def problems(config: OcppConfig) -> list[str]:
+    """Return what is wrong with texts and types of the settings, one line each; numbers have their bounds."""
+    found = []
+    for item in fields(OcppConfig):
+        value = getattr(config, item.name)
+        if isinstance(item.default, str) != isinstance(value, str) or isinstance(item.default, bool) != isinstance(value, bool):
+            found.append(f"{item.name}: {value!r} is {type(value).__name__}, not {type(item.default).__name__}")
+    if found:
+        return found
+    if config.url and not config.url.startswith(("ws://", "wss://")):
+        found.append(f"url: {config.url!r} does not begin with ws:// or wss://")
+    if not config.charge_point_id:
+        found.append("charge_point_id: is empty")
+    try:
+        measurands(config.meter_values_sampled_data)
+    except ValueError as error:
+        found.append(f"meter_values_sampled_data: {error}")
+    return found
+
+
 def get(config: OcppConfig, connectors: int, names: Iterable[str] = ()) -> dict[str, Any]:
     """Return the payload of GetConfiguration.conf for the named keys, for all where none is named."""
     wanted = list(names)

@@ -16,6 +16,7 @@ from typing import Any
 from evse_core import ocpp16_messages as messages
 from evse_core import ocpp16_requests as requests
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_configuration import problems
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
 from evse_core.ocpp16_registration import RegistrationRule
 from evse_core.ocpp16_status import StatusInputs, StatusRule, station_status
@@ -95,8 +96,9 @@ class OcppUplink:
     def __init__(
         self, config: OcppConfig, evses: tuple[int, ...], queue: MessageQueue, settings: Settings, emit: Callable[[Event], None]
     ) -> None:
+        if errors := problems(config):
+            raise ValueError(f"ocpp_uplink: parameter {'; '.join(errors)}")
         self.config = settings.restored(config)
-        messages.measurands(self.config.meter_values_sampled_data)
         self._settings = settings
         self._emit = emit
         self._evses = {number: _Evse(StatusRule(self.config.minimum_status_duration)) for number in evses}
@@ -290,6 +292,9 @@ class OcppUplink:
             if not success:
                 LOG.warning("%s refused by the EVSE: %s", action, text)
                 return decision.refused, _nothing
+        for effect in decision.effects:
+            if isinstance(effect, requests.Configure):  # "Accepted" says that it holds now, and after a restart.
+                self._configure(effect.config, effect.name, effect.value)
         return decision.answer, lambda: self._follow(decision.effects)
 
     def _station(self) -> requests.Station:
@@ -319,8 +324,6 @@ class OcppUplink:
     def _follow(self, effects: tuple[requests.Effect, ...]) -> None:
         for effect in effects:
             match effect:
-                case requests.Configure(config, name, value):
-                    self._configure(config, name, value)
                 case requests.Send(message, connectors):
                     self._send(message, connectors)
                 case requests.Reset(kind):
@@ -352,9 +355,9 @@ class OcppUplink:
     async def _reset(self, kind: str) -> None:
         """End the sessions, have them told, then begin anew as after a restart: a charging vehicle is never cut off by a reset."""
         self.transactions.stop_reason = f"{kind}Reset"
-        for number, item in self._evses.items():
-            if item.session is not None and item.session.value.session_active:
-                await self._ask(requests.StopSession(number, StopCause.REMOTE, item.session.value.session_id))
+        active = {number for number, item in self._evses.items() if item.session is not None and item.session.value.session_active}
+        for number in sorted(active | {row.evse for row in self.transactions.queue.open_sessions()}):
+            await self._ask(requests.StopSession(number, StopCause.REMOTE))
         deadline = time.monotonic() + _RESET_TIMEOUT
         while time.monotonic() < deadline and (self.transactions.queue.open_sessions() or len(self.transactions.queue)):
             await asyncio.sleep(_TICK)

@@ -49,7 +49,7 @@ class OcppUplinkNode(Node):
         self._uplink = OcppUplink(config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit)
         self._diagnostics = Diagnostics(self, config.url)
         self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {(0, UplinkState): topics.writer(self, "uplink_state")}
-        self._clients: dict[tuple[int, type[Any]], Any] = {}
+        self._evse_clients: dict[tuple[int, type[Any]], Any] = {}
         for number in evses:
             self._connect_evse(number)
         self.create_service(evse_msgs.srv.Authorize, "authorize", self._authorize)
@@ -60,7 +60,7 @@ class OcppUplinkNode(Node):
         for kind, name in _EVSE_WRITERS.items():
             self._writers[(number, kind)] = topics.writer(self, name, space)
         for request, (service, name) in _SERVICES.items():
-            self._clients[(number, request)] = self.create_client(service, f"/{space}/{name}")
+            self._evse_clients[(number, request)] = self.create_client(service, f"/{space}/{name}")
         topics.reader(self, "session_state", _thinned(lambda value: uplink.post(uplink.on_session, number, value, time.monotonic())), space)
         topics.reader(self, "safety_state", _thinned(lambda value: uplink.post(uplink.on_safety, number, value, time.monotonic())), space)
         topics.reader(self, "fault_event", lambda value: uplink.post(uplink.on_fault, number, value), space)
@@ -91,7 +91,7 @@ class OcppUplinkNode(Node):
 
     def _ask(self, request: requests.EvseRequest, reply: Callable[[bool, str], None]) -> None:
         """Call the service behind a request and have its answer replied."""
-        client = self._clients.get((request.evse, type(request)))
+        client = self._evse_clients.get((request.evse, type(request)))
         if client is None or not client.service_is_ready():
             reply(False, f"evse_{request.evse} offers no such service")
             return

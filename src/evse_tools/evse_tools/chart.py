@@ -73,7 +73,7 @@ def draw(series: Sequence[Series], path: Path, title: str) -> None:
 
 def bands(states: Sequence[tuple[str, float]], end: float) -> list[Band]:
     """Return the states as bands, the last one up to end."""
-    limits = [time for _, time in states[1:]] + [end]
+    limits = [*(time for _, time in states[1:]), end][: len(states)]
     return [Band(name, begin, limit) for (name, begin), limit in zip(states, limits, strict=True) if limit > begin]
 
 

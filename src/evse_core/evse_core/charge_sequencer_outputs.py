@@ -1,0 +1,219 @@
+"""What the charging sequence puts out: a row by state, refined with set points and with what the session has reached."""
+
+from dataclasses import dataclass
+from math import isfinite
+from math import nan as NAN
+
+from evse_core.charge_sequencer_current import available_voltage, power_wanted, threshold_voltage, voltage_ceiling
+from evse_core.charge_sequencer_facts import signals_off
+from evse_core.charge_sequencer_session import Malfunction
+from evse_core.charge_sequencer_view import View
+from evse_core.charge_sequencer_watch import time_allowed
+from evse_core.types import (
+    ChargeState,
+    ControllerPhase,
+    IoCommand,
+    Lamp,
+    PowerCommand,
+    PowerFunction,
+    SessionState,
+    VehicleCommand,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a state puts out. `transmit` and `lower` only where the session and the contactors permit it, see below."""
+
+    phase: ControllerPhase
+    lamp: Lamp
+    function: PowerFunction = PowerFunction.OFF
+    lower: bool = False
+    announce: bool = False
+    transmit: bool = False
+    sequence_1: bool = False
+    sequence_2: bool = False
+    contactor: bool = False
+
+
+_S, _P, _F, _L = ChargeState, ControllerPhase, PowerFunction, Lamp
+
+# Function and contactor of the generic EVSE interface: can.md 1.4 rows 5 to 15. Signals and frames of the vehicle link: can.md 2.3.
+OUTPUTS: dict[ChargeState, Outputs] = {
+    _S.INITIALISING: Outputs(_P.INITIALISING, _L.BUSY),
+    _S.AVAILABLE: Outputs(_P.WAITING_FOR_VEHICLE, _L.AVAILABLE),
+    _S.UNAVAILABLE: Outputs(_P.NOT_AVAILABLE, _L.FAULT),
+    _S.PREPARING: Outputs(_P.WAITING_FOR_VEHICLE, _L.BUSY),
+    _S.AUTHORIZING: Outputs(_P.AUTHORISING, _L.BUSY),
+    _S.AUTHORIZED: Outputs(_P.WAITING_FOR_VEHICLE, _L.BUSY),
+    _S.WAITING_FOR_VEHICLE: Outputs(_P.NEGOTIATING, _L.BUSY, transmit=True, sequence_1=True),
+    _S.WAITING_FOR_PERMISSION: Outputs(_P.CONNECTED, _L.BUSY, announce=True, transmit=True, sequence_1=True),
+    _S.LOCKING: Outputs(_P.CONNECTED, _L.BUSY, _F.STANDBY, lower=True, announce=True, transmit=True, sequence_1=True),
+    _S.CABLE_CHECK: Outputs(_P.INSULATION_TEST, _L.BUSY, _F.INSULATION_TEST, False, True, True, True, contactor=True),
+    _S.LOWERING_OUTPUT: Outputs(_P.INSULATION_TEST, _L.BUSY, _F.STANDBY, True, True, True, True, contactor=True),
+    _S.WAITING_FOR_CONTACTOR: Outputs(_P.WAITING_FOR_CHARGE, _L.BUSY, _F.STANDBY, False, True, True, True, True, True),
+    _S.WAITING_FOR_REQUEST: Outputs(_P.WAITING_FOR_CHARGE, _L.BUSY, _F.STANDBY, False, True, True, True, True, True),
+    _S.CHARGING: Outputs(_P.CHARGING, _L.CHARGING, _F.POWER_TRANSFER, False, True, True, True, True, True),
+    _S.RAMPING_DOWN: Outputs(_P.ENDING, _L.BUSY, _F.STANDBY, True, True, True, True, True, True),
+    _S.WELDING_DETECTION: Outputs(_P.WELDING_DETECTION, _L.BUSY, _F.STANDBY, True, True, True, True, True),
+    _S.CLOSING: Outputs(_P.CLOSING, _L.BUSY, _F.STANDBY, True, True, True, True),
+    _S.UNLOCKING: Outputs(_P.CLOSING, _L.BUSY, transmit=True),
+    _S.FINISHED: Outputs(_P.WAITING_FOR_VEHICLE, _L.BUSY),
+    _S.EMERGENCY: Outputs(_P.ENDING, _L.FAULT, announce=True, transmit=True, sequence_1=True, sequence_2=True),
+    _S.FAULTED: Outputs(_P.NOT_AVAILABLE, _L.FAULT),
+    _S.RECOVERING: Outputs(_P.CLOSING, _L.FAULT, _F.STANDBY, lower=True, announce=True, transmit=True),
+}
+
+# A session is open: from sequence signal 1 to the unlocked connector.
+ACTIVE = frozenset(
+    {
+        _S.WAITING_FOR_VEHICLE,
+        _S.WAITING_FOR_PERMISSION,
+        _S.LOCKING,
+        _S.CABLE_CHECK,
+        _S.LOWERING_OUTPUT,
+        _S.WAITING_FOR_CONTACTOR,
+        _S.WAITING_FOR_REQUEST,
+        _S.CHARGING,
+        _S.RAMPING_DOWN,
+        _S.WELDING_DETECTION,
+        _S.CLOSING,
+        _S.UNLOCKING,
+        _S.EMERGENCY,
+    }
+)
+_ENDED = frozenset({_S.FINISHED, _S.FAULTED})
+_HOLDS_LOCK = frozenset({_S.INITIALISING, _S.RECOVERING, _S.FAULTED})
+
+
+def power_command(view: View) -> PowerCommand:
+    """Return what the modules are to do."""
+    row = OUTPUTS[view.state]
+    function, voltage, current = _set_points(view, row)
+    lower = _lowers(view, row) and function is PowerFunction.STANDBY
+    soc = view.vehicle.soc_percent if view.vehicle is not None else NAN
+    return PowerCommand(
+        function=function,
+        voltage=voltage,
+        current=current,
+        lower_output_voltage=lower,
+        session_announced=row.announce or lower,
+        clean_stop=view.state in {_S.UNLOCKING, _S.FINISHED} and not view.session.faulted,
+        phase=row.phase,
+        soc_percent=soc,
+    )
+
+
+def _set_points(view: View, row: Outputs) -> tuple[PowerFunction, float, float]:
+    """Return function, voltage [V] and current [A]."""
+    session, config = view.session, view.config
+    if view.state is _S.CABLE_CHECK and session.contactor_seen and isfinite(view.test_voltage):
+        return _F.INSULATION_TEST, view.test_voltage, config.insulation_current
+    if view.state is _S.CHARGING:
+        return _F.POWER_TRANSFER, voltage_ceiling(view), session.control.set_point
+    if view.state is _S.RAMPING_DOWN and session.charged and not session.stopped and view.elapsed < config.stop_time:
+        return _F.POWER_TRANSFER, voltage_ceiling(view), 0.0
+    if view.state is _S.FAULTED and view.output_voltage > config.unlock_voltage:
+        return _F.STANDBY, 0.0, 0.0
+    return (_F.STANDBY if row.function is not _F.OFF else _F.OFF), 0.0, 0.0
+
+
+def _lowers(view: View, row: Outputs) -> bool:
+    """Return whether the modules may discharge the output: never what the vehicle's battery feeds."""
+    apart = view.contactor_open or view.vehicle_contactor_open
+    if view.state is _S.FAULTED:
+        return apart and view.output_voltage > view.config.unlock_voltage
+    if view.state is _S.RAMPING_DOWN:
+        return not view.session.ready
+    return row.lower and (apart or view.state is _S.LOWERING_OUTPUT)
+
+
+def io_command(view: View, locked: bool) -> IoCommand:
+    """Return what the I/O board is to do; locked is the lock command before."""
+    row, session = OUTPUTS[view.state], view.session
+    return IoCommand(
+        sequence_1=row.sequence_1 and not signals_off(view),
+        sequence_2=row.sequence_2 and session.ready and session.ready_withdrawn is None,
+        lock=lock_command(view, locked),
+        close_contactor=row.contactor and session.opening is None,
+        lamp=row.lamp,
+    )
+
+
+def lock_command(view: View, before: bool) -> bool:
+    """Return whether the connector is to be locked. Whatever the state: a lock that may be closed stays so until the output is known to be dead."""
+    closed = before if view.io is None else view.io.locked
+    if view.state in _HOLDS_LOCK:
+        return closed
+    wanted = view.state in ACTIVE - {_S.UNLOCKING} and view.session.lock_commanded is not None
+    return wanted or (closed and not view.may_unlock)
+
+
+def vehicle_command(view: View) -> VehicleCommand:
+    """Return what the vehicle is told."""
+    session, config = view.session, view.config
+    charging = session.charged and not session.stopped and view.state in {_S.CHARGING, _S.RAMPING_DOWN, _S.EMERGENCY}
+    told = session.malfunction
+    return VehicleCommand(
+        transmit=OUTPUTS[view.state].transmit and session.heard,
+        protocol_number=config.protocol_number,
+        available_voltage=available_voltage(view),
+        available_current=session.control.announced,
+        threshold_voltage=threshold_voltage(view),
+        present_voltage=view.output_voltage,
+        present_current=max(view.current, 0.0) if isfinite(view.current) else NAN,
+        remaining_time=_remaining_time(view),
+        welding_detection_supported=config.welding_detection,
+        charging=charging,
+        charger_malfunction=Malfunction.CHARGER in told,
+        connector_locked=shows_locked(view),
+        battery_incompatible=Malfunction.INCOMPATIBLE in told,
+        system_malfunction=Malfunction.SYSTEM in told,
+        stop_control=view.state is not _S.CHARGING,
+        dynamic_control=config.dynamic_control,
+    )
+
+
+def shows_locked(view: View) -> bool:
+    """Return 109.5.2: locked or energised, until the lock reports open with a dead output (can.md 2.1, E6)."""
+    if view.state is _S.RECOVERING:
+        return view.io is None or view.io.locked
+    return view.session.locked and not (view.state is _S.UNLOCKING and view.session.unlocked.since is not None)
+
+
+def _remaining_time(view: View) -> float:
+    """Return the time left [s]: what the vehicle allows before charging, 0 after it."""
+    if view.session.charged:
+        return view.session.remaining if view.state is _S.CHARGING else 0.0
+    said = view.vehicle is not None and isfinite(view.vehicle.max_charging_time)
+    return time_allowed(view) if said else NAN
+
+
+def session_state(view: View) -> SessionState:
+    """Return where the sequence stands."""
+    session, driver, state = view.session, view.driver, view.state
+    running = state in ACTIVE or state in _ENDED
+    return SessionState(
+        stamp=view.inputs.stamp,
+        state=state,
+        time_in_state=view.elapsed,
+        step=session.step if state in ACTIVE and session.id else 0,
+        session_id=session.id,
+        session_active=bool(session.id) and is_active(view),
+        transaction_active=bool(session.id) and session.locked and not session.over,
+        token=session.token if running else driver.token,
+        parent_token=session.parent_token if running else driver.parent_token,
+        remote_start=session.remote if running else driver.remote,
+        stop_cause=session.ending.cause,
+        stop_detail=session.detail,
+        limited=session.control.limited,
+        power_wanted=power_wanted(view, session.control.announced),
+        soc_percent=view.vehicle.soc_percent if view.vehicle is not None else NAN,
+        plugged=view.plugged,
+        available=view.in_service and not view.shutting_down,
+    )
+
+
+def is_active(view: View) -> bool:
+    """Return whether a session is open; one that ended in a fault is, as long as the vehicle cannot be unplugged."""
+    return view.state in ACTIVE or (view.state is _S.FAULTED and view.io is not None and view.io.locked)

@@ -1,0 +1,104 @@
+"""The states of the charging sequence as a document: diagram, transitions, outputs and times, all from the tables that the rule uses."""
+
+from collections.abc import Callable, Iterable
+
+from evse_core.charge_sequencer_config import SequencerConfig
+from evse_core.charge_sequencer_outputs import OUTPUTS
+from evse_core.charge_sequencer_session import Ending
+from evse_core.charge_sequencer_table import GROUPS, TRANSITIONS, States, Transition
+from evse_core.charge_sequencer_view import View
+from evse_core.parameter import parameters
+from evse_core.types import ChargeState, Lamp, PowerFunction, StopCause
+
+_HEAD = """# States of the charging sequence
+
+Generated from `evse_core/charge_sequencer_table.py`, `charge_sequencer_outputs.py` and `charge_sequencer_config.py`; tests/contract compares.
+The theory of operation is the docstring of `evse_core/charge_sequencer.py`.
+"""
+_DIAGRAM_NOTE = "Boxes are sets of states; an arrow from a box holds for each state in it. Guards and causes are in the table below."
+_TABLE_NOTE = "The first row whose state and guard fit is taken, at most one per step (50 ms). `names` are parameters, see the last table."
+_OUTPUT_NOTE = """The function is STANDBY until the contactor reports closed in CABLE_CHECK, and POWER_TRANSFER with 0 A for the ramp in RAMPING_DOWN.
+Signal 1 stays for `sequence_gap` after signal 2 in CLOSING and EMERGENCY. Lowering needs an output that no battery feeds. The lock closes in LOCKING once the
+connector is known to be dead, and opens in UNLOCKING; in every state a closed lock stays closed until the output is known to be at most `unlock_voltage`."""
+
+
+def states_markdown() -> str:
+    """Return docs/states.md."""
+    parts = (
+        _HEAD,
+        "## Diagram",
+        _DIAGRAM_NOTE,
+        _diagram(),
+        "## Transitions",
+        _TABLE_NOTE,
+        _transitions(),
+        "## Outputs",
+        _OUTPUT_NOTE,
+        _outputs(),
+    )
+    return "\n\n".join(part.strip() for part in (*parts, "## Parameters", _parameters())) + "\n"
+
+
+def _diagram() -> str:
+    boxes = (
+        f"    state {name} {{\n" + "".join(f"        {state.name}\n" for state in sorted(states)) + "    }"
+        for name, states in GROUPS.items()
+    )
+    lines = (f"    {source} --> {target}" for source, target in _arrows())
+    return "\n".join(("```mermaid", "stateDiagram-v2", "    [*] --> INITIALISING", *boxes, *lines, "```"))
+
+
+def _arrows() -> list[tuple[str, str]]:
+    """Return each pair of source and target once, boxes for their states."""
+    pairs = dict.fromkeys((source, row.target.name) for row in TRANSITIONS for source in _names(row.sources))
+    boxed = {(state.name, target) for box, target in pairs if box in GROUPS for state in GROUPS[box]}
+    return [pair for pair in pairs if pair not in boxed and pair[0] != pair[1]]
+
+
+def _names(states: States) -> list[str]:
+    """Return the boxes that lie in a set of states, and the states that are left."""
+    boxes = [name for name, group in GROUPS.items() if group <= states]
+    left = states.difference(*(GROUPS[name] for name in boxes))
+    return boxes + [state.name for state in sorted(left)]
+
+
+def _transitions() -> str:
+    rows = ((", ".join(_names(row.sources)), row.guard.text, row.target.name, _cause(row)) for row in TRANSITIONS)
+    return _table(("from", "when", "to", "stop cause, flag in 109.5"), rows)
+
+
+def _cause(row: Transition) -> str:
+    if not isinstance(row.ending, Ending):
+        return _depends(row.ending)
+    words = [row.ending.cause.name] if row.ending.cause is not StopCause.NONE else []
+    words += [f"{flag.name} malfunction".lower() for flag in row.ending.malfunction if flag.name]
+    return ", ".join(words + (["then FAULTED"] if row.ending.faulted else []))
+
+
+def _depends(ending: Callable[[View], Ending]) -> str:
+    return {"stopped_by": "who asked"}.get(ending.__name__, "by the fault")
+
+
+def _outputs() -> str:
+    head = ("state", "function", "lowering", "contactor", "signal 1", "signal 2", "frames to the vehicle", "session announced", "lamp")
+    rows = (_output_row(state) for state in OUTPUTS)
+    return _table(head, rows)
+
+
+def _output_row(state: ChargeState) -> tuple[str, ...]:
+    row = OUTPUTS[state]
+    marks = (row.lower, row.contactor, row.sequence_1, row.sequence_2, row.transmit, row.announce)
+    return state.name, PowerFunction(row.function).name, *("x" if mark else "" for mark in marks), Lamp(row.lamp).name
+
+
+def _parameters() -> str:
+    config = SequencerConfig()
+    rows = (
+        (f"`{item.name}`", str(getattr(config, item.name)), info.unit or "1", info.text, info.source) for item, info in parameters(config)
+    )
+    return _table(("parameter", "default", "unit", "meaning", "source"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = (head, tuple("---" for _ in head), *rows)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,113 @@
+"""The receipt of a session, for people as text and for programs as a JSON object. What it has to say: can.md 7.4 and 7.5."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from evse_core.energy_meter import MeterConfig, billed_wh, whole_wh
+from evse_core.tariff import Tariff, amount
+from evse_core.types import ChargeRecord, RecordStatus
+
+CURRENT_TYPE = "DC"
+METER = "integrated from the power modules' readings"
+NOT_LEGAL = "not legal for billing"
+# Characters of a token that stay readable on paper: enough for its owner to know it, too few to copy it.
+_VISIBLE = 4
+_WIDTH = 62
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A closed record, what the CSMS calls it (0 where it has not said), and how to print it."""
+
+    record: ChargeRecord
+    transaction_id: int
+    config: MeterConfig
+    zone: tzinfo
+
+    @property
+    def energy_wh(self) -> int:
+        """Billed energy [Wh]."""
+        return billed_wh(self.record.begin_register_wh, self.record.end_register_wh)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt for programs: energies in Wh as integers and in kWh as text, amounts as decimal text and in minor units."""
+        record, tariff = self.record, Tariff(self.record.currency, self.record.price_per_kwh)
+        return {
+            "station": self.config.station_name,
+            "place": self.config.place,
+            "evse": record.evse_id,
+            "session_id": record.session_id,
+            "record_number": record.record_number,
+            "transaction_id": self.transaction_id or None,
+            "token": masked(record.token),
+            "begin": self._time(record.begin),
+            "end": self._time(record.end),
+            "begin_register_kwh": kwh(whole_wh(record.begin_register_wh)),
+            "end_register_kwh": kwh(whole_wh(record.end_register_wh)),
+            "energy_wh": self.energy_wh,
+            "energy_kwh": kwh(self.energy_wh),
+            "price_per_kwh": record.price_per_kwh,
+            "currency": record.currency,
+            "total": amount(record.cost, tariff.exponent),
+            "total_minor_units": record.cost,
+            "max_power_w": round(record.max_power),
+            "current_type": CURRENT_TYPE,
+            "stop_cause": record.stop_cause.name.lower(),
+            "interrupted": record.status is RecordStatus.INTERRUPTED,
+            "meter": METER,
+            "legal": record.legal,
+        }
+
+    def text(self) -> str:
+        """Return the receipt for people."""
+        data, tariff = self.as_dict(), Tariff(self.record.currency, self.record.price_per_kwh)
+        rows = [
+            ("Station", data["station"]),
+            ("Place", data["place"]),
+            ("EVSE", str(data["evse"])),
+            ("Session", data["session_id"]),
+            ("Transaction", str(data["transaction_id"] or "")),
+            ("Record", str(data["record_number"])),
+            ("Token", data["token"]),
+            ("Begin", data["begin"]),
+            ("End", data["end"]),
+            ("Ended by", data["stop_cause"].replace("_", " ")),
+            ("Begin register", f"{data['begin_register_kwh']} kWh"),
+            ("End register", f"{data['end_register_kwh']} kWh"),
+            ("Energy", f"{data['energy_kwh']} kWh"),
+            ("Unit price", f"{data['price_per_kwh']} {data['currency']} per kWh"),
+            ("Total", tariff.text(self.record.cost)),
+            ("Highest power", f"{self.record.max_power / 1000.0:.1f} kW {CURRENT_TYPE}"),
+            ("Meter", METER if self.record.legal else f"{METER},"),
+            ("", "" if self.record.legal else NOT_LEGAL),
+            ("Note", "interrupted: the station stopped during the session" if data["interrupted"] else ""),
+        ]
+        line = "-" * _WIDTH
+        return "\n".join(["RECEIPT", line, *(f"{name:<16}{value}" for name, value in rows if value), line, ""])
+
+    def _time(self, stamp: float) -> str:
+        """Return a ROS time in the zone of the station with its offset."""
+        return datetime.fromtimestamp(stamp, self.zone).isoformat(timespec="seconds")
+
+
+def kwh(energy_wh: int) -> str:
+    """Return whole Wh as kWh with three decimals, exactly."""
+    return f"{energy_wh // 1000}.{energy_wh % 1000:03}"
+
+
+def masked(token: str) -> str:
+    """Return a token with all but its last characters hidden; a short one is hidden as a whole."""
+    visible = token[-_VISIBLE:] if len(token) >= 2 * _VISIBLE else ""
+    return "*" * (len(token) - len(visible)) + visible
+
+
+def zone(name: str) -> tzinfo:
+    """Return a time zone by its name; ValueError where there is none of that name."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"time_zone: {name!r} is no time zone that this machine knows, such as Europe/Berlin or UTC") from None

@@ -1,0 +1,179 @@
+"""Register and billing records of one EVSE on disk: one SQLite file, one writer.
+
+What a commit survives: every one survives the end of the process (kill -9); a durable one (records, and the register every few seconds) also a loss of
+power. The register in the file never decreases. A file that is damaged, of another program or of a newer version is never touched: ValueError names it.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, fields, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from evse_core.types import ChargeRecord, RecordStatus, StopCause
+
+VERSION = 1
+# Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
+APPLICATION = 0x45565345
+# Records that are published again for who comes late: depth of qos.HISTORY.
+LAST = 100
+_COLUMNS = tuple(item.name for item in fields(ChargeRecord))
+_SCHEMA = f"""
+CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL);
+INSERT INTO register VALUES (1, 0.0, 0.0, 0.0);
+CREATE TABLE records (
+    stamp REAL NOT NULL, status INTEGER NOT NULL, session_id TEXT NOT NULL UNIQUE, evse_id INTEGER NOT NULL, record_number INTEGER PRIMARY KEY,
+    token TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, begin_register_wh REAL NOT NULL, end_register_wh REAL NOT NULL, max_power REAL NOT NULL,
+    stop_cause INTEGER NOT NULL, cost INTEGER NOT NULL, currency TEXT NOT NULL, price_per_kwh TEXT NOT NULL, legal INTEGER NOT NULL,
+    transaction_id INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {VERSION};
+"""
+
+
+class Ledger:
+    """Opens the file or makes a new one; ValueError where it cannot be used. sqlite3.Error from a method means: not stored."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: TextIO | None = None
+        self._database: sqlite3.Connection | None = None
+        try:
+            self._open()
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise ValueError(f"{path}: cannot be used as ledger: {error}") from error
+        except ValueError:
+            self.close()
+            raise
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        assert self._database is not None
+        return self._database
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        self._database = sqlite3.connect(self._path, isolation_level=None, timeout=1.0)
+        version, application = self._number("user_version"), self._number("application_id")
+        empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if not empty:
+            self._check(version, application)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if empty:
+            self._db.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
+        self.register_wh, self.max_power, self.stamp = self._db.execute("SELECT wh, max_power, stamp FROM register").fetchone()
+
+    def _take_lock(self) -> None:
+        """Two writers would count twice. The lock goes with the process, also when it is killed."""
+        self._lock = self._path.with_name(self._path.name + ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{self._path}: another energy_meter is using this ledger") from None
+
+    def _check(self, version: int, application: int) -> None:
+        if application != APPLICATION:
+            raise ValueError(f"{self._path}: is no ledger of an energy meter (application_id {application:#x})")
+        if version > VERSION:
+            raise ValueError(f"{self._path}: has schema version {version}, this program knows {VERSION}: it was written by a newer one")
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise ValueError(f"{self._path}: is damaged: {found}. Keep it for recovery and start with another data_dir")
+
+    def _number(self, pragma: str) -> int:
+        return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # Register
+
+    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool) -> None:
+        """Store the register [Wh], the highest power since the begin of the record [W] and the time [s]."""
+        register_wh = max(register_wh, self.register_wh)
+        with self._transaction(durable):
+            self._store(register_wh, max_power, stamp)
+        self.register_wh, self.max_power, self.stamp = register_wh, max_power, stamp
+
+    def _store(self, register_wh: float, max_power: float, stamp: float) -> None:
+        self._db.execute("UPDATE register SET wh = max(wh, ?), max_power = ?, stamp = ?", (register_wh, max_power, stamp))
+
+    @contextmanager
+    def _transaction(self, durable: bool) -> Iterator[None]:
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    # Records
+
+    def next_number(self) -> int:
+        """Return the number of the next record."""
+        return int(self._db.execute("SELECT coalesce(max(record_number), 0) + 1 FROM records").fetchone()[0])
+
+    def begin(self, record: ChargeRecord) -> None:
+        """Store an OPEN record and the register that it begins with, together and durably."""
+        marks = ", ".join("?" * len(_COLUMNS))
+        with self._transaction(durable=True):
+            self._store(record.begin_register_wh, 0.0, record.stamp)
+            self._db.execute(f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(record))
+        self.register_wh, self.max_power, self.stamp = max(self.register_wh, record.begin_register_wh), 0.0, record.stamp
+
+    def end(self, record: ChargeRecord) -> None:
+        """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
+        assignments = ", ".join(f"{name} = ?" for name in _COLUMNS)
+        with self._transaction(durable=True):
+            self._store(record.end_register_wh, record.max_power, record.stamp)
+            sql = f"UPDATE records SET {assignments} WHERE session_id = ? AND status = ?"
+            self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value))
+        self.register_wh = max(self.register_wh, record.end_register_wh)
+
+    def open_records(self) -> list[ChargeRecord]:
+        """Return the records without an end, oldest first."""
+        return self._records("WHERE status = ? ORDER BY record_number", (RecordStatus.OPEN.value,))
+
+    def last(self, count: int = LAST) -> list[ChargeRecord]:
+        """Return the newest records, oldest first."""
+        return self._records("ORDER BY record_number DESC LIMIT ?", (count,))[::-1]
+
+    def find(self, session_id: str) -> ChargeRecord | None:
+        """Return the record of a session."""
+        return next(iter(self._records("WHERE session_id = ?", (session_id,))), None)
+
+    def _records(self, rest: str, values: tuple[Any, ...]) -> list[ChargeRecord]:
+        rows = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM records {rest}", values)
+        return [_record(row) for row in rows]
+
+    def set_transaction(self, session_id: str, transaction_id: int) -> bool:
+        """Store what the CSMS calls a session; returns whether that is news."""
+        with self._transaction(durable=False):
+            sql = "UPDATE records SET transaction_id = ? WHERE session_id = ? AND transaction_id != ?"
+            return self._db.execute(sql, (transaction_id, session_id, transaction_id)).rowcount > 0
+
+    def transaction_id(self, session_id: str) -> int:
+        """Return what the CSMS calls a session, 0 where it has not said."""
+        row = self._db.execute("SELECT transaction_id FROM records WHERE session_id = ?", (session_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _record(row: tuple[Any, ...]) -> ChargeRecord:
+    record = ChargeRecord(*row)
+    return replace(record, status=RecordStatus(record.status), stop_cause=StopCause(record.stop_cause), legal=bool(record.legal))

@@ -1,0 +1,146 @@
+"""safety_monitor: the permit of one EVSE. The rule is evse_core/safety_monitor.py, its faults are evse_core/fault_table.py."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from evse_core.fault_table import FAULTS, Fault
+from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor, SafetyOutputs
+from evse_core.safety_view import PERMIT_STATES
+from evse_core.sample import Sample
+from evse_core.types import FaultEvent, Reaction, SafetyState
+from evse_nodes import topics
+from evse_nodes.params import declare
+from evse_nodes.run import run
+
+# msg/SafetyState.msg: 20 Hz. [s]
+PERIOD = 0.05
+# Fields of SafetyInputs by topic. A report is judged when it comes, so that an emergency does not wait for the next period; commands wait for it.
+REPORTS = {
+    "vehicle_report": "vehicle",
+    "power_report": "power",
+    "io_report": "io",
+    "can_status": "can_status",
+    "session_state": "session",
+    "meter_reading": "meter",
+}
+COMMANDS = {"power_command": "power_command", "io_command": "io_command"}
+LEVELS = {Reaction.EMERGENCY: DiagnosticStatus.ERROR, Reaction.STOP: DiagnosticStatus.ERROR, Reaction.BLOCK: DiagnosticStatus.ERROR}
+
+
+class SafetyMonitorNode(Node):
+    """Keeps the latest inputs, asks the rule, publishes what it says."""
+
+    def __init__(self) -> None:
+        super().__init__("safety_monitor")
+        self._config = declare(self, SafetyConfig)
+        self._monitor = SafetyMonitor(self._config)
+        self._inputs = SafetyInputs()
+        self._last = SafetyState()
+        self._details: dict[str, FaultEvent] = {}
+        self._write_state = topics.writer(self, "safety_state")
+        self._write_event = topics.writer(self, "fault_event")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        for name, field in REPORTS.items():
+            topics.reader(self, name, self._taker(field, at_once=True))
+        for name, field in COMMANDS.items():
+            topics.reader(self, name, self._taker(field, at_once=False))
+        self.create_service(Trigger, "reset_faults", self._reset_faults)
+        self.create_service(Trigger, "emergency_stop", self._emergency_stop)
+        self.create_timer(PERIOD, self._tick)
+        self.create_timer(1.0, self._diagnose)
+
+    def begin_shutdown(self) -> None:
+        """Watch on: power is still on until the sequencer has ended the session."""
+        self.get_logger().info("ending as soon as no session is running")
+
+    def shutdown_done(self) -> bool:
+        """Return whether nobody needs a permit any more: no session, or no sequencer that could use one."""
+        session = self._inputs.session
+        if session is None or session.age(time.monotonic()) > self._config.idle_silence:
+            return True
+        return not session.value.session_active and session.value.state not in PERMIT_STATES
+
+    def _taker(self, field: str, at_once: bool) -> Callable[[Any], None]:
+        def take(value: Any) -> None:
+            changed: dict[str, Any] = {field: Sample(value, time.monotonic())}
+            self._inputs = replace(self._inputs, **changed)
+            if at_once:
+                self._step(only_changes=True)
+
+        return take
+
+    def _tick(self) -> None:
+        self._step(only_changes=False)
+
+    def _step(self, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> SafetyOutputs:
+        """Ask the rule; publish the permit where it is due or has changed."""
+        stamp = self.get_clock().now().nanoseconds * 1e-9
+        inputs = replace(self._inputs, stamp=stamp, reset=reset, emergency_stop=emergency_stop)
+        outputs = self._monitor.step(inputs, time.monotonic())
+        if not only_changes or _essence(outputs.state) != _essence(self._last):
+            self._write_state(outputs.state)
+        self._last = outputs.state
+        for event in outputs.events:
+            self._tell(event)
+        return outputs
+
+    def _tell(self, event: FaultEvent) -> None:
+        self._write_event(event)
+        if event.active:
+            self._details[event.fault] = event
+            self.get_logger().error(f"{event.fault} ({event.reaction.name}): {event.detail}")
+        else:
+            self._details.pop(event.fault, None)
+            self.get_logger().info(f"{event.fault} cleared")
+
+    def _reset_faults(self, request: Any, response: Any) -> Any:
+        outputs = self._step(only_changes=True, reset=True)
+        response.success = not outputs.state.faults
+        response.message = f"still there: {', '.join(outputs.state.faults)}" if outputs.state.faults else "no fault is left"
+        return response
+
+    def _emergency_stop(self, request: Any, response: Any) -> Any:
+        outputs = self._step(only_changes=True, emergency_stop=True)
+        response.success = "emergency_stop" in outputs.state.faults
+        response.message = "power is cut; an operator has to call reset_faults"
+        return response
+
+    def _diagnose(self) -> None:
+        name = self.get_fully_qualified_name()
+        message = DiagnosticArray(status=[_diagnosis(name, fault, self._details.get(fault.name)) for fault in FAULTS])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def _essence(state: SafetyState) -> tuple[bool, Reaction, tuple[str, ...]]:
+    """Return what others act upon."""
+    return state.permit, state.reaction, state.faults
+
+
+def _diagnosis(name: str, fault: Fault, event: FaultEvent | None) -> DiagnosticStatus:
+    """Return a row of the fault table as a status: what was seen, what a technician does about it."""
+    if event is None:
+        return DiagnosticStatus(level=DiagnosticStatus.OK, name=f"{name}: {fault.name}", message="OK")
+    values = {"reaction": event.reaction.name, "meaning": fault.meaning, "technician": fault.technician, "mrec_code": fault.mrec}
+    return DiagnosticStatus(
+        level=LEVELS.get(event.reaction, DiagnosticStatus.WARN),
+        name=f"{name}: {fault.name}",
+        message=event.detail,
+        values=[KeyValue(key=key, value=text) for key, text in values.items()],
+    )
+
+
+def make() -> SafetyMonitorNode:
+    """Make the node."""
+    return SafetyMonitorNode()
+
+
+def main() -> int:
+    """Run the node alone."""
+    return run(make)

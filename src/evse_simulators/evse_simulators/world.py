@@ -1,0 +1,373 @@
+"""The whole EVSE in one process on a virtual clock: the rules of evse_core, the three models, and a CSMS that knows a list of tokens.
+
+Theory of operation. Time goes on in ticks. What is published or sent in one tick arrives in a later one (`hand_over` ticks), so that every hop costs time as
+it does between processes; CAN frames pass through the real codecs on both sides. Rules are called as their nodes call them: at their rate and when something
+came that they must not wait for. Nothing here decides anything about charging: it carries values. The same seed gives the same run, to the last bit.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
+from random import Random
+from typing import Any
+
+from evse_core.can_bridge import CanBridge, CanBridgeConfig
+from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
+from evse_core.codecs.signals import SignalDatabase
+from evse_core.frame import Frame
+from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
+from evse_core.sample import Sample
+from evse_core.types import (
+    Authorization,
+    BusHealth,
+    BusLink,
+    CanBusStatus,
+    ChargeRecord,
+    ChargeState,
+    PowerBudget,
+    RequestKind,
+    SafetyState,
+    SessionRequest,
+    SessionState,
+    SimPower,
+    StopCause,
+    Verdict,
+    VerdictSource,
+)
+from evse_simulators.faults import BOARD, FAULTS, MODULES, VEHICLE, Answer
+from evse_simulators.io_board import IoBoardConfig, IoBoardModel
+from evse_simulators.pace import Periodic
+from evse_simulators.power_modules import PowerModulesConfig, PowerModulesModel
+from evse_simulators.vehicle import VehicleConfig, VehicleModel
+
+# Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
+EPOCH = 1.7e9
+TOKEN = "04A1B2C3"
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What the world is made of; times in s, power in W."""
+
+    vehicle: VehicleConfig = field(default_factory=VehicleConfig)
+    modules: PowerModulesConfig = field(default_factory=PowerModulesConfig)
+    board: IoBoardConfig = field(default_factory=IoBoardConfig)
+    bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
+    sequencer: SequencerConfig = field(default_factory=SequencerConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    tokens: tuple[str, ...] = (TOKEN,)
+    site_power: float = 50e3
+    tick: float = 0.025
+    hand_over: int = 1
+    rule_period: float = 0.05
+    eager_safety: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the world's log: a state, a step, a fault, a vehicle phase, a driver's action."""
+
+    at: float
+    kind: str
+    what: str
+    detail: str = ""
+    active: bool = True
+
+
+class World:
+    """One EVSE, its vehicle, its driver and its CSMS. `databases` are the three CAN databases by name."""
+
+    def __init__(self, databases: Mapping[str, SignalDatabase], config: WorldConfig | None = None, seed: int = 0) -> None:
+        self.config = config = config or WorldConfig()
+        self.random = Random(seed)
+        self.seed = seed
+        self.now = 0.0
+        self.log: list[Entry] = []
+        self.records: list[ChargeRecord] = []
+        self.session = SessionState()
+        self.safety_state = SafetyState()
+        self.power = SimPower()
+        self.vehicle = VehicleModel(config.vehicle, databases["chademo"])
+        self.modules = PowerModulesModel(config.modules, databases["evse_v3"])
+        self.board = IoBoardModel(config.board, databases["io_board"])
+        self.bridge = CanBridge(config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
+        self.sequencer = ChargeSequencer(config.sequencer)
+        self.safety = SafetyMonitor(config.safety)
+        self._ticks = 0
+        self._mail: deque[tuple[int, Callable[[Any], None], Any]] = deque()
+        self._sequencer_inputs = SequencerInputs()
+        self._safety_inputs = SafetyInputs()
+        self._requests: list[SessionRequest] = []
+        self._asked, self._answer_at = "", inf
+        self._sequencer_due = self._reset_faults = self._emergency = False
+        self._rate = {name: Periodic(period) for name, period in self._periods().items()}
+        self._last: dict[str, Any] = {}
+        for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
+            self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK))
+        self._devices = {BusLink.VEHICLE: self.vehicle, BusLink.POWER: self.modules, BusLink.IO: self.board}
+        self._readers = self._wiring()
+
+    def _periods(self) -> dict[str, float]:
+        """Return the rates of the nodes [s], each starting anywhere in its period."""
+        rule = self.config.rule_period
+        return {"sequencer": rule, "safety": rule, "board": 0.05, "vehicle": 0.05, "modules": 0.04, "meter": 0.25, "budget": 1.0}
+
+    def _wiring(self) -> dict[str, tuple[Callable[[Any], None], ...]]:
+        """Return who takes the values of a topic: the rows of evse_nodes/topics.py that these rules and models have."""
+        bridge, seq, safe = self.bridge, self._to_sequencer, self._to_safety
+        return {
+            "vehicle_report": (seq("vehicle"), safe("vehicle")),
+            "power_report": (seq("power"), safe("power")),
+            "io_report": (seq("io"), safe("io")),
+            "can_status": (seq("can_status"), safe("can_status")),
+            "power_command": (self._to(bridge.on_power_command), safe("power_command")),
+            "vehicle_command": (self._to(bridge.on_vehicle_command),),
+            "io_command": (self._to(bridge.on_io_command), safe("io_command")),
+            "session_state": (safe("session"), self._csms),
+            "safety_state": (self._to(bridge.on_safety), seq("safety")),
+            "authorization": (seq("authorization"),),
+            "charge_record": (seq("record"),),
+            "power_budget": (seq("budget"),),
+            "sim/station_lines": (self._to(self.vehicle.on_station_lines), self._to(self.modules.on_station_lines)),
+            "sim/vehicle_lines": (self._to(self.board.on_vehicle_lines), self._to(self.modules.on_vehicle_lines)),
+            "sim/power": (self._to(self.vehicle.on_power), self._to(self.board.on_power)),
+        }
+
+    # Hand-over
+
+    def _to(self, take: Callable[[Any, float], None]) -> Callable[[Any], None]:
+        return lambda value: take(value, self.now)
+
+    def _to_sequencer(self, name: str) -> Callable[[Any], None]:
+        def take(value: Any) -> None:
+            self._sequencer_inputs = replace(self._sequencer_inputs, **{name: Sample(value, self.now)})
+            self._sequencer_due = True
+
+        return take
+
+    def _to_safety(self, name: str) -> Callable[[Any], None]:
+        def take(value: Any) -> None:
+            self._safety_inputs = replace(self._safety_inputs, **{name: Sample(value, self.now)})
+
+        return take
+
+    def publish(self, topic: str, value: Any) -> None:
+        """Hand a value to everybody who reads the topic, some ticks from now."""
+        for take in self._readers[topic]:
+            self._mail.append((self._ticks + self.config.hand_over, take, value))
+
+    def _deliver(self) -> None:
+        while self._mail and self._mail[0][0] <= self._ticks:
+            _, take, value = self._mail.popleft()
+            take(value)
+
+    def _send(self, device: Any, frame: Frame) -> None:
+        self._mail.append((self._ticks + self.config.hand_over, lambda value: device.on_frame(value, self.now), frame))
+
+    def _receive(self, link: BusLink, frame: Frame) -> None:
+        self._mail.append((self._ticks + self.config.hand_over, lambda value: self.bridge.on_frame(link, value, self.now), frame))
+
+    # One tick
+
+    def tick(self) -> None:
+        """Go on by one tick."""
+        self._ticks += 1
+        self.now = self._ticks * self.config.tick
+        self._deliver()
+        self._run_models()
+        self._run_bridge()
+        self._run_safety()
+        self._run_sequencer()
+        self._run_meter()
+        self._run_site()
+
+    def _run_models(self) -> None:
+        board = self.board.step(self.now)
+        for frame in board.frames:
+            self._receive(BusLink.IO, frame)
+        self._publish_lines("sim/station_lines", board.lines, board.lines, "board")
+        if self._rate["vehicle"].due(self.now):
+            self._run_vehicle()
+        if self._rate["modules"].due(self.now):
+            self._run_modules()
+
+    def _publish_lines(self, topic: str, lines: Any, key: Any, rate: str) -> None:
+        """Publish at the rate of the topic and on a change."""
+        if self._rate[rate].due(self.now) or key != self._last.get(topic):
+            self._last[topic] = key
+            self.publish(topic, lines)
+
+    def _run_vehicle(self) -> None:
+        output = self.vehicle.step(self.now)
+        for frame in output.frames:
+            self._receive(BusLink.VEHICLE, frame)
+        self.publish("sim/vehicle_lines", output.lines)
+        phase = self.vehicle.sequence.phase.value
+        if phase != self._last.get("phase"):
+            self._last["phase"] = phase
+            self._note("vehicle", phase, self.vehicle.sequence.end)
+
+    def _run_modules(self) -> None:
+        output = self.modules.step(self.now)
+        for frame in output.frames:
+            self._receive(BusLink.POWER, frame)
+        self.power = replace(output.power, stamp=EPOCH + self.now)
+        self.publish("sim/power", self.power)
+
+    def _run_bridge(self) -> None:
+        for outgoing in self.bridge.step(self.now):
+            self._send(self._devices[outgoing.link], outgoing.frame)
+        for report in self.bridge.reports(self.now):
+            self.publish(report.topic, report.value)
+
+    def _run_safety(self) -> None:
+        if not self._rate["safety"].due(self.now):
+            return
+        inputs = replace(self._safety_inputs, reset=self._reset_faults, emergency_stop=self._emergency, stamp=EPOCH + self.now)
+        self._reset_faults = self._emergency = False
+        outputs = self.safety.step(inputs, self.now)
+        self.safety_state = outputs.state
+        self.publish("safety_state", outputs.state)
+        for event in outputs.events:
+            self._note("fault", event.fault, f"{event.reaction.name}: {event.detail}", event.active)
+
+    def _run_sequencer(self) -> None:
+        if not self._rate["sequencer"].due(self.now):
+            return
+        requests, self._requests = tuple(self._requests), []
+        fresh_id = f"world-{self.seed}-{len(self.records)}-{self._ticks}"
+        inputs = replace(self._sequencer_inputs, requests=requests, fresh_id=fresh_id, stamp=EPOCH + self.now)
+        outputs = self.sequencer.step(inputs, self.now)
+        self._note_session(outputs)
+        self.session = outputs.session
+        self.publish("session_state", outputs.session)
+        if outputs.publish_commands:
+            self.publish("power_command", outputs.power)
+            self.publish("vehicle_command", outputs.vehicle)
+            self.publish("io_command", outputs.io)
+
+    def _note_session(self, outputs: SequencerOutputs) -> None:
+        if outputs.change is not None:
+            self._note("state", outputs.change.target.name, outputs.change.reason)
+        if outputs.session.step != self.session.step and outputs.session.step:
+            self._note("step", str(outputs.session.step))
+
+    def _run_meter(self) -> None:
+        pass
+
+    # The site and the CSMS
+
+    def _run_site(self) -> None:
+        if self._rate["budget"].due(self.now):
+            self.publish("power_budget", PowerBudget(EPOCH + self.now, self.config.site_power, 5.0))
+        if self.now >= self._answer_at:
+            self._answer_at = inf
+            verdict = Verdict.ACCEPTED if self._asked in self.config.tokens else Verdict.INVALID
+            self.publish("authorization", Authorization(EPOCH + self.now, self._asked, verdict, "", VerdictSource.CSMS))
+
+    def _csms(self, session: SessionState) -> None:
+        """Answer each token that asks, once per time that it asks, after a while."""
+        asking = session.token if session.state is ChargeState.AUTHORIZING else ""
+        if asking and asking != self._asked:
+            self._answer_at = self.now + self.random.uniform(0.05, 0.5)
+        self._asked = asking or self._asked if self._answer_at < inf else asking
+
+    def _note(self, kind: str, what: str, detail: str = "", active: bool = True) -> None:
+        self.log.append(Entry(self.now, kind, what, detail, active))
+
+    # The driver, the back end and the operator
+
+    def _act(self, what: str, answer: Answer) -> Answer:
+        self._note("driver", what, answer.message, answer.success)
+        return answer
+
+    def plug_in(self) -> Answer:
+        """Put the connector into the inlet."""
+        return self._act("plug_in", self.vehicle.plug_in())
+
+    def unplug(self) -> Answer:
+        """Pull the connector; refused while it is locked."""
+        return self._act("unplug", self.vehicle.unplug())
+
+    def token(self, token: str = TOKEN) -> Answer:
+        """Hold a token to the reader."""
+        return self._act("token", self.board.present_token(token))
+
+    def start(self) -> Answer:
+        """Press the start button."""
+        return self._act("start", self.board.press_start())
+
+    def stop(self) -> Answer:
+        """Press the stop button of the station."""
+        return self._act("stop", self.board.press_stop())
+
+    def stop_vehicle(self) -> Answer:
+        """Stop charging inside the vehicle."""
+        return self._act("stop_vehicle", self.vehicle.press_stop())
+
+    def request(self, kind: RequestKind, token: str = "", cause: StopCause = StopCause.UNKNOWN, authorized: bool = False) -> None:
+        """Ask something of the sequencer as its services do."""
+        self._requests.append(SessionRequest(EPOCH + self.now, kind, token, cause, authorized))
+
+    def reset_faults(self) -> None:
+        """Let an operator reset the faults."""
+        self._reset_faults = True
+
+    def inject(self, name: str) -> Answer:
+        """Break something of the table faults.FAULTS."""
+        return self._break(name, True)
+
+    def heal(self, name: str) -> Answer:
+        """Heal it."""
+        return self._break(name, False)
+
+    def _break(self, name: str, active: bool) -> Answer:
+        models = {VEHICLE: self.vehicle, MODULES: self.modules, BOARD: self.board}
+        if name not in FAULTS:
+            return Answer(False, f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
+        answer: Answer = models[FAULTS[name].simulator].inject(name, active)
+        return self._act(f"{'inject' if active else 'heal'} {name}", answer)
+
+    # Running
+
+    def run(self, seconds: float) -> "World":
+        """Go on for some seconds of virtual time."""
+        for _ in range(round(seconds / self.config.tick)):
+            self.tick()
+        return self
+
+    def run_until(self, condition: Callable[["World"], bool], timeout: float) -> bool:
+        """Go on until the condition holds; return whether it did within timeout [s]."""
+        end = self.now + timeout
+        while self.now < end:
+            if condition(self):
+                return True
+            self.tick()
+        return condition(self)
+
+    def reach(self, state: ChargeState, timeout: float = 60.0) -> bool:
+        """Go on until the sequence is in a state; return whether it was within timeout [s]."""
+        return self.run_until(lambda world: world.session.state is state, timeout)
+
+    def begin_charging(self, timeout: float = 60.0) -> bool:
+        """Let a driver plug in, present a token and press start, in that order with pauses; return whether current flows in the end."""
+        self.run(1.0)
+        for action in (self.plug_in, self.token, self.start):
+            action()
+            self.run(self.random.uniform(0.3, 2.0))
+        return self.run_until(lambda world: world.session.state is ChargeState.CHARGING and world.power.current > 5.0, timeout)
+
+    def said(self, kind: str) -> list[str]:
+        """Return what the log holds of one kind, in order."""
+        return [entry.what for entry in self.log if entry.kind == kind and entry.active]
+
+    @property
+    def dead(self) -> bool:
+        """No current flows and nobody can be hurt at the connector."""
+        return abs(self.power.current) < 0.5 and self.power.connector_voltage < 60.0
+
+    @property
+    def can_unplug(self) -> bool:
+        """The lock does not hold the connector."""
+        return not self.board.locked

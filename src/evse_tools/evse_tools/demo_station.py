@@ -1,0 +1,76 @@
+"""The station of a demo: any description, with every part simulated and with buses and ports of its own."""
+
+import copy
+import fcntl
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
+DOMAINS = range(1, 101)
+BUSES = ("vehicle_bus", "power_bus", "io_bus")
+SIMULATORS = ("vehicle_simulator", "power_module_simulator", "io_board_simulator")
+# Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
+TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
+
+
+def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path) -> dict[str, Any]:
+    """Return the description for a demo: `evses` EVSEs (None: as many as it has) like its own, in turn; csms "" for the simulated one."""
+    result: dict[str, Any] = copy.deepcopy(dict(description))
+    originals: Sequence[dict[str, Any]] = result["evses"]
+    count = evses or len(originals)
+    result["evses"] = [_evse(originals[number % len(originals)], number + 1) for number in range(count)]
+    result["data_dir"] = str(data_dir)
+    result["recorder"] = result.get("recorder") or {}
+    uplink = dict(result.get("ocpp_uplink") or {})
+    if csms:
+        result.pop("csms_simulator", None)
+        uplink["url"] = csms
+    else:
+        result["csms_simulator"] = {"port": free_port(), "tokens": list(TOKENS[:count])}
+        uplink.pop("url", None)
+    result["ocpp_uplink"] = uplink
+    return result
+
+
+def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return an EVSE with simulated parts on buses of its own."""
+    result: dict[str, Any] = copy.deepcopy(dict(original))
+    result["evse"] = number
+    result["can_bridge"] = dict(result.get("can_bridge") or {}) | {name: {"interface": "udp_multicast", "channel": group()} for name in BUSES}
+    for name in SIMULATORS:
+        result[name] = result.get(name) or {}
+    return result
+
+
+def group() -> str:
+    """Return a random interface-local IPv6 multicast group: it never leaves this machine."""
+    return "ff11::" + ":".join(f"{random.getrandbits(16):x}" for _ in range(4))
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """Yield a ROS domain that no other demo of this machine uses, until the block ends. RuntimeError where all are taken."""
+    folder = Path(tempfile.gettempdir()) / f"ros2_evse_domains_{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for domain in random.sample(DOMAINS, len(DOMAINS)):
+        with (folder / str(domain)).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield domain
+            return
+    raise RuntimeError(f"all ROS domains {DOMAINS.start} to {DOMAINS.stop - 1} are taken by other demos (locks in {folder})")

@@ -1,0 +1,148 @@
+"""The description of a station: one YAML file, validated as a whole before anything starts.
+
+`load` returns a Description or raises DescriptionError with every problem that was found, each with file, line, key, value and bound.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from evse_core.parameter import check
+from evse_tools import yaml_source
+from evse_tools.description_checks import semantic_problems
+from evse_tools.description_errors import explain
+from evse_tools.description_schema import BRIDGE, BUSES, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, STATION_SECTIONS, Bus, Source, station_model
+from evse_tools.yaml_source import KeyPath, Problem, YamlSource
+
+Values = Mapping[str, Any]
+NOTHING: Values = MappingProxyType({})
+
+
+class DescriptionError(ValueError):
+    """A description cannot be used; `problems` has everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.key)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class Evse:
+    """One EVSE. `sections` has the values that the file gives, by node; a simulator that is not there is not simulated."""
+
+    number: int
+    rating: Values
+    buses: Mapping[str, Bus]
+    sections: Mapping[str, Values]
+
+    @property
+    def namespace(self) -> str:
+        """The ROS namespace."""
+        return f"/evse_{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A whole station. `sections` has the values that the file gives, by node; a recorder or csms_simulator that is not there does not run."""
+
+    file: str
+    station: Values
+    data_dir: Path
+    composition: str
+    sections: Mapping[str, Values]
+    evses: tuple[Evse, ...] = field(default=())
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the EVSEs."""
+        return tuple(evse.number for evse in self.evses)
+
+    @property
+    def csms_url(self) -> str:
+        """Address of the CSMS without the station's name; "" where there is none."""
+        if "csms_simulator" in self.sections:
+            return f"ws://127.0.0.1:{self.sections['csms_simulator']['port']}"
+        return str(self.sections["ocpp_uplink"].get("url", ""))
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any part is simulated."""
+        return "csms_simulator" in self.sections or any(name in evse.sections for evse in self.evses for name in SIMULATOR_BUSES)
+
+
+def load(path: str | Path) -> Description:
+    """Read and validate a file; DescriptionError names everything that is wrong."""
+    source, problems = yaml_source.read(Path(path))
+    if problems:
+        raise DescriptionError(problems)
+    return validate(source)
+
+
+def from_data(data: Any, file: str = "description") -> Description:
+    """Validate a description that is already data, such as a changed copy of a file's."""
+    return validate(YamlSource(file, data))
+
+
+def validate(source: YamlSource) -> Description:
+    """Return the description, or raise DescriptionError."""
+    if not isinstance(source.data, dict):
+        raise DescriptionError([source.problem((), "is not a station description: a mapping with the keys station, data_dir, evses, ... is")])
+    try:
+        model = station_model().model_validate(source.data)
+    except ValidationError as error:
+        # What else is wrong can still be said where the shapes are right, so that nobody has to correct one value at a time.
+        problems = explain(source, error)
+        known = {problem.key for problem in problems}
+        raise DescriptionError(problems + [extra for extra in semantic_problems(source) if extra.key not in known]) from None
+    description = _description(source.file, model)
+    if problems := [*semantic_problems(source), *_rating_problems(source, description)]:
+        raise DescriptionError(problems)
+    return description
+
+
+def _description(file: str, model: Any) -> Description:
+    sections = {name: _given(getattr(model, name)) for name in STATION_SECTIONS if getattr(model, name) is not None}
+    if model.csms_simulator is not None:
+        sections["csms_simulator"] = model.csms_simulator.model_dump()
+    return Description(
+        file=file,
+        station=model.station.model_dump(),
+        data_dir=Path(model.data_dir).expanduser().absolute(),
+        composition=model.composition,
+        sections=sections,
+        evses=tuple(_evse(item) for item in model.evses),
+    )
+
+
+def _evse(model: Any) -> Evse:
+    bridge = _given(model.can_bridge)
+    sections = {"can_bridge": {key: value for key, value in bridge.items() if key not in BUSES}}
+    sections |= {name: _given(getattr(model, name)) for name in EVSE_SECTIONS if getattr(model, name) is not None}
+    buses = {name: getattr(model.can_bridge, name) for name in BUSES}
+    return Evse(model.evse, model.rating.model_dump(), buses, sections)
+
+
+def _given(model: BaseModel) -> dict[str, Any]:
+    """Return what the file says; what it does not say stays with the node's own default."""
+    return model.model_dump(exclude_unset=True)
+
+
+def _rating_problems(source: YamlSource, description: Description) -> Iterable[Problem]:
+    """Yield ratings that a node would refuse: a bound of its own may be tighter."""
+    for index, evse in enumerate(description.evses):
+        for name, section in ({"can_bridge": BRIDGE} | EVSE_SECTIONS).items():
+            if name in evse.sections:
+                yield from _refused(source, ("evses", index, "rating"), name, section, evse.rating)
+
+
+def _refused(source: YamlSource, path: KeyPath, name: str, section: Source, rating: Values) -> Iterable[Problem]:
+    config = section.load()
+    shared = {key: rating[key] for key in RATINGS if key in section.without and key in getattr(config, "__dataclass_fields__", {})}
+    for line in check(config(**shared)):
+        key, _, text = line.partition(": ")
+        if key in shared:
+            yield source.problem((*path, key), f"{text} ({name})")

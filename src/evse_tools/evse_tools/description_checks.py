@@ -1,0 +1,128 @@
+"""What must fit together across the sections of a description. Works on raw data, so that it also finds things in a file with other mistakes."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from evse_tools.description_schema import BUSES, SIMULATOR_BUSES
+from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
+
+Finding = tuple[KeyPath, str]
+
+
+def semantic_problems(source: YamlSource) -> list[Problem]:
+    """Return what contradicts itself."""
+    if not isinstance(source.data, dict):
+        return []
+    return [source.problem(*finding) for check in CHECKS for finding in check(source.data)]
+
+
+def _evses(data: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = data.get("evses")
+    if isinstance(entries, list):
+        yield from ((index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
+
+
+def _section(data: Any, name: str) -> dict[str, Any]:
+    section = data.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _buses(data: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
+    for index, evse in _evses(data):
+        bridge = _section(evse, "can_bridge")
+        yield from ((("evses", index, "can_bridge", name), bridge[name]) for name in BUSES if isinstance(bridge.get(name), dict))
+
+
+def _numbers(data: dict[str, Any]) -> Iterator[Finding]:
+    """Two EVSEs of one number would share a namespace."""
+    numbers = Counter(evse["evse"] for _, evse in _evses(data) if isinstance(evse.get("evse"), int))
+    for index, evse in _evses(data):
+        if isinstance(number := evse.get("evse"), int) and numbers[number] > 1:
+            yield ("evses", index, "evse"), f"{number} is the number of more than one EVSE"
+
+
+def _ratings(data: dict[str, Any]) -> Iterator[Finding]:
+    """A range must not be empty."""
+    for index, evse in _evses(data):
+        rating = _section(evse, "rating")
+        low, high = rating.get("min_voltage", 50.0), rating.get("max_voltage", 500.0)
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low < high:
+            yield ("evses", index, "rating", "min_voltage"), f"{low} V is not below max_voltage, {high} V"
+
+
+def _channels(data: dict[str, Any]) -> Iterator[Finding]:
+    """Each link is a bus of its own: identifiers of different links mean different things."""
+    first: dict[tuple[str, ...], KeyPath] = {}
+    for path, bus in _buses(data):
+        options = bus.get("options") if isinstance(bus.get("options"), dict) else {}
+        place = (str(bus.get("interface")), _canonical(str(bus.get("channel"))), str(options.get("port", "")))
+        if place in first:
+            yield (*path, "channel"), f"{bus.get('channel')!r} is the bus of {dotted(first[place])} already; each link needs its own"
+        first.setdefault(place, path)
+
+
+def _canonical(channel: str) -> str:
+    """Return one spelling of an IPv6 group; other channels as they are."""
+    try:
+        return str(ipaddress.ip_address(channel))
+    except ValueError:
+        return channel
+
+
+def _interfaces(data: dict[str, Any]) -> Iterator[Finding]:
+    """A bus must be one that several processes of this machine, and nobody else, can share."""
+    for path, bus in _buses(data):
+        interface, channel = bus.get("interface"), bus.get("channel")
+        if interface == "virtual":
+            yield (*path, "interface"), "'virtual' stays inside of one process; between processes take udp_multicast or a vcan device"
+        elif interface == "udp_multicast" and isinstance(channel, str) and not _stays_here(channel):
+            yield (*path, "channel"), f"{channel!r} may leave this machine; take an interface-local group such as ff11::6576:101"
+        elif isinstance(channel, str) and not channel:
+            yield (*path, "channel"), "is empty"
+
+
+def _stays_here(channel: str) -> bool:
+    """Return whether a multicast group is interface-local: scope 1 of RFC 4291 section 2.7."""
+    try:
+        address = ipaddress.IPv6Address(channel)
+    except ValueError:
+        return False
+    return address.is_multicast and address.packed[1] & 0x0F == 1
+
+
+def _simulators(data: dict[str, Any]) -> Iterator[Finding]:
+    """A simulator sits on the bus of the part that it replaces."""
+    for index, evse in _evses(data):
+        bridge = _section(evse, "can_bridge")
+        for name, bus in SIMULATOR_BUSES.items():
+            if name in evse and not isinstance(bridge.get(bus), dict):
+                yield ("evses", index, name), f"has no bus: can_bridge.{bus} is missing"
+
+
+def _csms(data: dict[str, Any]) -> Iterator[Finding]:
+    """There is one CSMS: the simulated one or that of the address."""
+    url = _section(data, "ocpp_uplink").get("url", "")
+    if not isinstance(url, str) or not url:
+        return
+    if "csms_simulator" in data:
+        yield ("ocpp_uplink", "url"), f"{url!r} is a CSMS beside csms_simulator; remove one of the two"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        yield ("ocpp_uplink", "url"), f"{url!r} is not an address of the form ws://host:port/path or wss://host:port/path"
+
+
+CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
+    _numbers,
+    _ratings,
+    _channels,
+    _interfaces,
+    _simulators,
+    _csms,
+)

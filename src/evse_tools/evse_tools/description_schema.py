@@ -1,0 +1,163 @@
+"""The keys of a station description: which section feeds which node, and what each may say.
+
+Sections of nodes are made from the parameters of their rules (config_models.py), so that a number is declared once. What a description says in one place for
+several nodes (ratings, buses, identity, tariff) is left out of their sections and handed on by node_specs.py.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, create_model
+
+from evse_core.parameter import Parameter, parameter
+from evse_tools.config_models import Section, checked, section_model
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A section made from a rule's parameters: where they are declared, and those that the description gives elsewhere."""
+
+    module: str
+    config: str
+    without: tuple[str, ...] = ()
+
+    def load(self) -> type[Any]:
+        """Return the dataclass."""
+        found: type[Any] = getattr(import_module(self.module), self.config)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What the output of an EVSE can deliver; handed on to every node that needs it."""
+
+    max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)
+    min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
+    max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
+    max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+
+
+RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power")
+
+# Nodes of one EVSE. The vehicle's voltages and current are its own.
+EVSE_SECTIONS = {
+    "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", RATINGS),
+    "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", RATINGS),
+    "energy_meter": Source("evse_core.energy_meter", "MeterConfig", RATINGS),
+    "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
+    "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
+    "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", RATINGS),
+}
+BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", RATINGS)
+
+# Nodes of the station.
+_IDENTITY = ("vendor", "model", "serial_number")
+STATION_SECTIONS = {
+    "recorder": Source("evse_tools.recorder_config", "RecorderConfig", ("directory", "station", "evses")),
+    "ocpp_uplink": Source("evse_core.ocpp16", "OcppConfig", _IDENTITY),
+    "energy_manager": Source("evse_core.energy_manager", "ManagerConfig", ("evses",)),
+    "tariff": Source("evse_core.tariff", "Tariff"),
+}
+# Simulated parts, and the bus that each hangs on.
+SIMULATOR_BUSES = {"vehicle_simulator": "vehicle_bus", "power_module_simulator": "power_bus", "io_board_simulator": "io_bus"}
+BUSES = tuple(SIMULATOR_BUSES.values())
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _key(kind: Any, text: str, unit: str = "", minimum: float | None = None, maximum: float | None = None) -> Any:
+    return checked(kind, Parameter(unit, text, "", minimum, maximum))
+
+
+def _name(longest: int) -> Any:
+    return Field(pattern=rf"^[A-Za-z0-9._-]{{1,{longest}}}$")
+
+
+class Station(Section):
+    """What the station is called."""
+
+    # The identity towards the CSMS is part of a web address, the recording's name is a folder.
+    name: Annotated[_key(str, "identifier: letters, digits, . _ -; recordings and the CSMS know the station by it"), _name(25)]  # type: ignore[valid-type]
+    vendor: _key(str, "vendor, at most 20 characters (OCPP 1.6 section 6.1)") = "ros2_evse"  # type: ignore[valid-type]
+    model: _key(str, "model, at most 20 characters (OCPP 1.6 section 6.1)") = "ros2_evse"  # type: ignore[valid-type]
+    serial: _key(str, "serial number, at most 25 characters (OCPP 1.6 section 6.1)") = ""  # type: ignore[valid-type]
+
+
+class Bus(Section):
+    """A CAN bus, as python-can opens it."""
+
+    interface: _key(str, "interface of python-can: socketcan, slcan, pcan, kvaser, ..., or udp_multicast for simulated parts")  # type: ignore[valid-type]
+    channel: _key(str, "channel of that interface, such as can0")  # type: ignore[valid-type]
+    bitrate: _key(int, "bit rate, for interfaces that set it themselves", "bit/s", 10_000, 1_000_000) = 500_000  # type: ignore[valid-type]
+    options: _key(dict[str, Any], "further arguments of that interface") = Field(default_factory=dict)  # type: ignore[valid-type]
+
+
+class CsmsSimulator(Section):
+    """A simulated CSMS on 127.0.0.1; without this section ocpp_uplink.url names a real one."""
+
+    port: _key(int, "port of its WebSocket", "", 1024, 65535) = 9000  # type: ignore[valid-type]
+    control_port: _key(int, "port for commands to it; 0: none", "", 0, 65535) = 0  # type: ignore[valid-type]
+    tokens: _key(  # type: ignore[valid-type]
+        tuple[str, ...], "tokens that it knows, ID or ID=STATUS or ID=STATUS:PARENT; without any, it accepts all"
+    ) = ()
+    heartbeat: _key(int, "heartbeat interval that it asks for", "s", 1, 86400) = 300  # type: ignore[valid-type]
+
+
+def given(value: Any) -> Any:
+    """Take a section that is named but empty (`vehicle_simulator:`) as one with all defaults."""
+    return {} if value is None else value
+
+
+def _section(model: type[Section], required: bool = False) -> Any:
+    kind = Annotated[model, BeforeValidator(given)] if required else Annotated[model | None, BeforeValidator(given)]
+    return (kind, Field(default=... if required else None))
+
+
+def _optional_with_defaults(model: type[Section]) -> Any:
+    """A section that may be left out, and then has its defaults."""
+    return (Annotated[model, BeforeValidator(given)], Field(default_factory=model))
+
+
+def _made(name: str, source: Source) -> type[Section]:
+    return section_model(name, source.load(), source.without)
+
+
+def _buses(names: Collection[str]) -> dict[str, Any]:
+    return {name: (Annotated[Bus, BeforeValidator(given)], Field(default=...)) for name in names}
+
+
+@cache
+def evse_model() -> type[Section]:
+    """Return the model of an entry of `evses`."""
+    bridge = create_model("can_bridge", __base__=_made("can_bridge", BRIDGE), __doc__="The CAN buses, and how they are used.", **_buses(BUSES))
+    keys: dict[str, Any] = {
+        "evse": (_key(int, "number: 1, 2, ...; the connector towards the CSMS, N in the namespace /evse_N", "", 1, 99), Field(default=...)),
+        "rating": _section(section_model("rating", Rating), required=True),
+        "can_bridge": _section(bridge, required=True),
+    }
+    for name, source in EVSE_SECTIONS.items():
+        model = _made(name, source)
+        keys[name] = _section(model) if name in SIMULATOR_BUSES else _optional_with_defaults(model)
+    return create_model("evses", __base__=Section, __doc__="One EVSE: a connector and its power modules.", **keys)
+
+
+@cache
+def station_model() -> type[Section]:
+    """Return the model of a whole description."""
+    evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc]
+    keys: dict[str, Any] = {
+        "station": _section(Station, required=True),
+        "data_dir": (_key(Text, "folder of everything that is written: recordings, billing, logs; relative to where the command runs"), ...),
+        "composition": (
+            _key(Literal["node", "evse"], "node: a process per node; evse: one per EVSE, and one for its safety monitor"),
+            Field(default="node"),
+        ),
+        **{name: _optional_with_defaults(_made(name, source)) for name, source in STATION_SECTIONS.items() if name != "recorder"},
+        "recorder": _section(_made("recorder", STATION_SECTIONS["recorder"])),
+        "csms_simulator": _section(CsmsSimulator),
+        "evses": (evses, Field(default=...)),
+    }
+    return create_model("description", __base__=Section, __doc__="A station.", **keys)

@@ -1,0 +1,138 @@
+"""From a description to the list of processes that make the station. Pure: supervisor.py and launch/station.launch.py start what stands here."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evse_tools.description import Description, Evse, Values
+from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, Bus, Source
+
+# Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate.
+COMPOSED = ("can_bridge", "charge_sequencer", "energy_meter")
+CONTAINER = "evse_container"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A process: an executable of a package that runs the node `name`, or the nodes `members` where it is a container."""
+
+    package: str
+    executable: str
+    name: str
+    namespace: str = "/"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    arguments: list[str] = field(default_factory=list)
+    members: tuple["NodeSpec", ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The node's full name, which also names the process."""
+        return f"{self.namespace.rstrip('/')}/{self.name}"
+
+    @property
+    def is_simulator(self) -> bool:
+        """Whether this plays a part of the world, which has to stay until the station has ended its sessions."""
+        return self.package == "evse_simulators"
+
+
+def node_specs(description: Description) -> list[NodeSpec]:
+    """Return the processes of a station in the order in which they are started: first who listens, then the world, then who acts."""
+    return [*_observers(description), *_world(description), *_station(description)]
+
+
+def parameter_file(specs: list[NodeSpec]) -> dict[str, Any]:
+    """Return the content of a ROS parameter file with the parameters of all nodes, by full name."""
+    nodes = [member for spec in specs for member in (spec.members or (spec,))]
+    return {node.full_name: {"ros__parameters": dict(node.parameters)} for node in nodes if node.parameters}
+
+
+def _observers(description: Description) -> Iterator[NodeSpec]:
+    if "recorder" in description.sections:
+        own = {
+            "directory": str(description.data_dir / "recordings"),
+            "station": description.station["name"],
+            "evses": list(description.numbers),
+        }
+        yield NodeSpec("evse_tools", "recorder", "recorder", parameters=_plain(description.sections["recorder"]) | own)
+
+
+def _world(description: Description) -> Iterator[NodeSpec]:
+    if "csms_simulator" in description.sections:
+        yield NodeSpec("evse_simulators", "csms_simulator", "csms_simulator", arguments=_csms_arguments(description))
+    for evse in description.evses:
+        for name, bus in SIMULATOR_BUSES.items():
+            if name in evse.sections:
+                parameters = _values(evse, name, EVSE_SECTIONS[name]) | _bus("bus", evse.buses[bus])
+                yield NodeSpec("evse_simulators", name, name, evse.namespace, parameters)
+
+
+def _csms_arguments(description: Description) -> list[str]:
+    section, tariff = description.sections["csms_simulator"], description.sections["tariff"]
+    arguments = ["--port", str(section["port"]), "--heartbeat", str(section["heartbeat"])]
+    arguments += ["--data-file", str(description.data_dir / "csms_simulator.json")]
+    if section["control_port"]:
+        arguments += ["--control-port", str(section["control_port"])]
+    if "price_per_kwh" in tariff:
+        arguments += ["--price", tariff["price_per_kwh"]]
+    if "currency" in tariff:
+        arguments += ["--currency", tariff["currency"]]
+    return arguments + [part for token in section["tokens"] for part in ("--token", token)]
+
+
+def _station(description: Description) -> Iterator[NodeSpec]:
+    evses = {"evses": list(description.numbers)}
+    yield NodeSpec(
+        "evse_nodes", "energy_manager", "energy_manager", parameters=_plain(description.sections["energy_manager"]) | evses
+    )
+    yield NodeSpec("evse_nodes", "ocpp_uplink", "ocpp_uplink", parameters=_uplink(description) | evses)
+    for evse in description.evses:
+        yield from _evse(description, evse)
+
+
+def _uplink(description: Description) -> dict[str, Any]:
+    station = description.station
+    known = {"charge_point_id": station["name"], "vendor": station["vendor"], "model": station["model"], "serial_number": station["serial"]}
+    own = {"url": description.csms_url, "data_dir": str(description.data_dir)}
+    return known | _plain(description.sections["ocpp_uplink"]) | own
+
+
+def _evse(description: Description, evse: Evse) -> Iterator[NodeSpec]:
+    nodes = {name: _node(description, evse, name) for name in (*COMPOSED, "safety_monitor")}
+    if description.composition == "node":
+        yield from nodes.values()
+        return
+    members = tuple(nodes[name] for name in COMPOSED)
+    yield NodeSpec("evse_nodes", CONTAINER, CONTAINER, evse.namespace, arguments=list(COMPOSED), members=members)
+    yield nodes["safety_monitor"]
+
+
+def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
+    parameters = _values(evse, name, BRIDGE if name == "can_bridge" else EVSE_SECTIONS[name])
+    if name == "can_bridge":
+        for prefix, bus in evse.buses.items():
+            parameters |= _bus(prefix, bus)
+    if name == "energy_meter":
+        parameters |= _plain(description.sections["tariff"]) | {"data_dir": str(description.data_dir)}
+    return NodeSpec("evse_nodes", name, name, evse.namespace, parameters)
+
+
+def _values(evse: Evse, name: str, source: Source) -> dict[str, Any]:
+    """Return what the file says about a node, and the ratings that it has parameters for."""
+    known = source.load().__dataclass_fields__
+    return {key: evse.rating[key] for key in RATINGS if key in source.without and key in known} | _plain(evse.sections[name])
+
+
+def _bus(prefix: str, bus: Bus) -> dict[str, Any]:
+    return {
+        f"{prefix}.interface": bus.interface,
+        f"{prefix}.channel": bus.channel,
+        f"{prefix}.bitrate": bus.bitrate,
+        f"{prefix}.options": json.dumps(bus.options),
+    }
+
+
+def _plain(values: Values) -> dict[str, Any]:
+    """Return values in the types of ROS parameters. An empty list has no type there and is left to the node's default."""
+    listed = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {key: value for key, value in listed.items() if value != []}

@@ -1,0 +1,183 @@
+"""The node safety_monitor and a probe: rate, latency of the permit's end, services, diagnostics, orderly end."""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+
+from diagnostic_msgs.msg import DiagnosticArray
+from probe import Probe
+from safety_bench import healthy
+
+from evse_core.fault_table import FAULTS
+from evse_core.types import ChargeState, Reaction
+
+PERIODS = {
+    "vehicle": 0.1,
+    "power": 0.1,
+    "io": 0.1,
+    "can_status": 0.1,
+    "session": 0.1,
+    "power_command": 0.05,
+    "io_command": 0.05,
+    "meter": 0.25,
+}
+TOPICS = {"vehicle": "vehicle_report", "power": "power_report", "io": "io_report", "session": "session_state", "meter": "meter_reading"}
+
+
+class Station(Probe):
+    """Writes healthy inputs at their rates for whatever state it is set to."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.state = ChargeState.AVAILABLE
+        self.changes: dict[str, dict[str, Any]] = {}
+        self.silent: set[str] = set()
+        self.states = self.read("safety_state")
+        self.events = self.read("fault_event")
+        for name, period in PERIODS.items():
+            self.every(period, lambda name=name: self.send(name))
+        self.process = self.start("safety_monitor", {})
+
+    def send(self, name: str) -> None:
+        """Publish one input as it is now, unless it is to be silent."""
+        if name not in self.silent:
+            value = replace(healthy(self.state)[name], **self.changes.get(name, {}))
+            self.write(TOPICS.get(name, name), value)
+
+    def change(self, name: str, **fields: Any) -> float:
+        """Change an input, publish it at once, return when."""
+        self.changes[name] = fields
+        moment = time.monotonic()
+        self.send(name)
+        return moment
+
+    def enter(self, state: ChargeState) -> None:
+        """Go to a state, everything at once."""
+        self.state = state
+        for name in PERIODS:
+            self.send(name)
+
+    @property
+    def last(self) -> Any:
+        """The newest safety_state."""
+        return self.states[-1][1]
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    station = Station(tmp_path)
+    try:
+        yield station
+    finally:
+        station.close()
+
+
+def charging(station: Station) -> None:
+    station.until(lambda: station.states and station.last.reaction is Reaction.NONE, what="safety_state")
+    station.enter(ChargeState.CHARGING)
+    station.until(lambda: station.last.permit, what="a permit")
+
+
+def test_the_permit_comes_at_20_hz_and_ends_within_milliseconds_of_the_report(station: Station) -> None:
+    charging(station)
+    begin = len(station.states)
+    station.spin(2.0)
+    assert 36 <= len(station.states) - begin <= 44
+    assert station.events == []
+    delays = []
+    for _ in range(10):
+        pressed = station.change("io", emergency_stop=True)
+        delays.append(station.until(lambda: not station.last.permit and station.states[-1][0], 2.0, "the end of the permit") - pressed)
+        station.enter(ChargeState.FAULTED)
+        station.change("io", emergency_stop=False)
+        station.spin(0.1)
+        assert station.call("reset_faults").success
+        station.enter(ChargeState.CHARGING)
+        station.until(lambda: station.last.permit, 2.0, "a permit")
+        station.spin(0.037)
+    print("permit ends after [ms]:", sorted(round(delay * 1e3, 2) for delay in delays))
+    assert median(delays) < 0.010
+    assert max(delays) < 0.100
+
+
+def test_each_silent_input_ends_the_permit_in_its_time(station: Station) -> None:
+    charging(station)
+    for name, limit, fault in (("power_command", 0.2, "charge_sequencer_silent"), ("can_status", 0.5, "can_bridge_silent")):
+        station.silent = {name}
+        begin = time.monotonic()
+        station.until(lambda: not station.last.permit, 3.0, "the end of the permit")
+        assert limit - 0.06 <= time.monotonic() - begin <= limit + 0.25
+        assert station.last.first_fault == fault
+        station.silent = set()
+        station.enter(ChargeState.AVAILABLE)
+        station.until(lambda: station.last.faults == (), 3.0, "the reset by unplugging")
+        charging(station)
+
+
+def test_a_fault_is_told_with_its_codes_and_reset_only_when_it_is_gone(station: Station) -> None:
+    charging(station)
+    station.change("io", residual_current_trip=True)
+    _, event = station.until(lambda: station.events and station.events[-1], 2.0, "the event")
+    assert (event.fault, event.active, event.reaction, event.mrec_code, event.ocpp16_error, event.session_id) == (
+        "residual_current", True, Reaction.EMERGENCY, "CX002", "GroundFailure", "s-1",
+    )  # fmt: skip
+    station.enter(ChargeState.FAULTED)
+    station.spin(0.1)
+    answer = station.call("reset_faults")
+    assert (answer.success, answer.message) == (False, "still there: residual_current")
+    station.change("io", residual_current_trip=False)
+    station.spin(0.1)
+    assert station.call("reset_faults").success
+    station.until(lambda: not station.events[-1][1].active, 2.0, "the event")
+
+
+def test_the_service_emergency_stop_cuts_and_latches(station: Station) -> None:
+    charging(station)
+    assert station.call("emergency_stop").success
+    station.spin(0.2)
+    assert not station.last.permit
+    assert station.last.faults == ("emergency_stop",)
+
+
+def test_diagnostics_show_every_row_of_the_table(station: Station) -> None:
+    arrays: list[Any] = []
+    station.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
+    charging(station)
+    station.change("io", door_open=True)
+    station.until(lambda: any(status.level == b"\x02" for array in arrays for status in array.status), 5.0, "an error in the diagnostics")
+    shown = {status.name: status for status in arrays[-1].status}
+    assert set(shown) == {f"/evse_1/safety_monitor: {fault.name}" for fault in FAULTS}
+    door = shown["/evse_1/safety_monitor: door_open"]
+    assert (door.level, door.message) == (b"\x02", "the cabinet door is open")
+    assert {"technician", "meaning", "reaction"} <= {item.key for item in door.values}
+
+
+def test_it_watches_on_after_sigint_until_the_session_is_over(station: Station) -> None:
+    charging(station)
+    station.process.send_signal(2)
+    station.spin(1.0)
+    assert station.process.poll() is None
+    assert station.last.permit
+    station.enter(ChargeState.FINISHED)
+    station.until(lambda: station.process.poll() is not None, 5.0, "the end of the node")
+    assert station.process.returncode == 0
+
+
+def test_a_wrong_parameter_ends_it_with_code_2_and_its_name(tmp_path: Path) -> None:
+    probe = Probe(tmp_path)
+    try:
+        process = probe.start("safety_monitor", {"vehicle_timeout": 5.0})
+        probe.until(lambda: process.poll() is not None, what="the end of the node")
+        assert process.returncode == 2
+        assert "vehicle_timeout: 5.0 s is above 2.0 s" in probe.log("safety_monitor")
+    finally:
+        probe.close()
