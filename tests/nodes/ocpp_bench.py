@@ -36,7 +36,13 @@ from evse_simulators.csms_control import ask
 
 UPLINK = "from evse_nodes.ocpp_uplink_node import main; raise SystemExit(main())"
 # Short waits, so that a test takes seconds.
-FAST = {"back_off_wait_minimum": 0.3, "back_off_random_range": 0.1, "back_off_repeat_times": 1, "message_timeout": 2.0, "authorize_timeout": 3.0}
+FAST = {
+    "back_off_wait_minimum": 0.3,
+    "back_off_random_range": 0.1,
+    "back_off_repeat_times": 1,
+    "message_timeout": 2.0,
+    "authorize_timeout": 3.0,
+}
 FAST |= {"transaction_message_retry_interval": 1, "boot_retry_interval": 1.0, "charge_point_id": "EVSE-1"}
 
 
@@ -230,10 +236,14 @@ class Bench:
 
     def uplink(self, url: str, **parameters: object) -> subprocess.Popen[str]:
         chosen = FAST | {"url": url, "data_dir": str(self.directory / "data"), "evses": self._evses} | parameters
-        return self.processes.start("-c", UPLINK, "--ros-args", *(word for name, value in chosen.items() for word in ("-p", f"{name}:={_yaml(value)}")))
+        return self.processes.start(
+            "-c", UPLINK, "--ros-args", *(word for name, value in chosen.items() for word in ("-p", f"{name}:={_yaml(value)}"))
+        )
 
     def until_registered(self) -> None:
-        wait_for(lambda: self.station.states and self.station.states[-1].registration == 1 and self.station.states[-1].connected, "registration")
+        wait_for(
+            lambda: self.station.states and self.station.states[-1].registration == 1 and self.station.states[-1].connected, "registration"
+        )
 
     def until_drained(self, limit: float = 20.0) -> None:
         self.station.states.clear()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
-from evse_core.charge_sequencer import ChargeSequencer, Change, SequencerConfig, SequencerInputs, SequencerOutputs
+from evse_core.charge_sequencer import Change, ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
 from evse_core.sample import Sample
 from evse_core.types import (
     Authorization,
@@ -87,7 +87,9 @@ class Vehicle:
         if not awake:
             self.stopping = False
         closes = self.waited("closed", permits and out.io.sequence_2 and out.vehicle.connector_locked and self.closes, CLOSING, now)
-        opens = self.waited("open", self.stopping and current <= 5.0 and self.opens, 0.3, now) or not (out.io.sequence_1 and out.io.sequence_2)
+        opens = self.waited("open", self.stopping and current <= 5.0 and self.opens, 0.3, now) or not (
+            out.io.sequence_1 and out.io.sequence_2
+        )
         self.closed = (self.closed or closes) and not opens
         self._ask(out, now)
         shown_open = self.waited("shown", not self.closed, 0.1 if not self.stopping else OPENING, now) and awake
@@ -212,7 +214,9 @@ class Rig:
     def _back_end(self) -> None:
         session = self.out.session
         if session.state is S.AUTHORIZING and self.verdict is not None and "authorization" not in self.silent:
-            self.samples["authorization"] = Sample(Authorization(token=session.token, verdict=self.verdict, parent_token=self.parent), self.now)
+            self.samples["authorization"] = Sample(
+                Authorization(token=session.token, verdict=self.verdict, parent_token=self.parent), self.now
+            )
         if session.transaction_active and "record" not in self.silent:
             self.samples["record"] = Sample(ChargeRecord(status=RecordStatus.OPEN, session_id=session.session_id), self.now)
 

@@ -24,7 +24,7 @@ identifiers = st.one_of(
 )
 frames = st.builds(Frame, identifiers, st.binary(max_size=12), st.booleans())
 received = st.lists(st.tuples(links, frames), max_size=60)
-slow = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+slow = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def take_all(bench: Bench, traffic: list[tuple[BusLink, Frame]]) -> None:
@@ -93,7 +93,7 @@ POWER_WORDS = {"power": CHARGING, "precharge": PRECHARGE, "test": INSULATION_TES
 IO_WORDS = {"close": CONTACTOR, "open": LINES_OFF}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(ACTIONS)
 def test_power_is_on_the_bus_only_while_permit_and_commands_are_fresh_and_the_latch_is_open(actions: list[tuple[str, float]]) -> None:
     bench, oracle = Bench(), Oracle()

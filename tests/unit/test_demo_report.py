@@ -103,9 +103,9 @@ def test_the_vehicle_counts_until_it_is_unplugged() -> None:
     ("energies", "wrong"),
     [
         (Energies(1000.0, 1000.0, 1000.0, 1000.0), ()),
-        (Energies(1000.0, 1005.9, 1004.9, 1005.4), ()),
+        (Energies(1000.0, 1005.9, 1004.9, 1005.9), ()),
         (Energies(1000.0, 1006.1, 1000.0, 1000.0), ("csms",)),
-        (Energies(1000.0, 1000.0, 994.9, 1005.6), ("vehicle", "receipt")),
+        (Energies(1000.0, 1000.0, 994.9, 1006.1), ("vehicle", "receipt")),
         (Energies(1000.0, None, 1000.0, 1000.0), ("csms",)),
         (Energies(None, 1.0, 1.0, 1.0), ("meter",)),
         (Energies(20.0, 21.0, 20.0, 20.0), ()),

@@ -86,7 +86,7 @@ def highest_battery_voltage(observation: Observation) -> float | None:
 def _rises(observation: Observation, until: float) -> Iterator[Rise]:
     current: list[Reading] = []
     for reading in observation.readings:
-        if reading.t > until:
+        if reading.t >= until:
             break
         if current and reading.voltage < DISCHARGED:
             yield _rise(current, reading.t)

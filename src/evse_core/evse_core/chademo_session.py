@@ -176,6 +176,11 @@ class Observation:
     def track(self, name: str) -> Track:
         return self.tracks.get(name) or Track()
 
+    def spans(self, name: str) -> list[tuple[float, float]]:
+        """Return when a flag was 1, at most to the last frame that carried it."""
+        last = self.last_of((name.split(".", maxsplit=1)[0],))
+        return [] if last is None else self.track(name).intervals(last)
+
     def frames(self, messages: Sequence[str]) -> list[Traffic]:
         """Return the traffic of these messages, as far as they were seen."""
         return [self.traffic[identifier] for identifier, name in self.names.items() if name in messages]

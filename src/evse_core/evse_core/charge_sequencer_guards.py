@@ -21,7 +21,7 @@ class Guard:
 
     def says(self, view: View) -> str:
         """Return what was seen."""
-        return self.detail(view) if self.detail else self.text
+        return self.detail(view) if self.detail else self.text.replace("`", "")
 
 
 def after(name: str, text: str, since: Callable[[View], float] | None = None, detail: Callable[[View], str] | None = None) -> Guard:
@@ -108,7 +108,7 @@ vehicle_declines = Guard("vehicle wants to stop (102.5.4)", lambda view: view.ve
 permission_removed = Guard(
     "permission removed by frame or by line k",
     lambda view: (view.vehicle is not None and not view.vehicle.charging_enabled) or (view.io is not None and not view.io.permission),
-    lambda view: "permission removed by " + ("line k" if view.io is not None and not view.io.permission else "102.5.0"),
+    lambda view: f"permission removed: {f.missing_permission(view)}",
 )
 contactor_opened = Guard("vehicle's contactor opened", lambda view: view.vehicle_contactor_open)
 battery_gone = Guard(

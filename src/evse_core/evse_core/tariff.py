@@ -15,7 +15,7 @@ _EXPONENTS = {
 _EXPONENT = {code: exponent for exponent, codes in _EXPONENTS.items() for code in codes.split()}
 _CURRENCY = re.compile(r"[A-Z]{3}")
 # Plain digits only: no sign, exponent, group separators or NaN. A tenth of a cent per kWh is the finest price in use; six decimals leave room.
-_PRICE = re.compile(r"\d{1,9}(\.\d{1,6})?")
+_PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 WH_PER_KWH = Decimal(1000)
 
 

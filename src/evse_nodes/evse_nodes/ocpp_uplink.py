@@ -16,8 +16,8 @@ from typing import Any
 from evse_core import ocpp16_messages as messages
 from evse_core import ocpp16_requests as requests
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_configuration import problems
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
+from evse_core.ocpp16_configuration import problems
 from evse_core.ocpp16_registration import RegistrationRule
 from evse_core.ocpp16_status import StatusInputs, StatusRule, station_status
 from evse_core.sample import Sample, fresh

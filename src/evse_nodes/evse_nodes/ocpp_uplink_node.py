@@ -14,6 +14,7 @@ from typing import Any
 
 import evse_msgs.srv
 import std_srvs.srv
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -52,7 +53,8 @@ class OcppUplinkNode(Node):
         self._evse_clients: dict[tuple[int, type[Any]], Any] = {}
         for number in evses:
             self._connect_evse(number)
-        self.create_service(evse_msgs.srv.Authorize, "authorize", self._authorize)
+        # A callback that waits holds its group: in the node's own group nothing else would run meanwhile, not even what it waits for.
+        self.create_service(evse_msgs.srv.Authorize, "authorize", self._authorize, callback_group=ReentrantCallbackGroup())
         self._uplink.start()
 
     def _connect_evse(self, number: int) -> None:

@@ -10,7 +10,7 @@ from evse_core.parameter import parameter
 from evse_core.sample import Sample, fresh
 from evse_core.types import SimPower, SimStationLines, SimVehicleLines
 from evse_simulators.faults import BOARD, Answer, FaultSet
-from evse_simulators.pace import Periodic, read, toward
+from evse_simulators.pace import Periodic, Wire, toward
 
 # Lock_Command (config/can/io_board.dbc).
 HOLD, LOCK, UNLOCK = 0, 1, 2
@@ -78,7 +78,7 @@ class IoBoardModel:
         self.contactor_closed = False
         self.temperature = config.board_temperature
         self.lamp = 0
-        self._database = database
+        self._wire = Wire(database)
         self._commands = _Commands()
         self._commanded = -inf
         self._lock_target = 0.0
@@ -129,7 +129,7 @@ class IoBoardModel:
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take the station's command; others are ignored, and all while the processor has stopped."""
-        decoded = None if "io_board_silent" in self.faults else read(self._database, frame)
+        decoded = None if "io_board_silent" in self.faults else self._wire.read(frame)
         if decoded and decoded.name == "IO_Outputs":
             self._obey(decoded.signals, now)
 
@@ -229,7 +229,7 @@ class IoBoardModel:
         inputs = self._input_signals(now)
         if inputs != self._sent_inputs or self._inputs.due(now):
             self._sent_inputs, self._alive = inputs, (self._alive + 1) % 256
-            frames.append(self._database.encode("IO_Inputs", inputs | {"Alive": float(self._alive)}))
+            frames.append(self._wire.write("IO_Inputs", inputs | {"Alive": float(self._alive)}))
             if self._token_repeats > 0:
                 self._token_repeats -= 1
                 frames.extend(self._token_frames())
@@ -264,7 +264,7 @@ class IoBoardModel:
             "Connector_Temperature": min(self.temperature, MOST_TEMPERATURE) if self.config.temperature_measured else NO_TEMPERATURE,
             "Insulation_Resistance": self._insulation(now),
         }
-        return self._database.encode("IO_Measurements", signals)
+        return self._wire.write("IO_Measurements", signals)
 
     def _token_frames(self) -> list[Frame]:
         """Return the UID in one frame, or two where it is longer than six bytes."""
@@ -273,5 +273,5 @@ class IoBoardModel:
         frames = []
         for part, data in enumerate(parts):
             octets = {f"Byte{6 * part + index}": float(octet) for index, octet in enumerate(data)}
-            frames.append(self._database.encode("IO_Token", head | octets | {"Part": float(part)}))
+            frames.append(self._wire.write("IO_Token", head | octets | {"Part": float(part)}))
         return frames

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from evse_msgs.srv import PresentToken
 from rclpy.node import Node
 
 from evse_core.types import SimStationLines, SimVehicleLines
-from evse_msgs.srv import PresentToken
 from evse_nodes import topics
 from evse_nodes.run import run
 from evse_simulators.io_board import IoBoardConfig, IoBoardModel

@@ -18,7 +18,7 @@ from evse_core.sample import Sample, fresh
 from evse_core.types import SimPower, SimStationLines, SimVehicleLines
 from evse_simulators.circuit import Circuit, CircuitConfig, CircuitState, Load, Source
 from evse_simulators.faults import MODULES, Answer, FaultSet
-from evse_simulators.pace import Periodic, read, toward
+from evse_simulators.pace import Periodic, Wire, toward
 
 # Power_Function of DC_Power_Control (can.md 1.3).
 OFF, STANDBY, INSULATION_TEST, PRECHARGE, POWER_TRANSFER = 0, 1, 2, 4, 8
@@ -101,7 +101,7 @@ class PowerModulesModel:
         self.temperature = config.cabinet_temperature
         self.enclosure_temperature = config.cabinet_temperature
         self.state = CircuitState()
-        self._database = database
+        self._wire = Wire(database)
         self._circuit = Circuit(config)
         self._healthy_insulation = self._circuit.cable_insulation
         self._station: Sample[SimStationLines] | None = None
@@ -143,7 +143,7 @@ class PowerModulesModel:
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take a frame of the controller; others are ignored."""
-        decoded = read(self._database, frame)
+        decoded = self._wire.read(frame)
         handler = self._handlers.get(decoded.name) if decoded else None
         if decoded and handler:
             self._pistol = frame.id >> 24 & 0x1F  # bits 28..24 (can.md 1.1): the modules answer as the pistol that they are called by
@@ -332,7 +332,7 @@ class PowerModulesModel:
         if abs(offered - self._limit_sent) >= 1.0 and self._limits.due(now):
             self._limit_sent = offered
             limits = {"Maximum_Voltage": self.config.max_voltage, "Maximum_Charge_Current": offered}
-            frames.append(self._database.encode("DC_Power_Parameters", limits, pistol=self._pistol))
+            frames.append(self._wire.write("DC_Power_Parameters", limits, pistol=self._pistol))
         return tuple(frames)
 
     def _status_frame(self) -> Frame:
@@ -344,4 +344,4 @@ class PowerModulesModel:
             "System_Enable": float(self.enabled),
             "Insulation_Resistance": self.state.insulation_resistance / 1000.0,
         }
-        return self._database.encode("Power_Modules_Status", signals, pistol=self._pistol)
+        return self._wire.write("Power_Modules_Status", signals, pistol=self._pistol)

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from evse_msgs.srv import InjectFault
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from evse_core.codecs.signals import SignalDatabase
-from evse_msgs.srv import InjectFault
 from evse_nodes import databases, params, topics
 from evse_nodes.can_bus import declare_port
 from evse_simulators.faults import Answer

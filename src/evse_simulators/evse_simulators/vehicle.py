@@ -11,7 +11,7 @@ from evse_core.sample import Sample, fresh
 from evse_core.types import SimPower, SimStationLines, SimVehicleLines
 from evse_simulators.battery import Battery, BatteryConfig
 from evse_simulators.faults import VEHICLE, Answer, FaultSet
-from evse_simulators.pace import Periodic, read
+from evse_simulators.pace import Periodic, Wire
 from evse_simulators.vehicle_sequence import FIRST_WITH_CONTACTOR_FLAG, Charger, Phase, Seen, SequenceConfig, VehicleSequence, Wish
 
 # Lines and readings that are older than this come from a simulator that has died. [s]
@@ -57,7 +57,7 @@ class VehicleModel:
         self.plugged = False
         self.contactor_closed = False
         self.energy_wh = 0.0
-        self._database = database
+        self._wire = Wire(database)
         self._station: Sample[SimStationLines] | None = None
         self._power: Sample[SimPower] | None = None
         self._charger: dict[str, Sample[Mapping[str, float]]] = {}
@@ -128,7 +128,7 @@ class VehicleModel:
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take a frame of the charger; others, and all without a plug, are ignored."""
-        decoded = read(self._database, frame) if self.plugged else None
+        decoded = self._wire.read(frame) if self.plugged else None
         if decoded and decoded.name.startswith("SE_"):
             self._charger[decoded.name] = Sample(decoded.signals, now)
 
@@ -262,7 +262,7 @@ class VehicleModel:
             return ()
         frames = [self._limits_frame(), self._time_frame(), self._status_frame(request)]
         if self.config.extended_functions and self.config.protocol_number >= FIRST_WITH_CONTACTOR_FLAG:
-            frames.append(self._database.encode("EV_ExtendedFunction", {"dynamic_control": 1.0}))
+            frames.append(self._wire.write("EV_ExtendedFunction", {"dynamic_control": 1.0}))
         return tuple(frames)
 
     def _limits_frame(self) -> Frame:
@@ -275,7 +275,7 @@ class VehicleModel:
             "max_battery_voltage": maximum,
             "charged_rate_reference": 100.0 if self._wish.permits or self._wish.time_known else float(self.config.unsettled_reference),
         }
-        return self._database.encode("EV_ChargingLimits", signals)
+        return self._wire.write("EV_ChargingLimits", signals)
 
     def _time_frame(self) -> Frame:
         """Return 0x101: zeros until the vehicle has thought, as on real cars."""
@@ -287,7 +287,7 @@ class VehicleModel:
             "estimated_charging_time": min(ceil(self._minutes), MOST_MINUTES) if known else 0.0,
             "total_battery_capacity": self.battery.capacity_kwh,
         }
-        return self._database.encode("EV_ChargingTime", signals)
+        return self._wire.write("EV_ChargingTime", signals)
 
     def _estimate(self) -> float:
         """Return the charging time [min] at the current that both sides can do."""
@@ -308,4 +308,4 @@ class VehicleModel:
             "status_normal_stop_request": float(wish.normal_stop),
             "charged_rate": float(int(self.battery.soc_percent)),
         }
-        return self._database.encode("EV_Status", signals | dict.fromkeys(wish.faults, 1.0))
+        return self._wire.write("EV_Status", signals | dict.fromkeys(wish.faults, 1.0))

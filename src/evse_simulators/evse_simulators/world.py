@@ -8,16 +8,20 @@ came that they must not wait for. Nothing here decides anything about charging: 
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
+from functools import partial
+from math import inf, nan
 from random import Random
 from typing import Any
 
 from evse_core.can_bridge import CanBridge, CanBridgeConfig
+from evse_core.charge_records import RecordAction, Register, actions, begun, ended
 from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
+from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.frame import Frame
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
+from evse_core.tariff import Tariff
 from evse_core.types import (
     Authorization,
     BusHealth,
@@ -25,7 +29,9 @@ from evse_core.types import (
     CanBusStatus,
     ChargeRecord,
     ChargeState,
+    MeterReading,
     PowerBudget,
+    RecordStatus,
     RequestKind,
     SafetyState,
     SessionRequest,
@@ -56,12 +62,13 @@ class WorldConfig:
     bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
     sequencer: SequencerConfig = field(default_factory=SequencerConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
+    meter: MeterConfig = field(default_factory=MeterConfig)
+    tariff: Tariff = field(default_factory=Tariff)
     tokens: tuple[str, ...] = (TOKEN,)
     site_power: float = 50e3
     tick: float = 0.025
     hand_over: int = 1
     rule_period: float = 0.05
-    eager_safety: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +101,23 @@ class World:
         self.bridge = CanBridge(config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
         self.sequencer = ChargeSequencer(config.sequencer)
         self.safety = SafetyMonitor(config.safety)
+        self.meter = EnergyMeter(config.meter, 0.0)
+        self.record: ChargeRecord | None = None
         self._ticks = 0
         self._mail: deque[tuple[int, Callable[[Any], None], Any]] = deque()
-        self._sequencer_inputs = SequencerInputs()
-        self._safety_inputs = SafetyInputs()
+        self._for_sequencer: dict[str, Sample[Any]] = {}
+        self._for_safety: dict[str, Sample[Any]] = {}
         self._requests: list[SessionRequest] = []
         self._asked, self._answer_at = "", inf
-        self._sequencer_due = self._reset_faults = self._emergency = False
+        self._reset_faults = False
+        self._bridge_wake, self._bridge_news = 0.0, True
         self._rate = {name: Periodic(period) for name, period in self._periods().items()}
         self._last: dict[str, Any] = {}
         for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
             self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK))
-        self._devices = {BusLink.VEHICLE: self.vehicle, BusLink.POWER: self.modules, BusLink.IO: self.board}
+        devices: dict[BusLink, Any] = {BusLink.VEHICLE: self.vehicle, BusLink.POWER: self.modules, BusLink.IO: self.board}
+        self._devices = {link: self._to(device.on_frame) for link, device in devices.items()}
+        self._from_bus = {link: self._to_bridge(partial(self.bridge.on_frame, link)) for link in devices}
         self._readers = self._wiring()
 
     def _periods(self) -> dict[str, float]:
@@ -118,14 +130,15 @@ class World:
         bridge, seq, safe = self.bridge, self._to_sequencer, self._to_safety
         return {
             "vehicle_report": (seq("vehicle"), safe("vehicle")),
-            "power_report": (seq("power"), safe("power")),
+            "power_report": (seq("power"), safe("power"), self._to(self.meter.on_report)),
             "io_report": (seq("io"), safe("io")),
             "can_status": (seq("can_status"), safe("can_status")),
-            "power_command": (self._to(bridge.on_power_command), safe("power_command")),
-            "vehicle_command": (self._to(bridge.on_vehicle_command),),
-            "io_command": (self._to(bridge.on_io_command), safe("io_command")),
-            "session_state": (safe("session"), self._csms),
-            "safety_state": (self._to(bridge.on_safety), seq("safety")),
+            "power_command": (self._to_bridge(bridge.on_power_command), safe("power_command")),
+            "vehicle_command": (self._to_bridge(bridge.on_vehicle_command),),
+            "io_command": (self._to_bridge(bridge.on_io_command), safe("io_command")),
+            "session_state": (safe("session"), self._csms, self._on_session),
+            "meter_reading": (safe("meter"),),
+            "safety_state": (self._to_bridge(bridge.on_safety), seq("safety")),
             "authorization": (seq("authorization"),),
             "charge_record": (seq("record"),),
             "power_budget": (seq("budget"),),
@@ -141,14 +154,13 @@ class World:
 
     def _to_sequencer(self, name: str) -> Callable[[Any], None]:
         def take(value: Any) -> None:
-            self._sequencer_inputs = replace(self._sequencer_inputs, **{name: Sample(value, self.now)})
-            self._sequencer_due = True
+            self._for_sequencer[name] = Sample(value, self.now)
 
         return take
 
     def _to_safety(self, name: str) -> Callable[[Any], None]:
         def take(value: Any) -> None:
-            self._safety_inputs = replace(self._safety_inputs, **{name: Sample(value, self.now)})
+            self._for_safety[name] = Sample(value, self.now)
 
         return take
 
@@ -162,11 +174,18 @@ class World:
             _, take, value = self._mail.popleft()
             take(value)
 
-    def _send(self, device: Any, frame: Frame) -> None:
-        self._mail.append((self._ticks + self.config.hand_over, lambda value: device.on_frame(value, self.now), frame))
+    def _send(self, device: Callable[[Any], None], frame: Frame) -> None:
+        self._mail.append((self._ticks + self.config.hand_over, device, frame))
 
     def _receive(self, link: BusLink, frame: Frame) -> None:
-        self._mail.append((self._ticks + self.config.hand_over, lambda value: self.bridge.on_frame(link, value, self.now), frame))
+        self._mail.append((self._ticks + self.config.hand_over, self._from_bus[link], frame))
+
+    def _to_bridge(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
+        def give(value: Any) -> None:
+            take(value, self.now)
+            self._bridge_news = True
+
+        return give
 
     # One tick
 
@@ -216,16 +235,21 @@ class World:
         self.publish("sim/power", self.power)
 
     def _run_bridge(self) -> None:
+        """Step the bridge as its node does: when something came for it, and when it wants to be woken."""
+        if not self._bridge_news and self.now < self._bridge_wake:
+            return
+        self._bridge_news = False
         for outgoing in self.bridge.step(self.now):
             self._send(self._devices[outgoing.link], outgoing.frame)
         for report in self.bridge.reports(self.now):
             self.publish(report.topic, report.value)
+        self._bridge_wake = self.bridge.next_wake(self.now)
 
     def _run_safety(self) -> None:
         if not self._rate["safety"].due(self.now):
             return
-        inputs = replace(self._safety_inputs, reset=self._reset_faults, emergency_stop=self._emergency, stamp=EPOCH + self.now)
-        self._reset_faults = self._emergency = False
+        inputs = SafetyInputs(**self._for_safety, reset=self._reset_faults, stamp=EPOCH + self.now)  # type: ignore[arg-type]
+        self._reset_faults = False
         outputs = self.safety.step(inputs, self.now)
         self.safety_state = outputs.state
         self.publish("safety_state", outputs.state)
@@ -236,16 +260,16 @@ class World:
         if not self._rate["sequencer"].due(self.now):
             return
         requests, self._requests = tuple(self._requests), []
-        fresh_id = f"world-{self.seed}-{len(self.records)}-{self._ticks}"
-        inputs = replace(self._sequencer_inputs, requests=requests, fresh_id=fresh_id, stamp=EPOCH + self.now)
+        fresh_id = f"world-{self.seed}-{self._ticks}"
+        inputs = SequencerInputs(**self._for_sequencer, requests=requests, fresh_id=fresh_id, stamp=EPOCH + self.now)
         outputs = self.sequencer.step(inputs, self.now)
         self._note_session(outputs)
-        self.session = outputs.session
-        self.publish("session_state", outputs.session)
         if outputs.publish_commands:
             self.publish("power_command", outputs.power)
             self.publish("vehicle_command", outputs.vehicle)
             self.publish("io_command", outputs.io)
+        self.session = outputs.session
+        self.publish("session_state", outputs.session)
 
     def _note_session(self, outputs: SequencerOutputs) -> None:
         if outputs.change is not None:
@@ -254,7 +278,41 @@ class World:
             self._note("step", str(outputs.session.step))
 
     def _run_meter(self) -> None:
-        pass
+        """Publish a reading, as evse_nodes/energy_meter_node.py does."""
+        if not self._rate["meter"].due(self.now):
+            return
+        reading, record, register = self.meter.fresh(self.now), self.record, self.meter.register_wh
+        value = MeterReading(
+            EPOCH + self.now,
+            register,
+            reading.voltage if reading else nan,
+            reading.current if reading else nan,
+            reading.power if reading else nan,
+            record.session_id if record else "",
+            register - record.begin_register_wh if record else nan,
+            currency=self.config.tariff.currency,
+            healthy=reading is not None,
+        )
+        self.publish("meter_reading", value)
+
+    def _on_session(self, session: SessionState) -> None:
+        """Open and close billing records; what the ledger keeps on disk is kept in a list here."""
+        register = Register(self.meter.register_wh, self.meter.max_power, EPOCH + self.now)
+        known = any(record.session_id == session.session_id for record in self.records)
+        for action in actions(self.record.session_id if self.record else "", session, known):
+            if action is RecordAction.BEGIN:
+                self.meter.reset_peak()
+                self._keep(begun(session, 1, len(self.records) + 1, self.config.tariff, register))
+            elif self.record is not None:
+                status = RecordStatus.CLOSED if action is RecordAction.CLOSE else RecordStatus.INTERRUPTED
+                self._keep(ended(self.record, status, session.stop_cause, register))
+
+    def _keep(self, record: ChargeRecord) -> None:
+        still_open = record.status is RecordStatus.OPEN
+        self.records = [*(self.records if still_open else self.records[:-1]), record]
+        self.record = record if still_open else None
+        self._note("record", record.status.name, f"{record.end_register_wh - record.begin_register_wh:.1f} Wh")
+        self.publish("charge_record", record)
 
     # The site and the CSMS
 
@@ -323,7 +381,7 @@ class World:
         return self._break(name, False)
 
     def _break(self, name: str, active: bool) -> Answer:
-        models = {VEHICLE: self.vehicle, MODULES: self.modules, BOARD: self.board}
+        models: dict[str, Any] = {VEHICLE: self.vehicle, MODULES: self.modules, BOARD: self.board}
         if name not in FAULTS:
             return Answer(False, f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
         answer: Answer = models[FAULTS[name].simulator].inject(name, active)

@@ -2,7 +2,7 @@
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
@@ -11,6 +11,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 from evse_core import chademo_session as c
+from evse_core.chademo_output import output
 from evse_core.chademo_quirks import holes
 from evse_core.chademo_session import PLACE, Observation, Track, state_of_charge
 from evse_core.chademo_steps import NAMES
@@ -45,10 +46,10 @@ def draw(analysis: Analysis, path: Path) -> None:
 
 def _fill(figure: "Figure", judged: Judged, path_name: str) -> None:
     seen, verdict = judged.observation, judged.verdict
-    flags = [name for name in c.FLAGS if name in ALWAYS or seen.track(name).intervals(seen.end)]
-    grid = figure.add_gridspec(
-        4, 1, height_ratios=(3.0, 2.4, 3.2, 0.26 * len(flags) + 0.2), left=0.2, right=0.94, top=0.83, bottom=0.055, hspace=0.1
-    )
+    flags = [name for name in c.FLAGS if name in ALWAYS or seen.spans(name)]
+    lines = _head(figure, verdict, path_name)
+    rows = (3.0, 2.2, 3.2, 0.26 * len(flags) + 0.2)
+    grid = figure.add_gridspec(4, 1, height_ratios=rows, left=0.21, right=0.94, top=0.935 - 0.019 * lines, bottom=0.055, hspace=0.09)
     axes = [figure.add_subplot(grid[0])]
     axes += [figure.add_subplot(grid[row], sharex=axes[0]) for row in (1, 2, 3)]
     _voltage(axes[0], seen)
@@ -85,7 +86,7 @@ def _voltage(axis: "Axes", seen: Observation) -> None:
         [reading.voltage for reading in seen.readings] + [value for name in (c.TARGET, c.THRESHOLD) for value in seen.track(name).values],
         default=1.0,
     )
-    axis.set_ylim(0, 1.18 * max(top, 50.0))
+    axis.set_ylim(0, 1.4 * max(top, 50.0))
     axis.set_ylabel("V")
     _legend(axis)
     _phases(axis, seen)
@@ -101,20 +102,15 @@ def _phases(axis: "Axes", seen: Observation) -> None:
     """Name the voltages that stood at the output before charging."""
     charging = seen.track(c.CHARGING).set_at()
     found = output(seen, seen.end if charging is None else charging)
-    labels = [(test.peak_at, test.peak, f"insulation test {test.peak:g} V") for test in found.tests]
-    if found.battery is not None:
-        labels.append((found.battery.t, found.battery.voltage, f"battery {found.battery.voltage:g} V"))
+    labels = [(test.start, test.peak, f"insulation test {test.peak:g} V") for test in found.tests]
+    if found.battery is not None and found.battery_at is not None:
+        labels.append((found.battery_at, found.battery.voltage, f"battery {found.battery.voltage:g} V"))
     if found.unclear is not None:
-        labels.append((found.unclear.peak_at, found.unclear.peak, f"{found.unclear.peak:g} V without a test: whose?"))
+        labels.append((found.unclear.start, found.unclear.peak, f"{found.unclear.peak:g} V without a test: whose?"))
     for t, volts, text in labels:
-        axis.annotate(
-            text,
-            (t, volts),
-            xytext=(6, -16),
-            textcoords="offset points",
-            fontsize=8.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-        )
+        left = t > seen.start + 0.2 * (seen.end - seen.start)
+        look: dict[str, Any] = {"ha": "right" if left else "left", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0}}
+        axis.annotate(text, (t, 0.55 * volts), xytext=(-4 if left else 8, 0), textcoords="offset points", fontsize=8.5, **look)
 
 
 def _level(axis: "Axes", seen: Observation, name: str, label: str, style: object, colour: str) -> None:
@@ -147,15 +143,10 @@ def _charge(axis: "Axes", seen: Observation) -> None:
     points = [(t, value) for t in times if (value := state_of_charge(seen, t)) is not None]
     if not points:
         return
+    look: dict[str, Any] = {"color": "0.5", "linewidth": 1.2, "linestyle": "-."}
     right = axis.twinx()
-    right.step(
-        [*(t for t, _ in points), seen.end],
-        [*(value for _, value in points), points[-1][1]],
-        where="post",
-        color="0.5",
-        linewidth=1.2,
-        linestyle="-.",
-    )
+    right.step([*(t for t, _ in points), seen.end], [*(value for _, value in points), points[-1][1]], where="post", **look)
+    axis.plot([], [], label="state of charge", **look)
     right.set_ylim(0, 105)
     right.set_ylabel("state of charge [%]", color="0.4", fontsize=8)
     right.tick_params(colors="0.4", labelsize=8)
@@ -167,17 +158,10 @@ def _steps(axis: "Axes", seen: Observation, verdict: Verdict) -> None:
     end = verdict.t if verdict.t is not None and verdict.outcome == "failed" else seen.end
     width = max(seen.end - seen.start, 0.1)
     for number, step in reached.items():
-        later = [other.t for other in verdict.steps if other.step > number and other.t > step.t]
+        later = [max(other.t, step.t) for other in verdict.steps if other.step > number]
         stop = max(min(later, default=end), step.t + 0.004 * width)
-        axis.barh(
-            number,
-            stop - step.t,
-            left=step.t,
-            height=0.74,
-            color="0.35" if step.complete else "white",
-            edgecolor="black",
-            hatch="" if step.complete else "xxxx",
-        )
+        look = {"color": "0.35"} if step.complete else {"color": "white", "hatch": "xxxx"}
+        axis.barh(number, stop - step.t, left=step.t, height=0.74, edgecolor="black", **look)  # type: ignore[arg-type]
         text = f"{step.t:.2f} s" + (" or before" if step.from_first_frame else "")
         _beside(axis, seen, number, step.t, stop, text + ("" if step.complete else ", not finished"))
     axis.set_yticks(list(NAMES), [f"{name} {number:>2}" for number, name in NAMES.items()], fontsize=8)
@@ -188,18 +172,31 @@ def _steps(axis: "Axes", seen: Observation, verdict: Verdict) -> None:
 
 
 def _beside(axis: "Axes", seen: Observation, y: float, start: float, stop: float, text: str) -> None:
-    """Write beside a bar, on the side that has more room."""
-    if stop < seen.start + 0.72 * (seen.end - seen.start):
-        axis.annotate(text, (stop, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    """Write to the right of a bar, to its left where the right has no room, on it where neither has."""
+    width = seen.end - seen.start
+    look: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    if stop < seen.start + 0.8 * width:
+        axis.annotate(text, (stop, y), xytext=(4, 0), **look)
+    elif start > seen.start + 0.2 * width:
+        axis.annotate(text, (start, y), xytext=(-4, 0), ha="right", **look)
     else:
-        axis.annotate(text, (start, y), xytext=(-4, 0), textcoords="offset points", va="center", ha="right", fontsize=7.5)
+        axis.annotate(text, (start, y), xytext=(5, 0), bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8}, **look)
 
 
 def _flags(axis: "Axes", seen: Observation, flags: list[str]) -> None:
     for row, name in enumerate(flags):
         colour = VEHICLE if name.startswith("EV_") else CHARGER
-        for start, stop in seen.track(name).intervals(seen.end):
-            axis.barh(row, stop - start, left=start, height=0.66, color=colour, hatch=HATCH[colour], edgecolor="black", linewidth=0.6)
+        for start, stop in seen.spans(name):
+            axis.barh(
+                row,
+                max(stop - start, 0.003 * (seen.end - seen.start)),
+                left=start,
+                height=0.66,
+                color=colour,
+                hatch=HATCH[colour],
+                edgecolor="black",
+                linewidth=0.6,
+            )
     axis.set_yticks(range(len(flags)), [_flag_label(name) for name in flags], fontsize=7.5)
     axis.set_ylim(len(flags) - 0.4, -0.6)
     axis.grid(axis="x", alpha=0.25)

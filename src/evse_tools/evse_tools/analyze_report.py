@@ -121,7 +121,7 @@ def _charge(seen: Observation) -> dict[str, float | None]:
 
 
 def _flags(seen: Observation) -> list[dict[str, Any]]:
-    spans = ((name, seen.track(name).intervals(seen.end)) for name in FLAGS)
+    spans = ((name, seen.spans(name)) for name in FLAGS)
     return [
         {"flag": name.split(".")[1], "place": PLACE[name], "spans": [[_s(start), _s(stop)] for start, stop in found]}
         for name, found in spans

@@ -33,7 +33,7 @@ class Observer(Node):
         self.uplink = UplinkState()
         self._group = Unserved()
         self._inputs: list[tuple[Polled, type[Any], Callable[[Any], None]]] = []
-        self._clients: dict[tuple[int, str], Any] = {}
+        self._callers: dict[tuple[int, str], Any] = {}
         self._calls: dict[int, tuple[Future, float, Answered]] = {}
         for track in tracks:
             for row in EVSE_TOPICS:
@@ -56,9 +56,13 @@ class Observer(Node):
                 future.cancel()
                 answered(False, f"no answer within {ANSWER_TIME:.0f} s")
 
+    def is_busy(self, evse: int) -> bool:
+        """Tell whether the last call for an EVSE is still without an answer."""
+        return evse in self._calls
+
     def call(self, evse: int, action: Action, answered: Answered) -> bool:
         """Begin a call; False where the service is not there yet or the last call has no answer yet."""
-        client = self._clients[evse, action.service]
+        client = self._callers[evse, action.service]
         if evse in self._calls or not client.service_is_ready():
             return False
         self._calls[evse] = (client.call_async(_request(client.srv_type, action)), time.monotonic() + ANSWER_TIME, answered)
@@ -74,7 +78,7 @@ class Observer(Node):
         kinds = dict.fromkeys((PLUG_IN, UNPLUG, PRESS_START, PRESS_STOP), Trigger) | {PRESENT_TOKEN: PresentToken}
         kinds |= {f"{name}/inject_fault": InjectFault for name in ("vehicle_simulator", "io_board_simulator", "power_module_simulator")}
         for name, kind in kinds.items():
-            self._clients[evse, name] = self.create_client(kind, f"/evse_{evse}/{name}")
+            self._callers[evse, name] = self.create_client(kind, f"/evse_{evse}/{name}")
 
     def _take_uplink(self, value: UplinkState) -> None:
         self.uplink = value

@@ -45,12 +45,12 @@ def show(report: Report, console: Console) -> None:
         console.print(processes(report.processes))
     _files(report, console)
     for problem in report.all_problems:
-        console.print(Text(f"failed: {problem}", style="bold red"))
+        console.print(Text(f"failed: {problem}", style="bold red"), soft_wrap=True)
 
 
 def time_line(sessions: Sequence[Session]) -> Table:
     """Return when each session reached each step."""
-    result = Table(title="the session, seconds since its start", title_justify="left")
+    result = Table(title="when each step began, seconds since the session's start", title_justify="left")
     result.add_column("step", justify="right")
     result.add_column("what happens")
     for session in sessions:

@@ -13,7 +13,7 @@ from evse_tools.demo_track import Track
 # Largest deviation of the energies from the meter's (issue 2: "agree within 0.5 %"). [1]
 AGREEMENT = 0.005
 # What each source rounds to; a session of a few Wh may differ by this much on top. [Wh]
-RESOLUTION = {"csms": 1.0, "vehicle": 0.0, "receipt": 0.5}
+RESOLUTION = {"csms": 1.0, "vehicle": 0.0, "receipt": 1.0}
 # The sequence has so many steps (issue 2, "The session").
 STEPS = 12
 

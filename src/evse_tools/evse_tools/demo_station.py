@@ -11,12 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evse_nodes import databases
+
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
 BUSES = ("vehicle_bus", "power_bus", "io_bus")
 SIMULATORS = ("vehicle_simulator", "power_module_simulator", "io_board_simulator")
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
 TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
+
+
+def default_description() -> Path:
+    """Return config/single_evse.yaml beside the CAN databases, wherever this installation has them."""
+    return databases.find("chademo").parents[1] / "single_evse.yaml"
 
 
 def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path) -> dict[str, Any]:
@@ -42,7 +49,9 @@ def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return an EVSE with simulated parts on buses of its own."""
     result: dict[str, Any] = copy.deepcopy(dict(original))
     result["evse"] = number
-    result["can_bridge"] = dict(result.get("can_bridge") or {}) | {name: {"interface": "udp_multicast", "channel": group()} for name in BUSES}
+    result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
+        name: {"interface": "udp_multicast", "channel": group()} for name in BUSES
+    }
     for name in SIMULATORS:
         result[name] = result.get(name) or {}
     return result

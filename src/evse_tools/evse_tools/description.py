@@ -15,7 +15,17 @@ from evse_core.parameter import check
 from evse_tools import yaml_source
 from evse_tools.description_checks import semantic_problems
 from evse_tools.description_errors import explain
-from evse_tools.description_schema import BRIDGE, BUSES, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, STATION_SECTIONS, Bus, Source, station_model
+from evse_tools.description_schema import (
+    BRIDGE,
+    BUSES,
+    EVSE_SECTIONS,
+    RATINGS,
+    SIMULATOR_BUSES,
+    STATION_SECTIONS,
+    Bus,
+    Source,
+    station_model,
+)
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource
 
 Values = Mapping[str, Any]
@@ -90,7 +100,9 @@ def from_data(data: Any, file: str = "description") -> Description:
 def validate(source: YamlSource) -> Description:
     """Return the description, or raise DescriptionError."""
     if not isinstance(source.data, dict):
-        raise DescriptionError([source.problem((), "is not a station description: a mapping with the keys station, data_dir, evses, ... is")])
+        raise DescriptionError(
+            [source.problem((), "is not a station description: a mapping with the keys station, data_dir, evses, ... is")]
+        )
     try:
         model = station_model().model_validate(source.data)
     except ValidationError as error:
@@ -99,7 +111,7 @@ def validate(source: YamlSource) -> Description:
         known = {problem.key for problem in problems}
         raise DescriptionError(problems + [extra for extra in semantic_problems(source) if extra.key not in known]) from None
     description = _description(source.file, model)
-    if problems := [*semantic_problems(source), *_rating_problems(source, description)]:
+    if problems := [*semantic_problems(source), *_rule_problems(source, description)]:
         raise DescriptionError(problems)
     return description
 
@@ -131,18 +143,27 @@ def _given(model: BaseModel) -> dict[str, Any]:
     return model.model_dump(exclude_unset=True)
 
 
-def _rating_problems(source: YamlSource, description: Description) -> Iterable[Problem]:
-    """Yield ratings that a node would refuse: a bound of its own may be tighter."""
+def _rule_problems(source: YamlSource, description: Description) -> Iterable[Problem]:
+    """Yield what the rules themselves refuse: a rating beyond a tighter bound of theirs, or a value that fits its type but not its meaning."""
+    for name, values in description.sections.items():
+        if name in STATION_SECTIONS:
+            yield from _refused(source, (name,), STATION_SECTIONS[name], values, NOTHING)
     for index, evse in enumerate(description.evses):
         for name, section in ({"can_bridge": BRIDGE} | EVSE_SECTIONS).items():
             if name in evse.sections:
-                yield from _refused(source, ("evses", index, "rating"), name, section, evse.rating)
+                yield from _refused(source, ("evses", index, name), section, evse.sections[name], evse.rating)
 
 
-def _refused(source: YamlSource, path: KeyPath, name: str, section: Source, rating: Values) -> Iterable[Problem]:
+def _refused(source: YamlSource, path: KeyPath, section: Source, values: Values, rating: Values) -> Iterable[Problem]:
     config = section.load()
-    shared = {key: rating[key] for key in RATINGS if key in section.without and key in getattr(config, "__dataclass_fields__", {})}
-    for line in check(config(**shared)):
-        key, _, text = line.partition(": ")
+    shared = {key: rating[key] for key in RATINGS if key in section.without and key in config.__dataclass_fields__ and key in rating}
+    try:
+        lines = check(config(**shared, **values))
+    except ValueError as error:
+        lines = [str(error)]
+    for line in lines:
+        key, separator, text = line.partition(": ")
         if key in shared:
-            yield source.problem((*path, key), f"{text} ({name})")
+            yield source.problem((*path[:-1], "rating", key), f"{text} ({path[-1]})")
+        else:
+            yield source.problem((*path, key), text) if separator and key in values else source.problem(path, line)

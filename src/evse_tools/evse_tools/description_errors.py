@@ -29,6 +29,9 @@ ELSEWHERE = {key: f"belongs into the EVSE's rating.{key}" for key in RATINGS} | 
     "vendor": "belongs into station.vendor",
     "model": "belongs into station.model",
     "directory": "follows from data_dir",
+    "station_name": "is station.name",
+    "place": "belongs into station.place",
+    "time_zone": "belongs into station.time_zone",
 }
 # Longest value that is repeated in a message. [characters]
 LONGEST = 60
@@ -48,6 +51,8 @@ def _explain(item: dict[str, Any]) -> tuple[KeyPath, str]:
         return path, "is missing"
     if kind == "value_error":
         return path, str(item["ctx"]["error"])
+    if kind == "string_too_long":
+        return path, f"{shown(value)} has {len(value)} characters; at most {item['ctx']['max_length']} are allowed"
     if kind == "literal_error":
         return path, f"{shown(value)} is none of {item['ctx']['expected']}"
     return path, f"{shown(value)} {KINDS[kind]}" if kind in KINDS else f"{shown(value)}: {item['msg']}"
@@ -72,17 +77,15 @@ def keys_at(path: KeyPath) -> list[str]:
     model: Any = station_model()
     for part in path:
         if isinstance(part, str):
-            model = _section(model.model_fields[part].annotation) if model and part in model.model_fields else None
+            model = section_of(model.model_fields[part].annotation) if model and part in model.model_fields else None
     return list(model.model_fields) if model else []
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
+def section_of(annotation: Any) -> type[BaseModel] | None:
     """Return the model inside of an annotation such as list[Evse] or Recorder | None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if not get_args(annotation):
         return None
-    found = (_section(argument) for argument in get_args(annotation) if argument is not type(None))
+    found = (section_of(argument) for argument in get_args(annotation) if argument is not type(None))
     return next((model for model in found if model), None)
-
-

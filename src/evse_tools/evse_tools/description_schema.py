@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
 from evse_core.parameter import Parameter, parameter
 from evse_tools.config_models import Section, checked, section_model
@@ -46,7 +47,7 @@ RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power")
 EVSE_SECTIONS = {
     "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", RATINGS),
     "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", RATINGS),
-    "energy_meter": Source("evse_core.energy_meter", "MeterConfig", RATINGS),
+    "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*RATINGS, "station_name", "place", "time_zone")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", RATINGS),
@@ -76,14 +77,24 @@ def _name(longest: int) -> Any:
     return Field(pattern=rf"^[A-Za-z0-9._-]{{1,{longest}}}$")
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        raise ValueError(f"{name!r} is no known time zone") from None
+    return name
+
+
 class Station(Section):
     """What the station is called."""
 
     # The identity towards the CSMS is part of a web address, the recording's name is a folder.
     name: Annotated[_key(str, "identifier: letters, digits, . _ -; recordings and the CSMS know the station by it"), _name(25)]  # type: ignore[valid-type]
-    vendor: _key(str, "vendor, at most 20 characters (OCPP 1.6 section 6.1)") = "ros2_evse"  # type: ignore[valid-type]
-    model: _key(str, "model, at most 20 characters (OCPP 1.6 section 6.1)") = "ros2_evse"  # type: ignore[valid-type]
-    serial: _key(str, "serial number, at most 25 characters (OCPP 1.6 section 6.1)") = ""  # type: ignore[valid-type]
+    vendor: Annotated[_key(str, "vendor, at most 20 characters (OCPP 1.6 section 6.1)"), Field(max_length=20)] = "ros2_evse"  # type: ignore[valid-type]
+    model: Annotated[_key(str, "model, at most 20 characters (OCPP 1.6 section 6.1)"), Field(max_length=20)] = "ros2_evse"  # type: ignore[valid-type]
+    serial: Annotated[_key(str, "serial number, at most 25 characters (OCPP 1.6 section 6.1)"), Field(max_length=25)] = ""  # type: ignore[valid-type]
+    place: _key(str, "business name and place on receipts") = ""  # type: ignore[valid-type]
+    time_zone: Annotated[_key(str, "time zone of receipts, such as Europe/Berlin"), AfterValidator(_known_zone)] = "UTC"  # type: ignore[valid-type]
 
 
 class Bus(Section):
@@ -132,7 +143,9 @@ def _buses(names: Collection[str]) -> dict[str, Any]:
 @cache
 def evse_model() -> type[Section]:
     """Return the model of an entry of `evses`."""
-    bridge = create_model("can_bridge", __base__=_made("can_bridge", BRIDGE), __doc__="The CAN buses, and how they are used.", **_buses(BUSES))
+    bridge = create_model(
+        "can_bridge", __base__=_made("can_bridge", BRIDGE), __doc__="The CAN buses, and how they are used.", **_buses(BUSES)
+    )
     keys: dict[str, Any] = {
         "evse": (_key(int, "number: 1, 2, ...; the connector towards the CSMS, N in the namespace /evse_N", "", 1, 99), Field(default=...)),
         "rating": _section(section_model("rating", Rating), required=True),
@@ -150,7 +163,10 @@ def station_model() -> type[Section]:
     evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc]
     keys: dict[str, Any] = {
         "station": _section(Station, required=True),
-        "data_dir": (_key(Text, "folder of everything that is written: recordings, billing, logs; relative to where the command runs"), ...),
+        "data_dir": (
+            _key(Text, "folder of everything that is written: recordings, billing, logs; relative to where the command runs"),
+            ...,
+        ),
         "composition": (
             _key(Literal["node", "evse"], "node: a process per node; evse: one per EVSE, and one for its safety monitor"),
             Field(default="node"),

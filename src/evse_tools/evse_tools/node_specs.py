@@ -82,9 +82,7 @@ def _csms_arguments(description: Description) -> list[str]:
 
 def _station(description: Description) -> Iterator[NodeSpec]:
     evses = {"evses": list(description.numbers)}
-    yield NodeSpec(
-        "evse_nodes", "energy_manager", "energy_manager", parameters=_plain(description.sections["energy_manager"]) | evses
-    )
+    yield NodeSpec("evse_nodes", "energy_manager", "energy_manager", parameters=_plain(description.sections["energy_manager"]) | evses)
     yield NodeSpec("evse_nodes", "ocpp_uplink", "ocpp_uplink", parameters=_uplink(description) | evses)
     for evse in description.evses:
         yield from _evse(description, evse)
@@ -113,6 +111,8 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
         for prefix, bus in evse.buses.items():
             parameters |= _bus(prefix, bus)
     if name == "energy_meter":
+        station = description.station
+        parameters |= {"station_name": station["name"], "place": station["place"], "time_zone": station["time_zone"]}
         parameters |= _plain(description.sections["tariff"]) | {"data_dir": str(description.data_dir)}
     return NodeSpec("evse_nodes", name, name, evse.namespace, parameters)
 

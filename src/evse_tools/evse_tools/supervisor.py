@@ -17,9 +17,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
-
-from evse_tools.node_specs import NodeSpec, parameter_file
+from evse_tools.node_specs import NodeSpec
+from evse_tools.parameter_file import write_parameters
 from evse_tools.process_log import ProcessLog
 from evse_tools.shared_memory import remove_unused, segments
 
@@ -53,13 +52,6 @@ def executable(spec: NodeSpec) -> list[str]:
         if find_spec(f"{spec.package}.{module}"):
             return [sys.executable, "-c", f"import sys; from {spec.package}.{module} import main; sys.exit(main())"]
     raise FileNotFoundError(f"{spec.package} has no executable {spec.executable}; is the workspace built?")
-
-
-def write_parameters(specs: Sequence[NodeSpec], path: Path) -> Path:
-    """Write the parameter file of all nodes and return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(parameter_file(list(specs)), sort_keys=True, allow_unicode=True), encoding="utf-8")
-    return path
 
 
 class Child:
@@ -154,7 +146,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, specs: Sequence[NodeSpec], directory: Path, report: Report = lambda name, text: None, environment: Mapping[str, str] | None = None
+        self,
+        specs: Sequence[NodeSpec],
+        directory: Path,
+        report: Report = lambda name, text: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self._report = report
@@ -214,7 +210,8 @@ class Supervisor:
         orderly, deadline = True, time.monotonic() + patience
         while True:
             for child in children:
-                if code := child.ended():
+                # SIGINT itself ends who was still importing and has done nothing yet.
+                if (code := child.ended()) and code != -signal.SIGINT:
                     orderly = False
                     self._report(child.spec.full_name, ending(code))
             if all(child.pid is None for child in children) or time.monotonic() > deadline or hurry():

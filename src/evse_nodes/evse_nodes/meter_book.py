@@ -1,0 +1,124 @@
+"""What energy_meter keeps: register and records in the ledger, receipts as files. No ROS here; nothing is told that is not on disk before."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from evse_core.charge_records import RecordAction, Register, actions, begun, ended
+from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.receipt import Receipt, zone
+from evse_core.tariff import Tariff
+from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState, StopCause, Transaction
+from evse_nodes.ledger import Ledger
+from evse_nodes.receipt_files import ReceiptFiles
+
+LOG = logging.getLogger("energy_meter")
+
+
+class MeterBook:
+    """The meter of one EVSE with its memory. `tell` hears of each record once it is stored; ValueError where the folder cannot be used."""
+
+    def __init__(self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None]) -> None:
+        self._config, self._tariff, self._evse, self._tell = config, tariff, evse, tell
+        self._zone = zone(config.time_zone)
+        self._receipts = ReceiptFiles(folder / "receipts")
+        self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite")
+        self.meter = EnergyMeter(config, self._ledger.register_wh)
+        self.open: ChargeRecord | None = None
+        self.stored = True
+        self._synced = float("-inf")
+
+    @property
+    def register_wh(self) -> float:
+        """The register as it is on disk [Wh]."""
+        return self._ledger.register_wh
+
+    def recover(self) -> None:
+        """End what an earlier run left open, with the register that it stored last; tell the last records again."""
+        last = Register(self._ledger.register_wh, self._ledger.max_power, self._ledger.stamp)
+        for record in self._ledger.open_records():
+            LOG.warning("session %s was interrupted at %.3f Wh", record.session_id, last.register_wh)
+            self._ledger.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, last))
+        for record in self._ledger.last():
+            self._tell(record)
+            if self._receipts.missing(record.session_id):
+                self._print(record)
+
+    def on_power(self, report: PowerReport, now: float, stamp: float) -> None:
+        """Count a report received at now [s] and store what it adds; stamp is the ROS time [s]."""
+        before = self.meter.register_wh
+        if self.meter.on_report(report, now) and self.meter.register_wh > before:
+            self.save(now, stamp, durable=now - self._synced >= self._config.sync_period)
+
+    def save(self, now: float, stamp: float, durable: bool) -> None:
+        """Store the register; a failure is kept in `stored` and tried again with the next reading."""
+        try:
+            self._ledger.save(self.meter.register_wh, self.meter.max_power, stamp, durable)
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            self.stored = True
+            self._synced = now if durable else self._synced
+
+    def on_session(self, session: SessionState, stamp: float) -> None:
+        """Do what the session asks of the records; what fails is asked again by the next session_state."""
+        try:
+            known = session.transaction_active and self._ledger.find(session.session_id) is not None
+            for action in actions(self.open.session_id if self.open else "", session, known):
+                self._act(action, session, stamp)
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
+        if action is RecordAction.BEGIN:
+            self._begin(session, stamp)
+        elif action is RecordAction.CLOSE:
+            self._end(RecordStatus.CLOSED, session.stop_cause, stamp)
+        else:
+            self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, stamp)
+
+    def _begin(self, session: SessionState, stamp: float) -> None:
+        self.meter.reset_peak()
+        register = Register(self.meter.register_wh, 0.0, stamp)
+        record = begun(session, self._evse, self._ledger.next_number(), self._tariff, register)
+        self._ledger.begin(record)
+        self.open = record
+        self._tell(record)
+
+    def _end(self, status: RecordStatus, cause: StopCause, stamp: float) -> None:
+        assert self.open is not None
+        record = ended(self.open, status, cause, Register(self.meter.register_wh, self.meter.max_power, stamp))
+        self._ledger.end(record)
+        self.open = None
+        self._print(record)
+        self._tell(record)
+
+    def on_transaction(self, transaction: Transaction) -> None:
+        """Put the number that the CSMS gave on the receipt, also when it comes long after the session."""
+        try:
+            news = transaction.transaction_id != 0 and self._ledger.set_transaction(transaction.session_id, transaction.transaction_id)
+            record = self._ledger.find(transaction.session_id) if news else None
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            if record is not None:
+                self._print(record)
+
+    def _print(self, record: ChargeRecord) -> None:
+        """Write the receipt of a record that has ended; one that cannot be written now is written at the next start."""
+        if record.status is RecordStatus.OPEN:
+            return
+        try:
+            self._receipts.write(Receipt(record, self._ledger.transaction_id(record.session_id), self._config, self._zone))
+        except (OSError, sqlite3.Error):
+            LOG.exception("no receipt for session %s", record.session_id)
+
+    def _fail(self, error: Exception) -> None:
+        if self.stored:
+            LOG.error("the ledger cannot be written: %s", error)
+        self.stored = False
+
+    def close(self) -> None:
+        """Release the file; an open record is interrupted at the next start."""
+        self._ledger.close()

@@ -1,0 +1,73 @@
+"""The commands with their arguments. The work is done by the modules that they import."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A charging station as a ROS 2 node graph.")
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="station description, YAML")]
+
+
+@app.command()
+def up(file: FileArgument) -> None:
+    """Run the station of a description until Ctrl-C, then end its sessions safely."""
+    from evse_tools import up_command  # noqa: PLC0415
+
+    raise typer.Exit(up_command.run(file))
+
+
+@app.command()
+def demo(
+    evses: Annotated[int | None, typer.Option(min=1, max=40, help="number of EVSEs (default: as the description, 1 without)")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="how long each car charges before its driver presses stop [s]")] = 30.0,
+    energy_wh: Annotated[float | None, typer.Option(min=1.0, help="energy after which the driver presses stop [Wh]")] = None,
+    fault: Annotated[str, typer.Option(help="break something while it charges; `station sim fault` lists what")] = "",
+    csms: Annotated[str, typer.Option(help="a real CSMS, ws://host:port/path, instead of the simulated one")] = "",
+    json: Annotated[str, typer.Option(metavar="FILE", help="write what happened as JSON; - for stdout")] = "",
+    description: Annotated[Path | None, typer.Option(help="station description (default: config/single_evse.yaml)")] = None,
+) -> None:
+    """Charge simulated cars through whole sessions; shows receipt, time line, chart and recording."""
+    from evse_tools import demo as demo_module  # noqa: PLC0415
+
+    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description))
+
+
+@app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CAN log: candump, SavvyCAN CSV, BLF, ASC, ...")],
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="draw the session into this file")] = None,
+) -> None:
+    """Say how far a charging session in a CAN log came, what ended it, and why."""
+    from evse_tools import analyze as analyze_module  # noqa: PLC0415
+
+    raise typer.Exit(analyze_module.run(file, json, plot))
+
+
+@app.command()
+def sim(actions: Annotated[list[str], typer.Argument(help="plug-in, unplug, start, stop, token ID, fault NAME, battery ...")]) -> None:
+    """Play the driver against a running simulated station (`station sim --help`)."""
+    from evse_tools import sim_command  # noqa: PLC0415
+
+    raise typer.Exit(sim_command.main(actions))
+
+
+@app.command()
+def doctor(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="station description to be checked, too")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell what is installed, which ROS, which CAN interfaces, and whether a description is valid."""
+    from evse_tools import doctor as doctor_module  # noqa: PLC0415
+
+    raise typer.Exit(doctor_module.run(file, json))
+
+
+@app.command()
+def docs(check: Annotated[bool, typer.Option("--check", help="only tell whether they are up to date")] = False) -> None:
+    """Write the generated pages of docs/ again."""
+    from evse_tools import generated_docs  # noqa: PLC0415
+
+    raise typer.Exit(generated_docs.run(check))

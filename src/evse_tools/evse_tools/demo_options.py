@@ -1,0 +1,65 @@
+"""What a demo can be told, and what of it is wrong."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isfinite
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from evse_simulators.faults import FAULTS
+from evse_tools.demo_driver import Plan
+from evse_tools.demo_faults import EXPECTED
+from evse_tools.demo_station import TOKENS
+
+# Charging time that makes a demo last about a minute. [s]
+DEFAULT_SECONDS = 30.0
+# Processes of one machine that find each other in time: ../shared/ros/README.md measured 45; an EVSE has 7. [1]
+MOST_EVSES = 8
+# Seconds of charging before a fault is injected. [s]
+FAULT_DELAY = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `./station demo`; None or "" where one was not given."""
+
+    evses: int | None = None
+    seconds: float | None = None
+    energy_wh: float | None = None
+    fault: str = ""
+    csms: str = ""
+    json: str = ""
+    description: str = ""
+    output: str = ""
+
+    def errors(self) -> Iterator[str]:
+        """Yield what is wrong, each with its option, value and bound."""
+        if self.evses is not None and not 1 <= self.evses <= MOST_EVSES:
+            yield f"--evses {self.evses}: outside 1 to {MOST_EVSES}"
+        if self.seconds is not None and not (isfinite(self.seconds) and 0.0 < self.seconds <= 86400.0):
+            yield f"--seconds {self.seconds}: outside 0 to 86400 s"
+        if self.energy_wh is not None and not (isfinite(self.energy_wh) and 0.0 < self.energy_wh <= 1e6):
+            yield f"--energy-wh {self.energy_wh}: outside 0 to 1000000 Wh"
+        if self.fault and self.fault not in FAULTS:
+            yield f"--fault {self.fault}: unknown; known: {', '.join(sorted(FAULTS))}"
+        if self.csms and (urlsplit(self.csms).scheme not in {"ws", "wss"} or not urlsplit(self.csms).netloc):
+            yield f"--csms {self.csms}: not an address such as ws://host:port/path"
+        if self.description and not Path(self.description).is_file():
+            yield f"--description {self.description}: no such file"
+        if self.json not in {"", "-"} and not os.access(Path(self.json).absolute().parent, os.W_OK):
+            yield f"--json {self.json}: its folder cannot be written"
+
+    def plan(self, number: int) -> Plan:
+        """Return what the driver at EVSE `number`, counted from 1, does: the fault hits the first one."""
+        fault = self.fault if number == 1 else ""
+        simulator = FAULTS[fault].simulator if fault else ""
+        early = bool(fault) and EXPECTED[fault].early
+        return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early)
+
+    def _seconds(self, fault: str) -> float:
+        if self.seconds is not None:
+            return self.seconds
+        if fault:
+            return EXPECTED[fault].seconds
+        return DEFAULT_SECONDS if self.energy_wh is None else inf

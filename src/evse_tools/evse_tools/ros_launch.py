@@ -1,0 +1,57 @@
+"""A description as actions of ROS's launch: the same node specifications that supervisor.py starts. Needs an ordinary ROS installation."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from evse_tools.description import load
+from evse_tools.node_specs import NodeSpec, node_specs
+from evse_tools.parameter_file import write_parameters
+
+# Pause before a process is started again; launch knows no growing one. [s]
+RESPAWN_DELAY = 2.0
+# Waits for SIGINT and SIGTERM to have worked: nodes take up to 15 s to end a session (evse_nodes/run.py). [s]
+SIGINT_TIME, SIGTERM_TIME = "20", "5"
+
+
+def station_actions(file: str) -> list[Any]:
+    """Return the actions that start a station; DescriptionError where the description is wrong."""
+    from launch.actions import SetEnvironmentVariable  # noqa: PLC0415 not in the wheels
+
+    description = load(find(file))
+    specs = node_specs(description)
+    parameters = write_parameters(specs, description.data_dir / "log" / "parameters.yaml")
+    # What the user has set counts; without a word of his, nothing leaves the machine.
+    discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery), *(_node(spec, parameters) for spec in specs)]
+
+
+def find(file: str) -> Path:
+    """Return a description: as named, else below the installed share folder, so that `description:=config/depot.yaml` works from anywhere."""
+    path = Path(file)
+    if path.is_absolute() or path.exists():
+        return path
+    from ament_index_python.packages import get_package_share_directory  # noqa: PLC0415
+
+    installed = Path(get_package_share_directory("evse_bringup")) / file
+    return installed if installed.exists() else path
+
+
+def _node(spec: NodeSpec, parameters: Path) -> Any:
+    from launch_ros.actions import Node  # noqa: PLC0415
+
+    return Node(
+        package=spec.package,
+        executable=spec.executable,
+        # A container's nodes keep their own names.
+        name=None if spec.members else spec.name,
+        exec_name=spec.full_name.strip("/").replace("/", "."),
+        namespace=spec.namespace,
+        parameters=[str(parameters)],
+        arguments=spec.arguments,
+        output="screen",
+        respawn=True,
+        respawn_delay=RESPAWN_DELAY,
+        sigterm_timeout=SIGINT_TIME,
+        sigkill_timeout=SIGTERM_TIME,
+    )

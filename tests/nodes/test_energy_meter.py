@@ -1,0 +1,151 @@
+"""The node energy_meter and a probe: rates, records, what a kill in a session leaves, orderly end."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from probe import Probe
+
+from evse_core.types import PowerReport, RecordStatus, SessionState, StopCause, Transaction
+
+
+class Charger(Probe):
+    """Writes 36 kW at 10 Hz and a session_state at 10 Hz."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.folder = tmp_path / "data"
+        self.current, self.session = 0.0, SessionState()
+        self.readings, self.records = self.read("meter_reading"), self.read("charge_record")
+        self.every(0.1, lambda: self.write("power_report", PowerReport(complete=True, age=0.01, voltage=400.0, current=self.current)))
+        self.every(0.1, lambda: self.write("session_state", self.session))
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the meter."""
+        parameters = {"data_dir": str(self.folder), "price_per_kwh": "0.50", "station_name": "test"}
+        self.meter = self.start("energy_meter", parameters)
+
+    def charge(self, session_id: str) -> None:
+        """Begin a session with power."""
+        self.session = SessionState(session_id=session_id, session_active=True, transaction_active=True, token="04A2B3C4D5E680")
+        self.until(lambda: self.record(session_id, RecordStatus.OPEN), what="the open record")
+        self.current = 90.0
+
+    def finish(self, session_id: str) -> None:
+        """End a session."""
+        self.current = 0.0
+        self.spin(0.3)
+        self.session = SessionState(session_id=session_id, stop_cause=StopCause.LOCAL)
+
+    def record(self, session_id: str, status: RecordStatus) -> Any:
+        """Return the record of a session with a status, if it was told."""
+        return next((record for _, record in self.records if (record.session_id, record.status) == (session_id, status)), None)
+
+
+@pytest.fixture
+def charger(tmp_path: Path) -> Iterator[Charger]:
+    charger = Charger(tmp_path)
+    try:
+        yield charger
+    finally:
+        charger.close()
+
+
+def rate(charger: Charger, seconds: float) -> float:
+    begin = len(charger.readings)
+    charger.spin(seconds)
+    return (len(charger.readings) - begin) / seconds
+
+
+def test_a_session_is_metered_recorded_and_printed(charger: Charger) -> None:
+    charger.until(lambda: any(reading.healthy for _, reading in charger.readings), what="a reading")
+    assert rate(charger, 3.0) == pytest.approx(1.0, abs=0.4)
+    charger.charge("a")
+    began = time.monotonic()
+    charger.spin(0.5)
+    assert rate(charger, 3.0) == pytest.approx(4.0, abs=0.7)
+    last = charger.readings[-1][1]
+    assert (last.session_id, last.currency, last.legal, last.healthy) == ("a", "EUR", False, True)
+    assert last.power == pytest.approx(36_000.0)
+    assert last.session_energy_wh == pytest.approx((charger.readings[-1][0] - began) * 10.0, rel=0.1)
+    assert last.session_cost == round(last.session_energy_wh * 0.05)
+    charger.write("transaction", Transaction(session_id="a", transaction_id=77))
+    charger.finish("a")
+    closed = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 5.0, "the closed record")
+    assert (closed.stop_cause, closed.evse_id, closed.record_number, closed.price_per_kwh) == (StopCause.LOCAL, 1, 1, "0.50")
+    assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(10.0 * (time.monotonic() - began), rel=0.15)
+    receipt = json.loads((charger.folder / "receipts" / "a.json").read_text())
+    assert (receipt["total_minor_units"], receipt["transaction_id"], receipt["station"]) == (closed.cost, 77, "test")
+    registers = [reading.register_wh for _, reading in charger.readings]
+    assert registers == sorted(registers)
+
+
+def test_readings_are_not_healthy_without_reports(charger: Charger) -> None:
+    charger.until(lambda: charger.readings and charger.readings[-1][1].healthy, what="a healthy reading")
+    charger.every = None  # type: ignore[assignment,method-assign]
+    for timer in list(charger.node.timers):
+        timer.cancel()
+    charger.until(lambda: not charger.readings[-1][1].healthy, 5.0, "an unhealthy reading")
+    assert charger.readings[-1][1].power != charger.readings[-1][1].power
+
+
+def test_kill_9_in_a_session_leaves_an_interrupted_record_that_is_told_after_the_restart(charger: Charger) -> None:
+    charger.charge("a")
+    charger.spin(1.5)
+    charger.meter.kill()
+    charger.meter.wait()
+    before = charger.readings[-1][1]
+    charger.begin()
+    record = charger.until(lambda: charger.record("a", RecordStatus.INTERRUPTED), what="the interrupted record")
+    assert before.register_wh <= record.end_register_wh <= before.register_wh + 10.0 * 0.5
+    count = len(charger.readings)
+    charger.until(lambda: len(charger.readings) > count + 2, what="readings")
+    assert charger.readings[-1][1].session_id == ""
+    assert sum(record.status is RecordStatus.OPEN for _, record in charger.records) == 1
+    charger.charge("b")
+    assert charger.record("b", RecordStatus.OPEN).record_number == 2
+    charger.finish("b")
+    charger.until(lambda: charger.record("b", RecordStatus.CLOSED), 5.0, "the closed record")
+
+
+def test_it_waits_for_the_end_of_the_session_before_it_ends(charger: Charger) -> None:
+    charger.charge("a")
+    charger.meter.send_signal(2)
+    charger.spin(1.0)
+    assert charger.meter.poll() is None
+    charger.finish("a")
+    charger.until(lambda: charger.meter.poll() is not None, 5.0, "the end of the node")
+    assert charger.meter.returncode == 0
+    assert charger.record("a", RecordStatus.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"price_per_kwh": "free"}, "price_per_kwh: 'free'"),
+        ({"currency": "euro"}, "currency: 'euro'"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone: 'Mars/Olympus'"),
+        ({"max_gap": 60.0}, "max_gap: 60.0 s is above 5.0 s"),
+        ({"damaged": True}, "energy_meter_1.sqlite"),
+    ],
+)
+def test_wrong_input_ends_it_with_code_2_and_a_name(tmp_path: Path, parameters: dict[str, Any], words: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    if parameters.pop("damaged", False):
+        (folder / "energy_meter_1.sqlite").write_bytes(b"no database" * 1000)
+    probe = Probe(tmp_path)
+    try:
+        process = probe.start("energy_meter", {**parameters, "data_dir": str(folder)})
+        probe.until(lambda: process.poll() is not None, what="the end of the node")
+        assert process.returncode == 2
+        assert words in probe.log("energy_meter")
+    finally:
+        probe.close()

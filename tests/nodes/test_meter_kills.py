@@ -1,0 +1,100 @@
+"""kill -9 of the meter at random points: the register never decreases, no record is lost, nothing is billed twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from evse_core.energy_meter import MeterConfig
+from evse_core.tariff import Tariff
+from evse_core.types import ChargeRecord, RecordStatus
+from evse_nodes.meter_book import MeterBook
+
+CONFIG, TARIFF = MeterConfig(), Tariff("EUR", "0.50")
+
+# 36 kW at 500 readings per second and a session every 40 ms: whatever is printed has been told before. 1 ms is 0.01 Wh.
+CHILD = """
+import itertools, sys, time
+from pathlib import Path
+from evse_core.energy_meter import MeterConfig
+from evse_core.tariff import Tariff
+from evse_core.types import PowerReport, SessionState
+from evse_nodes import meter_book
+import evse_core.energy_meter as rule
+rule.SAME_FRAME = 0.001
+def tell(record):
+    print("record", record.session_id, int(record.status), record.record_number, record.begin_register_wh, record.end_register_wh, flush=True)
+book = meter_book.MeterBook(MeterConfig(sync_period=0.1), Tariff("EUR", "0.50"), 1, Path(sys.argv[1]), tell)
+book.recover()
+print("start", book.register_wh, time.monotonic(), flush=True)
+for count in itertools.count():
+    now = time.monotonic()
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=400.0, current=90.0), now, time.time())
+    print("register", book.register_wh, now, flush=True)
+    number, phase = divmod(count, 20)
+    book.on_session(SessionState(session_id=f"{sys.argv[2]}-{number}", transaction_active=phase < 15), time.time())
+    time.sleep(0.002)
+"""
+KILLS = 15
+
+
+def killed_run(folder: Path, run: int, lifetime: float) -> list[list[str]]:
+    """Run a meter, kill it some time [s] after its first words, return what it said, whole lines only."""
+    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(run)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    time.sleep(lifetime)
+    os.kill(process.pid, signal.SIGKILL)
+    said += process.stdout.read()
+    process.wait()
+    return [line.split() for line in said.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    register, told, random_time = 0.0, {}, random.Random(2)
+    for run in range(KILLS):
+        lines = killed_run(tmp_path, run, random_time.uniform(0.0, 0.25))
+        registers = [(float(line[1]), float(line[2])) for line in lines if line[0] in ("start", "register")]
+        if registers:
+            assert registers[0][0] >= register, "the register went back over a kill"
+            for (before, earlier), (after, later) in pairwise(registers):
+                assert 0.0 <= after - before <= (later - earlier) * 10.0 + 1e-6, "more was counted than flowed"
+            register = registers[-1][0]
+        for _, session_id, status, number, begin, end in (line for line in lines if line[0] == "record"):
+            told.setdefault((session_id, status), (int(number), float(begin), float(end)))
+            assert told[session_id, status] == (int(number), float(begin), float(end)), "a record was told differently"
+        check(tmp_path, told, register)
+
+
+def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], register: float) -> None:
+    """Open the book as the next start would and compare it with all that was ever told."""
+    records: list[ChargeRecord] = []
+    book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
+    book.recover()
+    found = {record.session_id: record for record in book._ledger.last(10_000)}
+    assert book.register_wh >= register
+    assert book._ledger.open_records() == []
+    book.close()
+    numbers = [record.record_number for record in found.values()]
+    assert numbers == list(range(1, len(numbers) + 1)), "record numbers have gaps"
+    last = 0.0
+    for record in found.values():
+        assert last <= record.begin_register_wh <= record.end_register_wh <= book._ledger.register_wh, "energy was billed twice"
+        last = record.end_register_wh
+        assert (folder / "receipts" / f"{record.session_id}.json").exists()
+    for (session_id, status), (number, begin, end) in told.items():
+        assert (found[session_id].record_number, found[session_id].begin_register_wh) == (number, begin), "a record was lost"
+        if int(status) != RecordStatus.OPEN:
+            assert (found[session_id].status, found[session_id].end_register_wh) == (int(status), end), "an ended record changed"
+
+
+def test_the_kill_test_sees_sessions_of_all_kinds(tmp_path: Path) -> None:
+    """Without this the test above could pass on silence."""
+    lines = killed_run(tmp_path, 0, 0.6)
+    statuses = {int(line[2]) for line in lines if line[0] == "record"}
+    assert {RecordStatus.OPEN, RecordStatus.CLOSED} <= statuses
+    assert sum(line[0] == "register" for line in lines) > 30
