@@ -6,53 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import evse_msgs.srv
 import rclpy
 import std_srvs.srv
+from fake_evse import FAST, FakeEvse, wait_for
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from evse_core.types import (
-    ChargeRecord,
-    ChargeState,
-    FaultEvent,
-    MeterReading,
-    Reaction,
-    RecordStatus,
-    SafetyState,
-    SessionState,
-    StopCause,
-)
 from evse_nodes import topics
 from evse_simulators.csms_control import ask
 
 UPLINK = "from evse_nodes.ocpp_uplink_node import main; raise SystemExit(main())"
-# Short waits, so that a test takes seconds.
-FAST = {
-    "back_off_wait_minimum": 0.3,
-    "back_off_random_range": 0.1,
-    "back_off_repeat_times": 1,
-    "message_timeout": 2.0,
-    "authorize_timeout": 3.0,
-}
-FAST |= {"transaction_message_retry_interval": 1, "boot_retry_interval": 1.0, "charge_point_id": "EVSE-1"}
-
-
-def wait_for(condition: Callable[[], Any], what: str, limit: float = 20.0) -> Any:
-    """Return what the condition returns once that is true."""
-    end = time.monotonic() + limit
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.02)
-    return found
 
 
 class Processes:
@@ -117,69 +85,6 @@ class CsmsProcess:
         assert self.process.wait(10) == 0
 
 
-class FakeEvse:
-    """The values of one EVSE, published at their rates, and its services."""
-
-    def __init__(self, node: Node, number: int) -> None:
-        space = f"evse_{number}"
-        self.number = number
-        self.session = SessionState(state=ChargeState.AVAILABLE, available=True)
-        self.safety = SafetyState(permit=False, reaction=Reaction.NONE)
-        self.meter = MeterReading(register_wh=1000.0, voltage=400.0, current=100.0, power=40000.0, healthy=True)
-        self.heard: dict[str, list[Any]] = defaultdict(list)
-        self.requests: list[Any] = []
-        self.willing = True
-        self._session = topics.writer(node, "session_state", space)
-        self._safety = topics.writer(node, "safety_state", space)
-        self._meter = topics.writer(node, "meter_reading", space)
-        self.record = topics.writer(node, "charge_record", space)
-        self.fault = topics.writer(node, "fault_event", space)
-        for name in ("authorization", "transaction", "charging_limit"):
-            topics.reader(node, name, self.heard[name].append, space)
-        services = {"start_session": evse_msgs.srv.StartSession, "stop_session": evse_msgs.srv.StopSession}
-        services |= {"set_availability": std_srvs.srv.SetBool, "unlock_connector": std_srvs.srv.Trigger}
-        for name, service in services.items():
-            node.create_service(service, f"/{space}/{name}", self._serve)
-
-    def _serve(self, request: Any, response: Any) -> Any:
-        self.requests.append(request)
-        response.success, response.message = self.willing, "" if self.willing else "not now"
-        return response
-
-    def tick(self) -> None:
-        self._session(self.session)
-        self._safety(self.safety)
-        self._meter(replace(self.meter, stamp=time.time()))
-
-    def go(self, state: ChargeState, **changes: Any) -> None:
-        """Take a state of the sequence."""
-        self.session = replace(self.session, state=state, **changes)
-
-    def raise_fault(self, fault: FaultEvent) -> None:
-        self.fault(fault)
-        self.safety = SafetyState(reaction=fault.reaction, faults=(fault.fault,), first_fault=fault.fault, detail=fault.detail)
-
-    def begin(self, session_id: str, token: str = "ABC", register: float = 1000.25) -> ChargeRecord:
-        """Begin a session and its transaction."""
-        record = ChargeRecord(
-            status=RecordStatus.OPEN, session_id=session_id, evse_id=self.number, token=token, begin=time.time(), begin_register_wh=register
-        )
-        self.meter = replace(self.meter, session_id=session_id, register_wh=register)
-        self.record(record)
-        self.go(ChargeState.CHARGING, session_id=session_id, token=token, session_active=True, transaction_active=True)
-        return record
-
-    def finish(self, record: ChargeRecord, energy: float, cause: StopCause = StopCause.LOCAL) -> ChargeRecord:
-        """End the session with this energy [Wh]."""
-        closed = replace(
-            record, status=RecordStatus.CLOSED, end=time.time(), end_register_wh=record.begin_register_wh + energy, stop_cause=cause
-        )
-        self.record(closed)
-        self.meter = replace(self.meter, session_id="", register_wh=closed.end_register_wh)
-        self.go(ChargeState.FINISHED, session_active=False, transaction_active=False, stop_cause=cause)
-        return closed
-
-
 class FakeStation:
     """EVSEs 1 to n, spinning in a thread."""
 
@@ -187,7 +92,7 @@ class FakeStation:
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain)
         self.node = Node("fake_station", context=self._context)
-        self.evses = {number: FakeEvse(self.node, number) for number in range(1, evses + 1)}
+        self.evses = {number: self._evse(number) for number in range(1, evses + 1)}
         self.states: list[Any] = []
         topics.reader(self.node, "uplink_state", self.states.append)
         self.node.create_timer(0.1, self._tick)
@@ -195,6 +100,26 @@ class FakeStation:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    def _evse(self, number: int) -> FakeEvse:
+        """Return an EVSE that publishes on its topics, hears the uplink's and serves the services of a sequence."""
+        space, node = f"evse_{number}", self.node
+        names = ("session_state", "safety_state", "meter_reading", "charge_record", "fault_event")
+        writers = {name: topics.writer(node, name, space) for name in names}
+        evse = FakeEvse(number, lambda name, value: writers[name](value))
+        for name in ("authorization", "transaction", "charging_limit"):
+            topics.reader(node, name, evse.heard[name].append, space)
+
+        def serve(request: Any, response: Any) -> Any:
+            evse.requests.append(request)
+            response.success, response.message = evse.willing, "" if evse.willing else "not now"
+            return response
+
+        services = {"start_session": evse_msgs.srv.StartSession, "stop_session": evse_msgs.srv.StopSession}
+        services |= {"set_availability": std_srvs.srv.SetBool, "unlock_connector": std_srvs.srv.Trigger}
+        for name, service in services.items():
+            node.create_service(service, f"/{space}/{name}", serve)
+        return evse
 
     def __getitem__(self, number: int) -> FakeEvse:
         return self.evses[number]

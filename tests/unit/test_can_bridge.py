@@ -117,6 +117,20 @@ def test_cut_reaches_the_modules_before_the_contactor() -> None:
     assert list(dict.fromkeys(links)) == [BusLink.POWER, BusLink.IO, BusLink.VEHICLE]
 
 
+def test_frames_that_a_bus_refuses_are_sent_again_soon() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.now += 0.001
+    bench.bridge.on_safety(NO_PERMIT, bench.now)
+    bench.step()
+    bench.bridge.on_refused(BusLink.POWER, bench.now)
+    bench.now = bench.bridge.next_wake(bench.now)
+    outgoing = bench.step()
+    assert {item.link for item in outgoing} == {BusLink.POWER}
+    bench.sent = [(bench.now, item) for item in outgoing]
+    assert bench.last("DC_Power_Control")["Power_Function"] == 0
+
+
 # The permit
 
 

@@ -267,7 +267,7 @@ def test_emergency_while_charging_is_off_at_once_and_ends_faulted(name: str) -> 
     assert bits(rig.out.vehicle) == told
     assert not rig.out.power.clean_stop
     rig.until(S.FAULTED)
-    assert not (rig.out.io.sequence_1 or rig.out.io.sequence_2 or rig.out.io.close_contactor)
+    assert (rig.out.io.sequence_1, rig.out.io.sequence_2, rig.out.io.close_contactor) == (False, False, False)
     assert not rig.out.session.transaction_active
 
 
@@ -456,7 +456,7 @@ def test_restart_with_a_hot_connector_recovers(fields: dict[str, object]) -> Non
     rig.patch["io"] = fields
     rig.until(S.RECOVERING, limit=1.0)
     command = rig.out.io
-    assert not (command.close_contactor or command.sequence_1 or command.sequence_2)
+    assert (command.sequence_1, command.sequence_2, command.close_contactor) == (False, False, False)
     assert rig.out.session.stop_cause is StopCause.RESTART
     assert not rig.out.session.transaction_active
     if "connector_voltage" in fields:

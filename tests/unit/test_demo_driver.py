@@ -86,7 +86,7 @@ def test_no_token_before_the_csms_can_answer_unless_it_stays_away() -> None:
     scene.act()
     scene.state(ChargeState.PREPARING)
     assert scene.act(ready=False) is None
-    scene.now += demo.READY_TIME / 3 + 1.0
+    scene.now += demo.OFFLINE_TIME + 1.0
     assert scene.act(ready=False) == Action(demo.PRESENT_TOKEN, TOKEN)
 
 

@@ -171,7 +171,7 @@ def test_changes_are_restored_and_bad_ones_left_out() -> None:
 
 
 # The keys that 1.6 section 9.1 requires of the core profile.
-REQUIRED = [
+REQUIRED = (
     "AuthorizeRemoteTxRequests",
     "ClockAlignedDataInterval",
     "ConnectionTimeOut",
@@ -193,7 +193,7 @@ REQUIRED = [
     "TransactionMessageAttempts",
     "TransactionMessageRetryInterval",
     "UnlockConnectorOnEVSideDisconnect",
-]
+)
 
 
 def test_all_required_keys_are_there() -> None:

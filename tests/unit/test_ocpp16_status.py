@@ -1,6 +1,7 @@
 """The status of a connector: what each state of the sequence is called, what faults and silence make of it, which changes the protocol knows."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -255,7 +256,7 @@ def test_the_statuses_of_a_session_change_as_the_protocol_allows(name: str) -> N
         ).status
         for state, active, running in SESSIONS[name]
     ]
-    for old, new in zip(seen, seen[1:], strict=False):
+    for old, new in pairwise(seen):
         assert new == old or new in ALLOWED[old], f"{old} → {new} in {seen}"
 
 

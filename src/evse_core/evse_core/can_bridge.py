@@ -130,6 +130,10 @@ class CanBridge:
         """Take health, detail, sent, errors and dropped of a bus as its port sees them."""
         self._links[status.link].status = status
 
+    def on_refused(self, link: BusLink, now: float) -> None:
+        """Take that a bus has not accepted a frame of the last step."""
+        self._links[link].retry(now)
+
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit."""
         self._inputs = replace(self._inputs, safety=Sample(state, now))

@@ -14,6 +14,8 @@ from evse_core.types import BusHealth, CanBusStatus
 USABLE = (BusHealth.OK, BusHealth.ERROR)
 # Least time between two reports on one topic, so that a flood on a bus is no flood of messages. [s]
 REPORT_SPACING = 0.005
+# Pause before frames that a bus has refused are sent again: a full transmit queue empties within some frames of 0.25 ms. [s]
+RETRY_PAUSE = 0.01
 # A report that follows a periodic frame waits a little longer than a period for it before it repeats itself. [1]
 PATIENCE = 1.2
 
@@ -61,6 +63,10 @@ class LinkSchedule:
         self.next_send = (self.next_send if on_grid else now) + self.period
         self.sent_key = key
         return True
+
+    def retry(self, now: float) -> None:
+        """Send again soon: the bus has refused a frame, and it may have been a cut."""
+        self.next_send = min(self.next_send, now + RETRY_PAUSE)
 
     def full_status(self) -> CanBusStatus:
         """Return the status of the port with the counters of the decoder."""

@@ -1,7 +1,7 @@
 """The known ways in which a CHAdeMO session ends, as a table: first sign, condition, who, outcome, words. The first case that fits wins.
 
-Sources: ../shared/reference/can.md 2.3 (times), 2.4 (stop conditions), 2.7 (oddities). A stop button at the charger, its session limit and its back end all look
-the same on the bus (0x109 byte 5.5 alone), so nothing here says `user`.
+Sources: ../shared/reference/can.md 2.3 (times), 2.4 (stop conditions), 2.7 (oddities). A stop button at the charger, its session limit and its back end look
+all the same on the bus (0x109 byte 5.5 alone), so nothing here says `user`.
 """
 
 from collections.abc import Callable
@@ -157,7 +157,8 @@ def _insulation(context: Context) -> Text:
     above = f", above the {highest:g} V that the battery can have, so it is the charger's own" if highest and test.peak > highest else ""
     held = "still at" if volts >= 0.8 * test.peak else "down to"
     proven = (
-        f"The charger set {_fault(context)} in the insulation test: its output rose to {test.peak:g} V at {_at(test.peak_at)}{above}, and was {held} {volts:g} V "
+        f"The charger set {_fault(context)} in the insulation test: its output rose to {test.peak:g} V at {_at(test.peak_at)}{above}, "
+        f"and was {held} {volts:g} V "
         f"{lasted:.1f} s after the rise began. The vehicle showed no fault and asked for no current; the ready signal cannot have been given."
     )
     likely = "The test failed: insulation too low, or the charger's monitor or power stage; the bus does not carry which."
@@ -173,7 +174,8 @@ def _live(context: Context) -> Text:
     assert rise is not None  # the condition of the case
     after = context.t - rise.start
     proven = (
-        f"From {_at(rise.start)} the output stood at up to {rise.peak:g} V although no insulation test had been seen, and {after:.1f} s later the charger set {_fault(context)} "
+        f"From {_at(rise.start)} the output stood at up to {rise.peak:g} V although no insulation test had been seen, "
+        f"and {after:.1f} s later the charger set {_fault(context)} "
         f"without ever reporting charging ({PLACE[c.CHARGING]} stays 0).{_request_said(context)}"
     )
     return Text(
@@ -235,7 +237,8 @@ def _no_request(context: Context) -> Text:
     assert battery is not None  # the condition of the case
     assert appeared is not None
     proven = (
-        f"The battery's {battery.voltage:g} V appeared at the output at {_at(appeared)}, but the vehicle never requested current ({PLACE[c.REQUEST]} stayed 0), "
+        f"The battery's {battery.voltage:g} V appeared at the output at {_at(appeared)}, but the vehicle never requested current "
+        f"({PLACE[c.REQUEST]} stayed 0), "
         f"and {context.t - appeared:.1f} s later the charger set {_fault(context)}."
     )
     return Text(
@@ -247,7 +250,8 @@ def _no_request(context: Context) -> Text:
 
 def _unanswered(context: Context) -> Text:
     asked = context.asked_at or context.t
-    proven = f"The vehicle requested current from {_at(asked)} ({PLACE[c.REQUEST]}), the charger never reported charging and set {_fault(context)} {context.t - asked:.1f} s later."
+    request = f"The vehicle requested current from {_at(asked)} ({PLACE[c.REQUEST]})"
+    proven = f"{request}, the charger never reported charging and set {_fault(context)} {context.t - asked:.1f} s later."
     return Text(
         proven,
         "The fault lies inside the charger or in what only the charger sees.",
@@ -261,10 +265,14 @@ def _open_path(context: Context) -> Text:
     readings = context.observation.readings_in(begun, context.t)
     peak = max((reading.voltage for reading in readings), default=0.0)
     proven = (
-        f"While charging, from {_at(begun)}, the vehicle requested up to {context.request:g} A but at most {_peak_current(context):g} A flowed, and the output rose by {rise:g} V to "
+        f"While charging, from {_at(begun)}, the vehicle requested up to {context.request:g} A but at most {_peak_current(context):g} A flowed, "
+        f"and the output rose by {rise:g} V to "
         f"{peak:g} V{_beside(context)}. After {context.t - begun:.1f} s the charger set {_fault(context)}; the vehicle had shown no fault before."
     )
-    likely = "A connected battery would have held the voltage down, so the path to it was open or of high resistance: contactor not closed, only precharge, or a fuse."
+    likely = (
+        "A connected battery would have held the voltage down, so the path to it was open or of high resistance: "
+        "contactor not closed, only precharge, or a fuse."
+    )
     return Text(
         proven, likely, "Check the vehicle's main contactor against its feedback, the precharge relay, the fuse, and the inlet's cables."
     )
@@ -285,7 +293,8 @@ def _beside(context: Context) -> str:
 def _no_current(context: Context) -> Text:
     begun = context.view.charging_at or context.t
     proven = (
-        f"While charging, from {_at(begun)}, the vehicle requested {context.request:g} A but at most {_peak_current(context):g} A flowed; after {context.t - begun:.1f} s "
+        f"While charging, from {_at(begun)}, the vehicle requested {context.request:g} A but at most {_peak_current(context):g} A flowed; "
+        f"after {context.t - begun:.1f} s "
         f"the charger set {_fault(context)}."
     )
     return Text(
@@ -298,14 +307,16 @@ def _no_current(context: Context) -> Text:
 def _threshold(context: Context) -> Text:
     readings = context.observation.readings_in(context.t - c.LOSS / 2, context.t)
     peak = max(reading.voltage for reading in readings)
-    proven = f"While charging the output reached {peak:g} V, at or above the threshold of {context.value(c.THRESHOLD):g} V ({PLACE[c.THRESHOLD]}), and the charger set {_fault(context)}."
+    threshold = f"the threshold of {context.value(c.THRESHOLD):g} V ({PLACE[c.THRESHOLD]})"
+    proven = f"While charging the output reached {peak:g} V, at or above {threshold}, and the charger set {_fault(context)}."
     return Text(
         proven, "The charger stopped on over-voltage.", "Check whether the battery was full, or whether its contactor opened under current."
     )
 
 
 def _too_much(context: Context) -> Text:
-    proven = f"The vehicle requested {context.request:g} A, more than the {context.value(c.AVAILABLE_CURRENT):g} A that the charger has, and the charger set {_fault(context)}."
+    available = context.value(c.AVAILABLE_CURRENT)
+    proven = f"The vehicle requested {context.request:g} A, more than the {available:g} A that the charger has, and the charger set {_fault(context)}."
     return Text(proven, "The charger takes such a request for a fault.", "Limit the vehicle's request to 0x108 byte 3.")
 
 

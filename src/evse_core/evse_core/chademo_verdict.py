@@ -1,6 +1,6 @@
 """What ended a CHAdeMO session, who ended it, and why: the observation, matched with the table of known cases; the first that fits wins.
 
-A case looks at the first sign of the end (chademo_signs.py) and at what had been reached by then. It says what the frames prove, apart from what is only likely:
+A case looks at the first sign of the end (chademo_signs.py) and at what had been reached by then. It says what the frames prove, apart from what is likely:
 d1, d2, switch k, the lock and the insulation monitor are not on the bus. A sequence that fits no case is `unknown_sequence`: nobody guesses.
 """
 

@@ -26,7 +26,7 @@ from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command
 from evse_core.charge_sequencer_session import Actions, Driver, Held, Session, VehicleLimits
 from evse_core.charge_sequencer_table import IDLE, Transition, first_match
 from evse_core.charge_sequencer_view import SequencerInputs, View, usable
-from evse_core.charge_sequencer_watch import next_step, watch
+from evse_core.charge_sequencer_watch import next_step, time_allowed, watch
 from evse_core.sample import fresh
 from evse_core.types import ChargeState, IoCommand, PowerCommand, RequestKind, SessionRequest, SessionState, VehicleCommand
 
@@ -162,7 +162,8 @@ class ChargeSequencer:
             case ChargeState.WAITING_FOR_CONTACTOR:
                 session.ready = True
             case ChargeState.CHARGING:
-                session.charged = True
+                session.charged, session.remaining = True, time_allowed(view)
+                session.deadline = self._now + session.remaining
             case ChargeState.CLOSING:
                 session.ready_withdrawn = self._now if session.ready_withdrawn is None else session.ready_withdrawn
             case ChargeState.UNLOCKING:

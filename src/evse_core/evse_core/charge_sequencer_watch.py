@@ -63,12 +63,8 @@ def _connected(view: View) -> None:
 
 
 def _charging(view: View) -> None:
-    """Count down from the time that the vehicle allowed; it may shorten it, not prolong it (can.md S14)."""
     _connected(view)
-    session = view.session
-    if session.deadline == inf:
-        session.deadline = view.now + time_allowed(view)
-    session.remaining = max(session.deadline - view.now, 0.0)
+    view.session.remaining = max(view.session.deadline - view.now, 0.0)
 
 
 def time_allowed(view: View) -> float:

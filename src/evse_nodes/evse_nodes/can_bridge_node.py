@@ -3,36 +3,25 @@
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from evse_core.can_bridge import CanBridge, CanBridgeConfig
-from evse_core.types import BusHealth, BusLink, CanBusStatus, CanFrame, CanFrames
+from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing
+from evse_core.types import BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
+from evse_nodes.can_bus_health import diagnosis, port_status
+from evse_nodes.can_frame_log import FrameLog
 from evse_nodes.databases import load
 from evse_nodes.params import declare, value
 from evse_nodes.run import run
 
-# Frames of one can_frames message at most: 0.1 s of three loaded buses (../shared/reference/can.md 5.1), beyond that it is a flood.
-MOST_FRAMES = 1200
 # Shortest pause of the timer, so that a rule that wants to be asked at once cannot starve the executor. [s]
 SHORTEST_PAUSE = 0.001
 PREFIXES = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
 DATABASES = ("chademo", "evse_v3", "io_board")
-LEVELS = {BusHealth.OK: DiagnosticStatus.OK, BusHealth.ERROR: DiagnosticStatus.WARN}
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A frame for the recording, with the monotonic time at which it was seen [s]."""
-
-    link: BusLink
-    received: Received
-    is_sent: bool = False
 
 
 class CanBridgeNode(Node):
@@ -42,7 +31,7 @@ class CanBridgeNode(Node):
         super().__init__("can_bridge")
         self._bridge = CanBridge(declare(self, CanBridgeConfig), *(load(name) for name in DATABASES))
         self._publish_frames = value(self, "publish_frames", True, "publish every frame on can_frames, for recording")
-        self._seen: list[_Seen] = []
+        self._log = FrameLog()
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
         self._write_frames = topics.writer(self, "can_frames")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -97,14 +86,19 @@ class CanBridgeNode(Node):
         """Take what came, send and publish what is due, come back in time."""
         self._take_frames()
         for link, port in self._ports.items():
-            self._bridge.on_bus(_status(link, port))
+            self._bridge.on_bus(port_status(link, port))
         now = time.monotonic()
         for outgoing in self._bridge.step(now):
-            if self._ports[outgoing.link].send(outgoing.frame):
-                self._note(_Seen(outgoing.link, Received(outgoing.frame, time.monotonic()), is_sent=True))
+            self._send(outgoing)
         for report in self._bridge.reports(now):
             self._writers[report.topic](report.value)
         self._sleep_until(self._bridge.next_wake(now))
+
+    def _send(self, outgoing: Outgoing) -> None:
+        if self._ports[outgoing.link].send(outgoing.frame):
+            self._note(outgoing.link, Received(outgoing.frame, time.monotonic()), is_sent=True)
+        else:
+            self._bridge.on_refused(outgoing.link, time.monotonic())
 
     def _take_frames(self) -> bool:
         """Hand frames to the rule; return whether there was one of another node."""
@@ -113,26 +107,25 @@ class CanBridgeNode(Node):
             for received in port.drain():
                 if received.is_error or self._bridge.on_frame(link, received.frame, received.at):
                     news = True
-                    self._note(_Seen(link, received))
+                    self._note(link, received)
         return news
 
     def _sleep_until(self, moment: float) -> None:
         self._timer.timer_period_ns = int(max(moment - time.monotonic(), SHORTEST_PAUSE) * 1e9)
         self._timer.reset()
 
-    def _note(self, seen: _Seen) -> None:
-        if self._publish_frames and len(self._seen) < MOST_FRAMES:
-            self._seen.append(seen)
+    def _note(self, link: BusLink, received: Received, *, is_sent: bool = False) -> None:
+        if self._publish_frames:
+            self._log.note(link, received, is_sent=is_sent)
 
     def _report_frames(self) -> None:
-        if not self._seen:
-            return
-        seen, self._seen = self._seen, []
         offset = self.get_clock().now().nanoseconds * 1e-9 - time.monotonic()
-        self._write_frames(CanFrames(tuple(_can_frame(item, offset) for item in seen)))
+        if (message := self._log.take(offset)).frames:
+            self._write_frames(message)
 
     def _diagnose(self) -> None:
-        status = [_diagnosis(f"{self.get_fully_qualified_name()}: {PREFIXES[bus.link]}", bus) for bus in self._bridge.status().buses]
+        name = self.get_fully_qualified_name()
+        status = [diagnosis(f"{name}: {PREFIXES[bus.link]}", bus) for bus in self._bridge.status().buses]
         message = DiagnosticArray(status=status)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
@@ -140,22 +133,6 @@ class CanBridgeNode(Node):
     def _close_ports(self) -> None:
         for port in self._ports.values():
             port.close()
-
-
-def _status(link: BusLink, port: CanPort) -> CanBusStatus:
-    return CanBusStatus(link=link, health=port.health, detail=port.detail, sent=port.sent, errors=port.errors, dropped=port.dropped)
-
-
-def _can_frame(seen: _Seen, offset: float) -> CanFrame:
-    frame, at, is_error = seen.received.frame, seen.received.at, seen.received.is_error
-    return CanFrame(at + offset, seen.link, frame.id, frame.extended, is_error, seen.is_sent, frame.data)
-
-
-def _diagnosis(name: str, bus: CanBusStatus) -> DiagnosticStatus:
-    counters = ("received", "sent", "unknown_id", "malformed", "unknown_value", "errors", "dropped")
-    values = [KeyValue(key=key, value=str(getattr(bus, key))) for key in counters]
-    level = LEVELS.get(bus.health, DiagnosticStatus.ERROR)
-    return DiagnosticStatus(level=level, name=name, message=bus.detail or bus.health.name, values=values)
 
 
 def make() -> CanBridgeNode:

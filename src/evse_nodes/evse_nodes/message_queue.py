@@ -34,6 +34,7 @@ _SCHEMA = (
         token TEXT NOT NULL,
         begin REAL NOT NULL,
         latest REAL NOT NULL,
+        sampled INTEGER NOT NULL DEFAULT 0,
         transaction_id INTEGER,
         ended INTEGER NOT NULL DEFAULT 0,
         stop_confirmed INTEGER NOT NULL DEFAULT 0,
@@ -89,7 +90,7 @@ class MessageQueue:
         self._remember = remember
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=2.0, check_same_thread=False)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0.5, check_same_thread=False)
             self._prepare(path)
         except (OSError, sqlite3.Error) as error:
             raise ValueError(f"{path}: cannot be used as message queue: {error}") from error
@@ -138,11 +139,15 @@ class MessageQueue:
             return True
 
     def sample(self, evse: int, session_id: str, sequence: int, at: float, request: Request) -> bool:
-        """Queue a MeterValues of a running session; False where it has no open transaction or the sample was taken before."""
+        """Queue a MeterValues of a running session; False where it has no open transaction or the sample, or a later one, was taken before."""
         with self._transaction():
-            row = self._db.execute("SELECT number, ended FROM sessions WHERE evse = ? AND session_id = ?", (evse, session_id)).fetchone()
-            if row is None or row[1] or not self._add(row[0], Kind.METER, sequence, at, request):
+            row = self._db.execute(
+                "SELECT number, ended, sampled FROM sessions WHERE evse = ? AND session_id = ?", (evse, session_id)
+            ).fetchone()
+            if row is None or row[1] or sequence <= row[2]:
                 return False
+            self._add(row[0], Kind.METER, sequence, at, request)
+            self._db.execute("UPDATE sessions SET sampled = ? WHERE number = ?", (sequence, row[0]))
             self._thin_out()
             return True
 
@@ -167,16 +172,15 @@ class MessageQueue:
         self._forget()
         return True
 
-    def _add(self, session: int | None, kind: Kind, sequence: int, at: float, request: Request) -> bool:
+    def _add(self, session: int | None, kind: Kind, sequence: int, at: float, request: Request) -> None:
         """Insert behind all earlier messages of the same session, whatever a clock that was set back says."""
         latest = self._db.execute("SELECT latest FROM sessions WHERE number = ?", (session,)).fetchone()[0]
         at = max(at, latest)
-        cursor = self._db.execute(
-            "INSERT INTO messages (session, kind, sequence, at, action, payload, message_id) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        self._db.execute(
+            "INSERT INTO messages (session, kind, sequence, at, action, payload, message_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (session, kind, sequence, at, request.action, json.dumps(request.payload), str(uuid.uuid4())),
         )
         self._db.execute("UPDATE sessions SET latest = ? WHERE number = ?", (at, session))
-        return cursor.rowcount == 1
 
     def _thin_out(self) -> None:
         """Drop the oldest MeterValues above the limit; starts and stops are never dropped here."""

@@ -39,7 +39,7 @@ class CsmsSession(ChargePoint):  # type: ignore[misc]
     """Answers one station and notes what it says."""
 
     def __init__(self, name: str, connection: Any, csms: Csms) -> None:
-        super().__init__(name, connection, response_timeout=10)
+        super().__init__(name, connection, response_timeout=5)
         self._connection: Any = connection
         self._csms = csms
         self._last: dict[int, Status] = {}

@@ -51,7 +51,7 @@ FAULTS = {
     "lock_lost": SimulatedFault(BOARD, "the lock springs open"),
     "contactor_stuck_open": SimulatedFault(BOARD, "the output contactor drops out and does not close again"),
     "contactor_welded": SimulatedFault(BOARD, "the output contactor does not open any more"),
-    "connector_hot": SimulatedFault(BOARD, "a worn contact of the connector heats up with the current"),
+    "connector_hot": SimulatedFault(BOARD, "a contact of the connector burns while current flows"),
     "io_board_silent": SimulatedFault(BOARD, "the board's processor stops: no frames, and its watchdog opens the outputs"),
     "module_hot": SimulatedFault(MODULES, "the power modules lose their coolant"),
     "modules_silent": SimulatedFault(MODULES, "the power modules stop sending CAN frames but go on as commanded"),

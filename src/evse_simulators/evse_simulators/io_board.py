@@ -24,8 +24,8 @@ UID_DIGITS = (8, 14, 20)
 TOKEN_REPEATS = 3
 # Lines that are older than this come from a simulator that has died. [s]
 INPUT_LIMIT = 0.5
-# Voltage across a worn contact: some volts as in a beginning arc, own choice for the fault connector_hot. [V]
-WORN_CONTACT = 4.0
+# Heat of a burning contact: an arc draws about the same power at any current that keeps it going. Own choice for the fault connector_hot. [W], [A]
+ARC_POWER, ARC_CURRENT = 600.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +203,10 @@ class IoBoardModel:
         elif not isnan(self._connector_voltage):
             self._connector_voltage = self._voltage_without_modules(now, seconds)
         current = abs(power.current) if power is not None and not isnan(power.current) else 0.0
-        drop = self.config.contact_resistance * current + (WORN_CONTACT if "connector_hot" in self.faults else 0.0)
+        heat = self.config.contact_resistance * current**2
+        heat += ARC_POWER if "connector_hot" in self.faults and current > ARC_CURRENT else 0.0
         away = self.config.contact_thermal_conductance * (self.temperature - self.config.board_temperature)
-        self.temperature += (drop * current - away) * min(seconds, 10.0) / self.config.contact_thermal_capacity
+        self.temperature += (heat - away) * min(seconds, 10.0) / self.config.contact_thermal_capacity
 
     def _voltage_without_modules(self, now: float, seconds: float) -> float:
         vehicle = fresh(self._vehicle, now, INPUT_LIMIT)

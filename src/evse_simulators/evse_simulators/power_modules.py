@@ -257,7 +257,7 @@ class PowerModulesModel:
             self._voltage = self.state.module_voltage
         if now < self._converting_from:
             return Source()
-        if wanted:
+        if not runaway:
             self._follow(seconds)
         return self._limited()
 

@@ -5,23 +5,24 @@ it does between processes; CAN frames pass through the real codecs on both sides
 came that they must not wait for. Nothing here decides anything about charging: it carries values. The same seed gives the same run, to the last bit.
 """
 
+import copy
+import copyreg
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from math import inf, nan
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
-from evse_core.can_bridge import CanBridge, CanBridgeConfig
+from evse_core.can_bridge import CanBridge
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
-from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
+from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
-from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
-from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
+from evse_core.safety_monitor import SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
-from evse_core.tariff import Tariff
 from evse_core.types import (
     Authorization,
     BusHealth,
@@ -42,50 +43,21 @@ from evse_core.types import (
     VerdictSource,
 )
 from evse_simulators.faults import BOARD, FAULTS, MODULES, VEHICLE, Answer
-from evse_simulators.io_board import IoBoardConfig, IoBoardModel
+from evse_simulators.io_board import IoBoardModel
 from evse_simulators.pace import Periodic
-from evse_simulators.power_modules import PowerModulesConfig, PowerModulesModel
-from evse_simulators.vehicle import VehicleConfig, VehicleModel
+from evse_simulators.power_modules import PowerModulesModel
+from evse_simulators.vehicle import VehicleModel
+from evse_simulators.world_config import EPOCH, TOKEN, Entry, WorldConfig
 
-# Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
-EPOCH = 1.7e9
-TOKEN = "04A1B2C3"
-
-
-@dataclass(frozen=True)
-class WorldConfig:
-    """What the world is made of; times in s, power in W."""
-
-    vehicle: VehicleConfig = field(default_factory=VehicleConfig)
-    modules: PowerModulesConfig = field(default_factory=PowerModulesConfig)
-    board: IoBoardConfig = field(default_factory=IoBoardConfig)
-    bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
-    sequencer: SequencerConfig = field(default_factory=SequencerConfig)
-    safety: SafetyConfig = field(default_factory=SafetyConfig)
-    meter: MeterConfig = field(default_factory=MeterConfig)
-    tariff: Tariff = field(default_factory=Tariff)
-    tokens: tuple[str, ...] = (TOKEN,)
-    site_power: float = 50e3
-    tick: float = 0.025
-    hand_over: int = 1
-    rule_period: float = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the world's log: a state, a step, a fault, a vehicle phase, a driver's action."""
-
-    at: float
-    kind: str
-    what: str
-    detail: str = ""
-    active: bool = True
+# Decoded frames are read-only mappings, which the copy module cannot copy by itself; World.fork needs it.
+copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
 
 
 class World:
     """One EVSE, its vehicle, its driver and its CSMS. `databases` are the three CAN databases by name."""
 
     def __init__(self, databases: Mapping[str, SignalDatabase], config: WorldConfig | None = None, seed: int = 0) -> None:
+        self._databases = databases
         self.config = config = config or WorldConfig()
         self.random = Random(seed)
         self.seed = seed
@@ -104,20 +76,17 @@ class World:
         self.meter = EnergyMeter(config.meter, 0.0)
         self.record: ChargeRecord | None = None
         self._ticks = 0
-        self._mail: deque[tuple[int, Callable[[Any], None], Any]] = deque()
+        self._mail: deque[tuple[int, str | BusLink, Any]] = deque()
         self._for_sequencer: dict[str, Sample[Any]] = {}
         self._for_safety: dict[str, Sample[Any]] = {}
         self._requests: list[SessionRequest] = []
         self._asked, self._answer_at = "", inf
         self._reset_faults = False
-        self._bridge_wake, self._bridge_news = 0.0, True
+        self._bridge_wake, self._bridge_news, self._board_news = 0.0, True, False
         self._rate = {name: Periodic(period) for name, period in self._periods().items()}
         self._last: dict[str, Any] = {}
         for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
             self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK))
-        devices: dict[BusLink, Any] = {BusLink.VEHICLE: self.vehicle, BusLink.POWER: self.modules, BusLink.IO: self.board}
-        self._devices = {link: self._to(device.on_frame) for link, device in devices.items()}
-        self._from_bus = {link: self._to_bridge(partial(self.bridge.on_frame, link)) for link in devices}
         self._readers = self._wiring()
 
     def _periods(self) -> dict[str, float]:
@@ -125,10 +94,14 @@ class World:
         rule = self.config.rule_period
         return {"sequencer": rule, "safety": rule, "board": 0.05, "vehicle": 0.05, "modules": 0.04, "meter": 0.25, "budget": 1.0}
 
-    def _wiring(self) -> dict[str, tuple[Callable[[Any], None], ...]]:
-        """Return who takes the values of a topic: the rows of evse_nodes/topics.py that these rules and models have."""
+    def _wiring(self) -> dict[str | BusLink, tuple[Callable[[Any], None], ...]]:
+        """Return who takes the values of a topic, as in evse_nodes/topics.py, or the frames of the station on a bus."""
         bridge, seq, safe = self.bridge, self._to_sequencer, self._to_safety
         return {
+            BusLink.VEHICLE: (self._to(self.vehicle.on_frame),),
+            BusLink.POWER: (self._to(self.modules.on_frame),),
+            BusLink.IO: (self._to_board,),
+            "to_bridge": (self._on_frame,),
             "vehicle_report": (seq("vehicle"), safe("vehicle")),
             "power_report": (seq("power"), safe("power"), self._to(self.meter.on_report)),
             "io_report": (seq("io"), safe("io")),
@@ -149,7 +122,7 @@ class World:
 
     # Hand-over
 
-    def _to(self, take: Callable[[Any, float], None]) -> Callable[[Any], None]:
+    def _to(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
         return lambda value: take(value, self.now)
 
     def _to_sequencer(self, name: str) -> Callable[[Any], None]:
@@ -164,21 +137,29 @@ class World:
 
         return take
 
-    def publish(self, topic: str, value: Any) -> None:
-        """Hand a value to everybody who reads the topic, some ticks from now."""
-        for take in self._readers[topic]:
-            self._mail.append((self._ticks + self.config.hand_over, take, value))
+    def publish(self, topic: str | BusLink, value: Any) -> None:
+        """Hand a value to everybody who reads the topic, or a frame to the device on a bus, some ticks from now."""
+        self._mail.append((self._ticks + self.config.hand_over, topic, value))
 
     def _deliver(self) -> None:
         while self._mail and self._mail[0][0] <= self._ticks:
-            _, take, value = self._mail.popleft()
-            take(value)
+            _, topic, value = self._mail.popleft()
+            for take in self._readers[topic]:
+                take(value)
 
-    def _send(self, device: Callable[[Any], None], frame: Frame) -> None:
-        self._mail.append((self._ticks + self.config.hand_over, device, frame))
+    def _receive(self, link: BusLink, frames: tuple[Frame, ...]) -> None:
+        """Hand the frames of a device to the bridge."""
+        for frame in frames:
+            self.publish("to_bridge", (link, frame))
 
-    def _receive(self, link: BusLink, frame: Frame) -> None:
-        self._mail.append((self._ticks + self.config.hand_over, self._from_bus[link], frame))
+    def _on_frame(self, received: tuple[BusLink, Frame]) -> None:
+        link, frame = received
+        self.bridge.on_frame(link, frame, self.now)
+        self._bridge_news = True
+
+    def _to_board(self, frame: Frame) -> None:
+        self.board.on_frame(frame, self.now)
+        self._board_news = True
 
     def _to_bridge(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
         def give(value: Any) -> None:
@@ -202,25 +183,23 @@ class World:
         self._run_site()
 
     def _run_models(self) -> None:
-        board = self.board.step(self.now)
-        for frame in board.frames:
-            self._receive(BusLink.IO, frame)
-        self._publish_lines("sim/station_lines", board.lines, board.lines, "board")
+        if self._rate["board"].due(self.now) or self._board_news:
+            self._run_board()
         if self._rate["vehicle"].due(self.now):
             self._run_vehicle()
         if self._rate["modules"].due(self.now):
             self._run_modules()
 
-    def _publish_lines(self, topic: str, lines: Any, key: Any, rate: str) -> None:
-        """Publish at the rate of the topic and on a change."""
-        if self._rate[rate].due(self.now) or key != self._last.get(topic):
-            self._last[topic] = key
-            self.publish(topic, lines)
+    def _run_board(self) -> None:
+        """Step the board as its node does: at its rate, and when a command or a line of the vehicle comes."""
+        self._board_news = False
+        output = self.board.step(self.now)
+        self._receive(BusLink.IO, output.frames)
+        self.publish("sim/station_lines", output.lines)
 
     def _run_vehicle(self) -> None:
         output = self.vehicle.step(self.now)
-        for frame in output.frames:
-            self._receive(BusLink.VEHICLE, frame)
+        self._receive(BusLink.VEHICLE, output.frames)
         self.publish("sim/vehicle_lines", output.lines)
         phase = self.vehicle.sequence.phase.value
         if phase != self._last.get("phase"):
@@ -229,8 +208,7 @@ class World:
 
     def _run_modules(self) -> None:
         output = self.modules.step(self.now)
-        for frame in output.frames:
-            self._receive(BusLink.POWER, frame)
+        self._receive(BusLink.POWER, output.frames)
         self.power = replace(output.power, stamp=EPOCH + self.now)
         self.publish("sim/power", self.power)
 
@@ -240,7 +218,7 @@ class World:
             return
         self._bridge_news = False
         for outgoing in self.bridge.step(self.now):
-            self._send(self._devices[outgoing.link], outgoing.frame)
+            self.publish(outgoing.link, outgoing.frame)
         for report in self.bridge.reports(self.now):
             self.publish(report.topic, report.value)
         self._bridge_wake = self.bridge.next_wake(self.now)
@@ -388,6 +366,16 @@ class World:
         return self._act(f"{'inject' if active else 'heal'} {name}", answer)
 
     # Running
+
+    def fork(self) -> "World":
+        """Return a second world that stands where this one stands, and goes its own way from here."""
+        shared: dict[int, Any] = {id(database): database for database in self._databases.values()}
+        clone = World.__new__(World)
+        kept = {name: value for name, value in self.__dict__.items() if name not in {"_readers", "log"}}
+        clone.__dict__.update(copy.deepcopy(kept, shared))
+        clone.log = list(self.log)
+        clone._readers = clone._wiring()
+        return clone
 
     def run(self, seconds: float) -> "World":
         """Go on for some seconds of virtual time."""

@@ -19,6 +19,8 @@ One YAML file describes one station; `./station doctor FILE` checks it. Sections
 empty has its defaults; a `..._simulator` section says that this part is simulated, and each goes away alone. The same keys are the ROS parameters of the nodes.
 Examples: `config/single_evse.yaml`, `config/depot.yaml`, `config/real_hardware.yaml`.
 
+`ocpp_uplink.charge_point_id` is `station.name` where it is not given.
+
 A default without a source of its own comes from the section that the text names. "can.md" is the collection of protocol facts that the project was built from.
 """
 

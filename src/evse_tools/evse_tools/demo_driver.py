@@ -14,10 +14,12 @@ PRESS_START = "io_board_simulator/press_start"
 PRESS_STOP = "io_board_simulator/press_stop"
 # A driver whose token or button shows no effect tries again after this, and gives up after so many tries. [s], [1]
 PATIENCE, TRIES = 6.0, 3
+# A driver presents his token although there is no CSMS after this. [s]
+OFFLINE_TIME = 15.0
 # A call that failed is repeated after this. [s]
 RETRY = 0.5
 # Longest time to wait for: everything ready; charging after the start button; the end of the session; the CSMS's last answer. [s]
-READY_TIME, START_TIME, END_TIME, BILLING_TIME = 45.0, 90.0, 45.0, 15.0
+READY_TIME, START_TIME, END_TIME, BILLING_TIME = 90.0, 90.0, 45.0, 15.0
 
 
 class Phase(IntEnum):
@@ -137,7 +139,7 @@ class Driver:
 
     def _present(self, track: Track, uplink_ready: bool, now: float) -> Action | None:
         """Hold the token to the reader once the CSMS can answer; without a CSMS after a while all the same, for the offline rules."""
-        ready = track.session.state is ChargeState.PREPARING and (uplink_ready or now - self._since > READY_TIME / 3)
+        ready = track.session.state is ChargeState.PREPARING and (uplink_ready or now - self._since > OFFLINE_TIME)
         if not ready or now - self._acted < (PATIENCE if self._tries else 0.0):
             return None
         if self._tries >= TRIES:

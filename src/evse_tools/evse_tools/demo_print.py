@@ -27,25 +27,35 @@ STEP_WORDS = (
     "zero request, output off",
     "contactors open, output down, unlocked",
 )
+# Width of what is printed where there is no terminal. [characters]
+PIPE_WIDTH = 160
 PARTIES = {"meter": "energy meter", "csms": "CSMS", "vehicle": "vehicle's battery", "receipt": "receipt"}
 
 
-def show(report: Report, console: Console) -> None:
+def console(stderr: bool) -> Console:
+    """Return where people read; files and pipes get lines that are long enough for every table."""
+    result = Console(stderr=stderr, highlight=False)
+    if not result.is_terminal:
+        result.width = PIPE_WIDTH
+    return result
+
+
+def show(report: Report, out: Console) -> None:
     """Print everything."""
     for session in report.sessions:
         if session.receipt_text:
-            console.print(Text(session.receipt_text.rstrip()))
-            console.print()
+            out.print(Text(session.receipt_text.rstrip()))
+            out.print()
     if any(session.track.steps for session in report.sessions):
-        console.print(time_line(report.sessions))
-        console.print(energies(report.sessions))
+        out.print(time_line(report.sessions))
+        out.print(energies(report.sessions))
     if report.outcome is not None:
-        console.print(fault(report.outcome))
+        out.print(fault(report.outcome))
     if report.processes:
-        console.print(processes(report.processes))
-    _files(report, console)
+        out.print(processes(report.processes))
+    _files(report, out)
     for problem in report.all_problems:
-        console.print(Text(f"failed: {problem}", style="bold red"), soft_wrap=True)
+        out.print(Text(f"failed: {problem}", style="bold red"), soft_wrap=True)
 
 
 def time_line(sessions: Sequence[Session]) -> Table:
@@ -116,12 +126,12 @@ def _after(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms after the injection" if isfinite(seconds) else "no"
 
 
-def _files(report: Report, console: Console) -> None:
+def _files(report: Report, out: Console) -> None:
     started = f"charging {report.charging_after:.1f} s after the command, " if report.charging_after is not None else ""
-    console.print(Text(f"{started}{report.duration:.0f} s in all"))
+    out.print(Text(f"{started}{report.duration:.0f} s in all"))
     for words, path in (("chart", report.chart), ("recording", report.recording)):
         if path:
-            console.print(Text(f"{words}: {path}"), soft_wrap=True)
+            out.print(Text(f"{words}: {path}"), soft_wrap=True)
     for session in report.sessions:
         if session.receipt:
-            console.print(Text(f"receipt: {session.receipt}"), soft_wrap=True)
+            out.print(Text(f"receipt: {session.receipt}"), soft_wrap=True)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import nan
-from pathlib import Path
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -21,7 +20,6 @@ from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Processes
 from evse_tools.demo_track import Track
 from evse_tools.description import Description
-from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
 
 # Time between two rounds, two pictures of the table, two lines where there is no terminal, two looks at the processes. [s]
@@ -53,26 +51,35 @@ class Found:
 
 
 class DemoRun:
-    """Starts a station, lets drivers charge, shows it, and ends it."""
+    """Lets drivers charge at a station that has been started, shows it, and ends it. `said` fills with what the supervisor reports."""
 
-    def __init__(self, options: Options, description: Description, folder: Path, console: Console, began: float) -> None:
-        self._console, self._began = console, began
+    def __init__(
+        self,
+        options: Options,
+        description: Description,
+        supervisor: Supervisor,
+        said: list[tuple[str, str]],
+        console: Console,
+        began: float,
+    ) -> None:
+        self._supervisor, self._said, self._console, self._began = supervisor, said, console, began
         self.problems: list[str] = []
         self._dead: set[str] = set()
         self._places = [Place(Track(number), Driver(options.plan(number), time.monotonic())) for number in description.numbers]
         self._processes = Processes()
         self._charging_after: float | None = None
-        self._supervisor = Supervisor(node_specs(description), folder / "log", self._reported)
         self._next_picture = self._next_look = 0.0
         self._shown: dict[int, ChargeState] = {}
         self._live: Live | None = None
-        self._observer: Observer | None = None
+        self._tracks = [place.track for place in self._places]
 
     def run(self, domain: int) -> Found:
         """Run to the end, also when interrupted. The environment has this domain, too, for the processes."""
         rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._observer = Observer(self._tracks)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._observer)
         try:
-            self._supervisor.start()
             self._play()
         except KeyboardInterrupt:
             self.problems.append("interrupted")
@@ -81,10 +88,6 @@ class DemoRun:
         return Found(self._places, self._charging_after, time.time() - self._began, self._processes, self.problems)
 
     def _play(self) -> None:
-        """Make the node while the processes start, and run to the end."""
-        self._observer = Observer([place.track for place in self._places])
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._observer)
         if self._console.is_terminal:
             with Live(console=self._console, auto_refresh=False, transient=False) as self._live:
                 self._loop()
@@ -106,6 +109,7 @@ class DemoRun:
         self._watch()
         self._supervisor.poll()
         self._look_for_dead()
+        self._pass_on()
         self._show()
 
     def _watch(self) -> None:
@@ -141,11 +145,11 @@ class DemoRun:
             if not self._supervisor.stop(self._hurry):
                 self.problems.append("a process did not end by itself")
         finally:
+            self._pass_on()
             rclpy.try_shutdown()
 
     def _hurry(self) -> bool:
-        if self._observer is not None:
-            self._observer.poll()
+        self._observer.poll()
         return False
 
     def _look_for_dead(self) -> None:
@@ -157,8 +161,11 @@ class DemoRun:
                 lines = child.log.path.read_text(errors="replace").splitlines()[-LAST_LINES:]
                 self.problems.append("\n    ".join([f"{name} died; the end of {child.log.path}:", *lines]))
 
-    def _reported(self, name: str, text: str) -> None:
-        self._say(f"{name}: {text}", "dim")
+    def _pass_on(self) -> None:
+        """Print what the supervisor has reported since the last time."""
+        while self._said:
+            name, text = self._said.pop(0)
+            self._say(f"{name}: {text}", "dim")
 
     def _say(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style), soft_wrap=True)
@@ -166,7 +173,7 @@ class DemoRun:
     def _show(self) -> None:
         """Refresh the table; without a terminal print a line when a state changes, and now and then."""
         now, elapsed = time.monotonic(), time.time() - self._began
-        tracks = [place.track for place in self._places]
+        tracks = self._tracks
         states = {track.evse: track.session.state for track in tracks}
         if now < self._next_picture and (self._live is not None or states == self._shown):
             return

@@ -11,19 +11,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evse_nodes import databases
-
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
 BUSES = ("vehicle_bus", "power_bus", "io_bus")
+# A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence.py). [s]
+QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 0.5, "request_delay": 0.5}
 SIMULATORS = ("vehicle_simulator", "power_module_simulator", "io_board_simulator")
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
 TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 
 def default_description() -> Path:
-    """Return config/single_evse.yaml beside the CAN databases, wherever this installation has them."""
-    return databases.find("chademo").parents[1] / "single_evse.yaml"
+    """Return config/single_evse.yaml of an installed evse_bringup, else of the source tree above this file. FileNotFoundError where there is none."""
+    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    folders = [Path(prefix) / "share" / "evse_bringup" / "config" for prefix in prefixes]
+    folders += [parent / "config" for parent in Path(__file__).resolve().parents]
+    if given := os.environ.get("EVSE_CONFIG_DIR"):
+        folders.insert(0, Path(given))
+    for path in (folder / "single_evse.yaml" for folder in folders):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"no single_evse.yaml in {', '.join(map(str, folders))}")
 
 
 def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path) -> dict[str, Any]:
@@ -54,6 +62,7 @@ def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
     for name in SIMULATORS:
         result[name] = result.get(name) or {}
+    result["vehicle_simulator"] = QUICK_VEHICLE | result["vehicle_simulator"]
     return result
 
 

@@ -138,7 +138,8 @@ class Track:
         self.curves.time.append(value.stamp)
         self.curves.voltage.append(value.voltage if known else nan)
         self.curves.current.append(value.current if known else nan)
-        self.curves.soc_percent.append(self.session.soc_percent)
+        # What the vehicle reports has whole percents; its battery knows better.
+        self.curves.soc_percent.append(self.vehicle.soc_percent if self.vehicle.plugged else nan)
 
     def _take_vehicle(self, value: SimVehicleLines) -> None:
         self.vehicle = value

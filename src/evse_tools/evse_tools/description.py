@@ -57,7 +57,7 @@ class Evse:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A whole station. `sections` has the values that the file gives, by node; a recorder or csms_simulator that is not there does not run."""
+    """A whole station. `sections` has the values that the file gives, by node; a recorder or csms_simulator that is not in it does not run."""
 
     file: str
     station: Values
@@ -117,7 +117,9 @@ def validate(source: YamlSource) -> Description:
 
 
 def _description(file: str, model: Any) -> Description:
-    sections = {name: _given(getattr(model, name)) for name in STATION_SECTIONS if getattr(model, name) is not None}
+    sections = {name: _given(getattr(model, name)) for name in STATION_SECTIONS}
+    if not sections["recorder"].pop("enabled", True):
+        del sections["recorder"]
     if model.csms_simulator is not None:
         sections["csms_simulator"] = model.csms_simulator.model_dump()
     return Description(

@@ -160,6 +160,8 @@ def evse_model() -> type[Section]:
 @cache
 def station_model() -> type[Section]:
     """Return the model of a whole description."""
+    enabled = (_key(bool, "record every run; false: nothing is recorded"), Field(default=True))
+    recorder = create_model("recorder", __base__=_made("recorder", STATION_SECTIONS["recorder"]), __doc__="Recordings.", enabled=enabled)
     evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc]
     keys: dict[str, Any] = {
         "station": _section(Station, required=True),
@@ -172,7 +174,7 @@ def station_model() -> type[Section]:
             Field(default="node"),
         ),
         **{name: _optional_with_defaults(_made(name, source)) for name, source in STATION_SECTIONS.items() if name != "recorder"},
-        "recorder": _section(_made("recorder", STATION_SECTIONS["recorder"])),
+        "recorder": _optional_with_defaults(recorder),
         "csms_simulator": _section(CsmsSimulator),
         "evses": (evses, Field(default=...)),
     }

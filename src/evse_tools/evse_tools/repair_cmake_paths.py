@@ -25,7 +25,10 @@ def repair(share: Path, include: str, site_packages: str) -> int:
         before = path.read_text(encoding="utf-8")
         after = repaired(before, include, site_packages)
         if after != before:
-            path.write_text(after, encoding="utf-8")
+            # A new file: an installer may have linked the old one to its cache.
+            aside = path.with_suffix(".repaired")
+            aside.write_text(after, encoding="utf-8")
+            aside.replace(path)
             changed += 1
     return changed
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -153,8 +154,9 @@ def _nobody(node: Any, service: str) -> str:
     """Say what runs instead."""
     domain = os.environ.get("ROS_DOMAIN_ID", "0")
     _, space, simulator, _ = service.split("/")
-    running = {name for name, types in node.get_service_names_and_types()}
-    spaces = sorted({name.split("/")[1] for name in running if name.count("/") >= 3 and name.split("/")[1].startswith("evse_")})
+    # Names of clients are listed, too, those of this call among them.
+    served = {name for name, _ in node.get_service_names_and_types() if node.count_services(name)}
+    spaces = sorted({name.split("/")[1] for name in served if re.match(r"/evse_\d+/", name)})
     if not spaces:
         return f"no station is running in ROS domain {domain} (start one with ./station up, or set ROS_DOMAIN_ID to that of a running one)"
     if space not in spaces:

@@ -89,7 +89,6 @@ def test_a_session_is_metered_recorded_and_printed(charger: Charger) -> None:
 
 def test_readings_are_not_healthy_without_reports(charger: Charger) -> None:
     charger.until(lambda: charger.readings and charger.readings[-1][1].healthy, what="a healthy reading")
-    charger.every = None  # type: ignore[assignment,method-assign]
     for timer in list(charger.node.timers):
         timer.cancel()
     charger.until(lambda: not charger.readings[-1][1].healthy, 5.0, "an unhealthy reading")

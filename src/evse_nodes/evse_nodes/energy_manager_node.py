@@ -1,0 +1,107 @@
+"""energy_manager: the site's power among its EVSEs. The rule is evse_core/energy_manager.py."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
+from evse_core.sample import fresh
+from evse_core.types import ChargingLimit, MeterReading, PowerBudget, SessionState
+from evse_nodes import topics
+from evse_nodes.params import declare, value
+from evse_nodes.run import run
+
+
+@dataclass(slots=True)
+class _Evse:
+    """What one EVSE says, when its session began, and how to tell it its budget."""
+
+    session: topics.Latest
+    meter: topics.Latest
+    limit: topics.Latest
+    write: Callable[[Any], None]
+    since: float | None = None
+
+
+class EnergyManagerNode(Node):
+    """Collects demands, publishes budgets."""
+
+    def __init__(self) -> None:
+        super().__init__("energy_manager")
+        self._config = declare(self, ManagerConfig)
+        numbers = value(self, "evses", (1,), "numbers of the EVSEs that share the site")
+        if not numbers or len(set(numbers)) != len(numbers) or min(numbers) < 1:
+            raise ValueError(f"energy_manager: parameter evses: {list(numbers)} are not different numbers from 1 on")
+        self._manager = EnergyManager(self._config, tuple(numbers))
+        self._evses = {number: self._connect(number) for number in numbers}
+        self._told: dict[int, float] = {}
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(self._config.period, self._tick)
+
+    def _connect(self, number: int) -> _Evse:
+        space = f"evse_{number}"
+        session, meter, limit = (topics.Latest(self, name, space) for name in ("session_state", "meter_reading", "charging_limit"))
+        evse = _Evse(session, meter, limit, topics.writer(self, "power_budget", space))
+        topics.reader(self, "session_state", lambda session: self._on_session(number, session), space)
+        topics.reader(self, "charging_limit", lambda _: self._share(), space)
+        return evse
+
+    def _on_session(self, number: int, session: SessionState) -> None:
+        """Share anew at once when a session begins or ends."""
+        evse = self._evses[number]
+        if session.session_active is (evse.since is None):
+            evse.since = time.monotonic() if session.session_active else None
+            self._share()
+
+    def _tick(self) -> None:
+        self._told.clear()
+        self._share()
+        self._diagnose()
+
+    def _share(self) -> None:
+        """Publish every budget that has changed, or all where nothing counts as told."""
+        now = time.monotonic()
+        shares = self._manager.step({number: self._demand(evse, now) for number, evse in self._evses.items()}, now)
+        # Lower ones first, so that who gets more never hears of it before who gets less.
+        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._told.get(item[0], 0.0)):
+            if self._told.get(number) != power:
+                self._told[number] = power
+                self._evses[number].write(PowerBudget(power=power, valid_for=self._config.valid_for))
+
+    def _demand(self, evse: _Evse, now: float) -> Demand:
+        session: SessionState | None = fresh(evse.session.sample, now, self._config.demand_timeout)
+        meter: MeterReading | None = fresh(evse.meter.sample, now, self._config.demand_timeout)
+        limit: ChargingLimit | None = evse.limit.sample.value if evse.limit.sample else None
+        return Demand(
+            fresh=session is not None,
+            active=session is not None and session.session_active,
+            since=evse.since if evse.since is not None else now,
+            wanted=session.power_wanted if session is not None else nan,
+            limit=limit.power if limit is not None else nan,
+            measured=meter.power if meter is not None else nan,
+        )
+
+    def _diagnose(self) -> None:
+        now = time.monotonic()
+        lost = [number for number, evse in self._evses.items() if not self._demand(evse, now).fresh]
+        status = DiagnosticStatus(name="energy_manager: site", level=DiagnosticStatus.WARN if lost else DiagnosticStatus.OK)
+        status.message = f"not heard of: EVSE {', '.join(map(str, lost))}" if lost else f"{sum(self._told.values()):.0f} W given away"
+        status.values = [KeyValue(key=f"evse_{number}", value=f"{power:.0f} W") for number, power in sorted(self._told.items())]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def make() -> EnergyManagerNode:
+    """Make the node."""
+    return EnergyManagerNode()
+
+
+def main() -> int:
+    """Run the node alone."""
+    return run(make)

@@ -1,0 +1,46 @@
+"""What the simulated world is made of, and the lines of its log."""
+
+from dataclasses import dataclass, field
+
+from evse_core.can_bridge import CanBridgeConfig
+from evse_core.charge_sequencer import SequencerConfig
+from evse_core.energy_meter import MeterConfig
+from evse_core.safety_monitor import SafetyConfig
+from evse_core.tariff import Tariff
+from evse_simulators.io_board import IoBoardConfig
+from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.vehicle import VehicleConfig
+
+# Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
+EPOCH = 1.7e9
+TOKEN = "04A1B2C3"
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What the world is made of; times in s, power in W."""
+
+    vehicle: VehicleConfig = field(default_factory=VehicleConfig)
+    modules: PowerModulesConfig = field(default_factory=PowerModulesConfig)
+    board: IoBoardConfig = field(default_factory=IoBoardConfig)
+    bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
+    sequencer: SequencerConfig = field(default_factory=SequencerConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    meter: MeterConfig = field(default_factory=MeterConfig)
+    tariff: Tariff = field(default_factory=Tariff)
+    tokens: tuple[str, ...] = (TOKEN,)
+    site_power: float = 50e3
+    tick: float = 0.025
+    hand_over: int = 1
+    rule_period: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the world's log: a state, a step, a fault, a vehicle phase, a driver's action."""
+
+    at: float
+    kind: str
+    what: str
+    detail: str = ""
+    active: bool = True

@@ -1,0 +1,81 @@
+"""After a demo: what happened is put together from what was observed and from the files that the station left."""
+
+import json
+import time
+from datetime import UTC, datetime
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from evse_tools.demo_faults import Outcome, judge
+from evse_tools.demo_options import Options
+from evse_tools.demo_report import Energies, Report, Session, completeness
+from evse_tools.demo_run import Found, Place
+from evse_tools.description import Description
+from evse_tools.recorder_files import recordings
+
+
+def report(options: Options, station: Description, folder: Path, found: Found) -> Report:
+    """Return the report of a demo whose processes have ended; writes its chart."""
+    outcome = judge(options.fault, found.places[0].track, found.places[0].injected) if options.fault else None
+    bills = _bills(station.data_dir / "csms_simulator.json") if not options.csms else None
+    sessions = [_session(place, station.data_dir, bills, outcome if number == 0 else None) for number, place in enumerate(found.places)]
+    recording = next((str(path) for path in recordings(station.data_dir / "recordings", station.station["name"])), "")
+    chart = _chart(found, sessions, folder / "chart.png")
+    usages = list(found.processes.usages.values())
+    return Report(sessions, recording, chart, found.charging_after, found.duration, usages, outcome, found.problems)
+
+
+def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outcome: Outcome | None) -> Session:
+    """Put together what is known of one session, and what is wrong with it."""
+    track = place.track
+    receipt = _receipt(data_dir / "receipts", track.session_id)
+    record = track.record
+    energies = Energies(
+        meter=record.end_register_wh - record.begin_register_wh if record else None,
+        csms=bills.get(track.transaction.transaction_id) if bills is not None else None,
+        vehicle=track.vehicle_energy_wh if isfinite(track.vehicle_energy_wh) else None,
+        receipt=_number(receipt[1].get("energy_wh")),
+    )
+    problems = [place.driver.failure] if place.driver.failure else []
+    if outcome is not None:
+        problems += outcome.problems
+    else:
+        required = ("meter", "vehicle", "receipt", *(("csms",) if bills is not None else ()))
+        problems += completeness(track) + energies.problems(required)
+    return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _receipt(folder: Path, session_id: str) -> tuple[Path | None, dict[str, Any], str]:
+    """Return the receipt of a session: its text file, its data, its text; nothing where there is none."""
+    for path in folder.glob("*.json") if session_id else ():
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.get("session_id") == session_id:
+            text = path.with_suffix(".txt")
+            return text, data, text.read_text(encoding="utf-8") if text.exists() else ""
+    return None, {}, ""
+
+
+def _bills(path: Path) -> dict[int, float]:
+    """Return the energy of each transaction that the simulated CSMS has closed [Wh]."""
+    try:
+        transactions = json.loads(path.read_text(encoding="utf-8"))["transactions"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {item["transaction_id"]: item["energy_wh"] for item in transactions if item.get("energy_wh") is not None}
+
+
+def _chart(found: Found, sessions: list[Session], path: Path) -> str:
+    """Draw what was seen; "" where nothing was."""
+    if not any(session.track.curves.time for session in sessions):
+        return ""
+    from evse_tools import demo_chart  # noqa: PLC0415  (matplotlib takes half a second of a core that the starting nodes need)
+
+    began = datetime.fromtimestamp(time.time() - found.duration, UTC)
+    injected = [place.injected for place in found.places]
+    demo_chart.draw(sessions, injected, path, f"charging demo, {began:%Y-%m-%d %H:%M} UTC")
+    return str(path)

@@ -1,0 +1,224 @@
+"""`./station bench node-death`: kills each node of a charging station with SIGKILL, one run each, and measures what happens to power, session and bill.
+
+Power is measured where it counts, on the CAN bus of the power modules: when the command to transfer power is withdrawn, and when the modules report that the
+current is gone.
+"""
+
+import json
+import os
+import platform
+import signal
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
+from evse_core.types import ChargeRecord, RecordStatus
+from evse_nodes.can_bus import CanPort
+from evse_nodes.databases import load as load_database
+from evse_tools.demo_options import Options
+from evse_tools.demo_report import bills
+from evse_tools.demo_run import DemoRun
+from evse_tools.demo_station import default_description, expand, own_domain
+from evse_tools.description import Description, load
+
+# Nodes whose death must end the flow of power, and nodes whose death must not.
+STOPPING = ("can_bridge", "charge_sequencer", "safety_monitor", "energy_meter")
+BYSTANDERS = ("energy_manager", "ocpp_uplink", "recorder")
+# Current above which the station counts as charging, and below which as off (../shared/reference/can.md 4: an emergency end gets below 5 A). [A]
+CHARGING_CURRENT, NO_CURRENT = 30.0, 5.0
+# Charging before a node is killed, charging in all where nothing stops it, and longest wait for the end of a session after a kill. [s]
+KILL_AFTER, CHARGE, PATIENCE = 4.0, 12.0, 45.0
+# Power_Function of DC_Power_Control that lets current flow (../shared/reference/can.md 1.3).
+POWER_TRANSFER = 8
+
+
+@dataclass
+class PowerWatch:
+    """What the power bus showed after a moment; times in monotonic seconds."""
+
+    since: float = inf
+    withdrawn: float = nan
+    off: float = nan
+    current: float = 0.0
+    database: SignalDatabase = field(default_factory=lambda: load_database("evse_v3"))
+
+    def take(self, port: CanPort) -> None:
+        """Learn from the frames that have come."""
+        for received in port.drain():
+            try:
+                decoded = self.database.decode(received.frame)
+            except (Malformed, UnknownId):
+                continue
+            self._learn(decoded.name, decoded.signals, received.at)
+
+    def _learn(self, name: str, signals: Any, at: float) -> None:
+        if name == "Power_Modules_Status":
+            self.current = signals["Present_Current"]
+            gone = abs(self.current) <= NO_CURRENT
+            self.off = (at if self.off != self.off else self.off) if gone and at > self.since else nan
+        elif (
+            name == "DC_Power_Control"
+            and at > self.since
+            and self.withdrawn != self.withdrawn
+            and signals["Power_Function"] != POWER_TRANSFER
+        ):
+            self.withdrawn = at
+
+
+class DeathRun(DemoRun):
+    """A demo in which one node is killed while power flows."""
+
+    def __init__(self, victim: str, description: Description, folder: Path, console: Console) -> None:
+        super().__init__(Options(seconds=CHARGE), description, folder, console, time.time())
+        self.victim = victim
+        self.watch = PowerWatch()
+        bus = description.evses[0].buses["power_bus"]
+        self._port = CanPort("bench", bus.interface, bus.channel, bus.bitrate, bus.options)
+        self._killed = self._charging = inf
+
+    @property
+    def records(self) -> dict[str, ChargeRecord]:
+        """Billing records of all sessions that were seen."""
+        return self._places[0].track.records
+
+    @property
+    def stop_words(self) -> str:
+        """How the session ended by its own account."""
+        session = self._places[0].track.session
+        return f"{session.state.name}: {session.stop_cause.name}, {session.stop_detail or 'no detail'}"
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._port.close()
+
+    def _watch(self) -> None:
+        super()._watch()
+        self.watch.take(self._port)
+        place, now = self._places[0], time.monotonic()
+        if self._charging == inf and place.track.is_charging and self.watch.current > CHARGING_CURRENT:
+            self._charging = now
+        if self._killed == inf and now - self._charging > KILL_AFTER:
+            self._kill()
+        if now - self._killed > PATIENCE:
+            place.driver.give_up(f"no end within {PATIENCE:.0f} s after {self.victim} was killed", now)
+
+    def _kill(self) -> None:
+        pid = next(pid for name, pid in self._supervisor.pids().items() if name.endswith(f"/{self.victim}"))
+        self._killed = self.watch.since = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Death:
+    """One row of the table. Times after the kill [ms], NaN where it did not happen within the run."""
+
+    victim: str
+    withdrawn_ms: float
+    off_ms: float
+    session: str
+    energy_wh: float | None
+    csms_wh: float | None
+    records: int
+    bills: int
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row for JSON."""
+        return {name: (None if value != value else value) for name, value in vars(self).items()}
+
+
+def kill(victim: str, folder: Path, console: Console) -> Death:
+    """Run one demo in which victim dies, and tell what happened."""
+    data = expand(yaml.safe_load(default_description().read_text(encoding="utf-8")), 1, "", folder)
+    path = folder / "station.yaml"
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    description = load(path)
+    with own_domain() as domain:
+        os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+        run = DeathRun(victim, description, folder, console)
+        try:
+            run.run(domain)
+        finally:
+            run.close()
+    return _row(run, bills(folder / "csms_simulator.json"))
+
+
+def _row(run: DeathRun, found_bills: dict[int, float]) -> Death:
+    closed = [record for record in run.records.values() if record.status in {RecordStatus.CLOSED, RecordStatus.INTERRUPTED}]
+    energy = sum(record.end_register_wh - record.begin_register_wh for record in closed)
+    watch, since = run.watch, run.watch.since
+    withdrawn, off = 1e3 * (watch.withdrawn - since), 1e3 * (watch.off - since)
+    row = Death(
+        run.victim, withdrawn, off, run.stop_words, energy if closed else None, sum(found_bills.values()) if found_bills else None,
+        len(closed), len(found_bills), (),
+    )  # fmt: skip
+    return Death(**vars(row) | {"problems": tuple(_problems(row))})
+
+
+def _problems(row: Death) -> Iterable[str]:
+    """Yield what must not be: power that stays, a session that is not billed once."""
+    if row.off_ms != row.off_ms:
+        yield "the current was not gone at the end"
+    if row.records != 1 or row.bills != 1:
+        yield f"{row.records} records and {row.bills} bills for one session"
+    if row.energy_wh is not None and row.csms_wh is not None and abs(row.energy_wh - row.csms_wh) > 1.0:
+        yield f"the record says {row.energy_wh:.1f} Wh, the CSMS {row.csms_wh:.1f} Wh"
+
+
+def run(victims: tuple[str, ...] = STOPPING + BYSTANDERS, as_json: bool = False) -> int:
+    """Kill each victim in a run of its own; returns 1 where power stayed or the bill was wrong."""
+    console = Console(stderr=True, highlight=False)
+    rows = []
+    for victim in victims:
+        console.print(f"[bold]killing {victim}[/bold]")
+        with tempfile.TemporaryDirectory(prefix="station_bench_") as folder:
+            rows.append(kill(victim, Path(folder), Console(quiet=True)))
+    _show(rows, as_json)
+    return 1 if any(row.problems for row in rows) else 0
+
+
+def _show(rows: list[Death], as_json: bool) -> None:
+    if as_json:
+        figures = [figure for row in rows for figure in _figures(row)]
+        print(
+            json.dumps(
+                {"bench": "node-death", "machine": machine(), "figures": figures, "deaths": [row.as_dict() for row in rows]}, indent=2
+            )
+        )
+        return
+    table = Table(title="SIGKILL while power flows", caption="times from the kill, on the power modules' CAN bus")
+    for column in ("node", "power withdrawn", "current gone", "session", "record", "CSMS", "problems"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        energies = (f"{value:.1f} Wh" if value is not None else "none" for value in (row.energy_wh, row.csms_wh))
+        table.add_row(
+            row.victim, _milliseconds(row.withdrawn_ms), _milliseconds(row.off_ms), row.session, *energies, "; ".join(row.problems)
+        )
+    Console(highlight=False).print(table)
+
+
+def _figures(row: Death) -> list[dict[str, Any]]:
+    values = {f"{row.victim}: power withdrawn": row.withdrawn_ms, f"{row.victim}: current gone": row.off_ms}
+    return [
+        {"name": name, "n": 1, "median": value, "p99": value, "max": value, "unit": "ms"}
+        for name, value in values.items()
+        if value == value
+    ]
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.0f} ms" if value == value else "never"
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"

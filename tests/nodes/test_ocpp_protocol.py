@@ -1,0 +1,229 @@
+"""The uplink against the CSMS simulator, without ROS: what the station says and answers, and what no CSMS can do to it."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_evse import wait_for
+from ocpp_local import LocalBench
+
+from evse_core.ocpp16_requests import SetAvailability
+from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause, Verdict, VerdictSource
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[LocalBench]:
+    made = LocalBench(tmp_path)
+    yield made
+    made.end()
+
+
+def test_offline_without_policy_an_unknown_token_is_refused_at_once(bench: LocalBench) -> None:
+    evse = bench[1]
+    bench.start("ws://127.0.0.1:9")
+    wait_for(lambda: bench.states, "the uplink")
+    evse.go(ChargeState.AUTHORIZING, token="ABC")
+    verdict = wait_for(lambda: evse.heard["authorization"], "a verdict", 3.0)[0]
+    assert (verdict.verdict, verdict.source) == (Verdict.INVALID, VerdictSource.OFFLINE)
+
+
+def test_without_csms_charging_is_free_and_never_billed_later(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start("")
+    wait_for(lambda: bench.states, "the uplink")
+    evse.go(ChargeState.AUTHORIZING, token="ABC")
+    verdict = wait_for(lambda: evse.heard["authorization"], "a verdict")[0]
+    assert (verdict.verdict, verdict.source) == (Verdict.ACCEPTED, VerdictSource.FREE)
+    record = evse.begin("free-1")
+    time.sleep(0.5)
+    evse.finish(record, 900.0)
+    time.sleep(0.5)
+    bench.start(csms.url)
+    wait_for(csms.connected, "the connection")
+    paid = evse.begin("paid-1", register=5000.0)
+    evse.finish(paid, 10.0)
+    wait_for(csms.stopped, "the bill of the second session")
+    assert [item["meter_start"] for item in csms.transactions()] == [5000]
+
+
+@pytest.mark.parametrize("action", ["StartTransaction", "StopTransaction"])
+def test_an_answer_that_is_lost_with_the_connection_leads_to_a_recognisable_repetition(bench: LocalBench, action: str) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    csms.ask("misbehave", kind="lose_answer", action=action)
+    record = evse.begin("lost-1")
+    evse.finish(record, 321.0)
+    counter = "duplicate_starts" if action == "StartTransaction" else "duplicate_stops"
+    wait_for(lambda: csms.stopped() and csms.stopped()[0][counter], "the repetition")
+    bench.until_drained()
+    bills = csms.transactions()
+    assert [(bill["duplicate_starts"] + bill["duplicate_stops"], bill[counter]) for bill in bills] == [(1, 1)]
+    assert bills[0]["energy_wh"] == pytest.approx(321.0, abs=0.0011)
+    assert csms.ask("list")["violations"] == []
+
+
+def test_a_refused_message_is_tried_again_and_given_up_after_its_attempts(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url, transaction_message_attempts=2)
+    bench.until_registered()
+    csms.ask("misbehave", kind="error", action="StartTransaction", count=3)
+    record = evse.begin("refused-1")
+    evse.finish(record, 50.0)
+    wait_for(lambda: "stop of the unknown transaction -1" in str(csms.ask("list")["violations"]), "the stop with transaction -1")
+    assert csms.arrivals().count("StartTransaction") == 0  # Scripted errors are answered before they are noted.
+    second = evse.begin("fine-2", register=2000.0)
+    evse.finish(second, 60.0)
+    bill = wait_for(csms.stopped, "the bill of the next session")[0]
+    assert bill["energy_wh"] == pytest.approx(60.0, abs=0.0011)
+
+
+def test_a_token_that_start_transaction_refuses_is_reported_while_the_session_runs(bench: LocalBench) -> None:
+    csms, evse = bench.csms("BAD=Blocked"), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    evse.begin("refused-2", "BAD")
+    verdict = wait_for(lambda: evse.heard["authorization"], "the verdict")[0]
+    assert (verdict.token, verdict.verdict) == ("BAD", Verdict.BLOCKED)
+
+
+def test_power_is_taken_from_a_refused_session_that_is_not_to_be_stopped(bench: LocalBench) -> None:
+    csms, evse = bench.csms("BAD=Invalid"), bench[1]
+    bench.start(csms.url, stop_transaction_on_invalid_id=False)
+    bench.until_registered()
+    record = evse.begin("refused-3", "BAD")
+    wait_for(lambda: evse.heard["charging_limit"][-1].power == 0.0, "the limit")
+    evse.finish(record, 1.0)
+    wait_for(lambda: evse.heard["charging_limit"][-1].power != 0.0, "the end of the limit")
+    assert evse.heard["authorization"] == []
+
+
+def test_a_remote_started_token_is_asked_for_only_where_configured(bench: LocalBench) -> None:
+    csms, evse = bench.csms("OTHER"), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    evse.go(ChargeState.AUTHORIZING, token="REMOTE", remote_start=True)
+    assert wait_for(lambda: evse.heard["authorization"], "a verdict")[-1].verdict == Verdict.ACCEPTED
+    answer = csms.ask(
+        "call", charge_point="EVSE-1", action="ChangeConfiguration", payload={"key": "authorizeremotetxrequests", "value": "true"}
+    )
+    assert answer == {"payload": {"status": "Accepted"}}
+    evse.go(ChargeState.AVAILABLE, token="", remote_start=False)
+    time.sleep(0.3)
+    evse.go(ChargeState.AUTHORIZING, token="REMOTE", remote_start=True)
+    assert (
+        wait_for(lambda: len(evse.heard["authorization"]) == 2 and evse.heard["authorization"], "a verdict")[-1].verdict == Verdict.INVALID
+    )
+
+
+def test_garbage_and_misbehaviour_do_not_stop_the_uplink(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    for kind in ("garbage", "broken", "error", "slow", "close", "silent"):
+        csms.ask("misbehave", kind=kind, action="Authorize")
+        evse.heard["authorization"].clear()
+        evse.go(ChargeState.AUTHORIZING, token=f"T{kind}")
+        expected = Verdict.ACCEPTED if kind in ("garbage", "slow") else Verdict.INVALID
+        if kind == "slow":  # 2 s on both sides: either verdict is right, but there must be one.
+            expected = wait_for(lambda: evse.heard["authorization"], "a verdict")[-1].verdict
+        assert wait_for(lambda: evse.heard["authorization"], f"a verdict after {kind}")[-1].verdict == expected, kind
+        evse.go(ChargeState.AVAILABLE)
+        wait_for(lambda: csms.connected() and bench.states[-1].connected, "the connection")
+    for kind in ("garbage", "garbage", "broken", "silent"):
+        csms.ask("misbehave", kind=kind, action="StopTransaction")
+    record = evse.begin("hard-1")
+    evse.finish(record, 42.0)
+    wait_for(csms.stopped, "the bill")
+
+
+def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    wait_for(lambda: csms.statuses(1)[-1:] == ["Available"], "the status")
+
+    call = csms.call
+    assert call("SetChargingProfile", connectorId=1, csChargingProfiles={}) in ("NotSupported", "ProtocolError")
+    assert call("ClearChargingProfile") == "NotSupported"
+    assert call("Dance") == "NotImplemented"
+    assert call("Reset", type="Medium") == "PropertyConstraintViolation"
+    assert call("Reset") == "ProtocolError"
+    assert call("Reset", type="Soft", more=1) == "FormationViolation"
+    assert call("RemoteStopTransaction", transactionId="1") == "TypeConstraintViolation"
+    assert call("RemoteStopTransaction", transactionId=99) == "Rejected"
+    assert call("ClearCache") == "Rejected"
+    assert call("DataTransfer", vendorId="x") == "UnknownVendorId"
+    assert call("UnlockConnector", connectorId=1) == "Unlocked"
+    assert call("UnlockConnector", connectorId=9) == "NotSupported"
+    assert call("ChangeAvailability", connectorId=0, type="Inoperative") == "Accepted"
+    assert evse.requests[-1] == SetAvailability(1, False)
+    assert call("TriggerMessage", requestedMessage="BootNotification") == "Rejected"
+    assert call("TriggerMessage", requestedMessage="FirmwareStatusNotification") == "NotImplemented"
+    for message, name in (("Heartbeat", "Heartbeat"), ("StatusNotification", "StatusNotification"), ("MeterValues", "MeterValues")):
+        before = csms.arrivals().count(name)
+        assert call("TriggerMessage", requestedMessage=message) == "Accepted"
+        wait_for(lambda name=name, before=before: csms.arrivals().count(name) > before, name)
+    keys = {item["key"]: item["value"] for item in call("GetConfiguration")["configurationKey"]}
+    assert keys["NumberOfConnectors"] == "1"
+    assert call("GetConfiguration", key=["Nonsense"]) == {"configurationKey": [], "unknownKey": ["Nonsense"]}
+    assert csms.ask("list")["violations"] == []
+
+
+def test_a_changed_key_survives_a_restart(bench: LocalBench) -> None:
+    csms = bench.csms()
+    bench.start(csms.url)
+    bench.until_registered()
+    change = {"key": "MeterValueSampleInterval", "value": "17"}
+    assert csms.ask("call", charge_point="EVSE-1", action="ChangeConfiguration", payload=change)["payload"]["status"] == "Accepted"
+    bench.start(csms.url)
+    wait_for(lambda: csms.arrivals().count("BootNotification") == 2 and csms.connected(), "the second boot")
+    answer = csms.ask("call", charge_point="EVSE-1", action="GetConfiguration", payload={"key": ["MeterValueSampleInterval"]})
+    assert answer["payload"]["configurationKey"][0]["value"] == "17"
+
+
+def test_nothing_is_told_before_the_boot_is_accepted(bench: LocalBench) -> None:
+    csms, evse = bench.csms(heartbeat=1), bench[1]
+    csms.ask("boot_status", status="Rejected")
+    bench.start(csms.url)
+    record = evse.begin("early-1")
+    evse.finish(record, 5.0)
+    wait_for(lambda: csms.arrivals().count("BootNotification") >= 2, "a second try")
+    with pytest.raises(TimeoutError):
+        csms.ask("call", charge_point="EVSE-1", action="ClearCache", payload={})
+    csms.ask("boot_status", status="Pending")
+    wait_for(lambda: bench.states[-1].registration == 2, "pending")
+    assert csms.ask("call", charge_point="EVSE-1", action="ClearCache", payload={}) == {"payload": {"status": "Rejected"}}
+    assert csms.ask("remote_start", charge_point="EVSE-1", connector=1, token="A")["status"] == "Rejected"
+    assert set(csms.arrivals()) == {"BootNotification"}
+    csms.ask("boot_status", status="Accepted")
+    wait_for(csms.stopped, "the bill")
+
+
+def test_faults_become_error_codes(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    wait_for(lambda: csms.statuses(1)[-1:] == ["Available"], "the status")
+    fault = FaultEvent(
+        fault="hot", active=True, reaction=Reaction.EMERGENCY, detail="95 °C", mrec_code="CX012", ocpp16_error="HighTemperature"
+    )
+    evse.raise_fault(fault)
+    wait_for(lambda: csms.statuses(1)[-1] == "Faulted", "the fault")
+    item = [one for one in csms.ask("list")["stations"]["EVSE-1"]["statuses"] if one["connector"] == 1][-1]
+    assert (item["error_code"], item["vendor_error_code"], item["info"]) == ("HighTemperature", "CX012", "hot: 95 °C")
+    wait_for(lambda: csms.statuses(0)[-1] == "Faulted", "the station's fault")
+
+
+def test_a_soft_reset_ends_the_session_and_boots_again(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    record = evse.begin("reset-1")
+    wait_for(lambda: [t for t in evse.heard["transaction"] if t.transaction_id], "the transaction id")
+    assert csms.ask("call", charge_point="EVSE-1", action="Reset", payload={"type": "Soft"}) == {"payload": {"status": "Accepted"}}
+    wait_for(lambda: evse.requests, "the stop")
+    evse.finish(record, 8.0, StopCause.REMOTE)
+    wait_for(lambda: csms.arrivals().count("BootNotification") == 2, "the second boot")
+    assert [item["reason"] for item in csms.stopped()] == ["SoftReset"]

@@ -1,0 +1,376 @@
+"""What must hold for the charging sequence whatever happens: random disturbances of a running station, and inputs that make no sense at all."""
+
+from dataclasses import replace
+from math import inf, isfinite, nan
+from typing import Any
+
+from charge_sequencer_rig import STEP, Rig, S
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
+from evse_core.sample import Sample
+from evse_core.types import (
+    Authorization,
+    CanStatus,
+    ChargeRecord,
+    IoReport,
+    PowerBudget,
+    PowerFunction,
+    PowerReport,
+    Reaction,
+    RecordStatus,
+    RequestKind,
+    SafetyState,
+    SessionRequest,
+    StopCause,
+    VehicleReport,
+    Verdict,
+)
+
+ENERGISED = {S.CABLE_CHECK, S.LOWERING_OUTPUT, S.WAITING_FOR_CONTACTOR, S.WAITING_FOR_REQUEST, S.CHARGING, S.RAMPING_DOWN}
+CURRENT = {PowerFunction.INSULATION_TEST: {S.CABLE_CHECK}, PowerFunction.POWER_TRANSFER: {S.CHARGING, S.RAMPING_DOWN}}
+CHARGING_FLAG = {S.CHARGING, S.RAMPING_DOWN, S.EMERGENCY}
+# Longest stay in a state [s]; a state that is not here waits for somebody.
+LONGEST = {
+    S.AUTHORIZING: 30.0,
+    S.WAITING_FOR_VEHICLE: 8.0,
+    S.WAITING_FOR_PERMISSION: 8.0,
+    S.LOCKING: 5.0,
+    S.CABLE_CHECK: 14.0,
+    S.LOWERING_OUTPUT: 3.0,
+    S.WAITING_FOR_CONTACTOR: 4.0,
+    S.RAMPING_DOWN: 3.6,
+    S.WELDING_DETECTION: 10.0,
+    S.CLOSING: 5.0,
+    S.UNLOCKING: 5.0,
+    S.EMERGENCY: 2.0,
+    S.RECOVERING: 10.0,
+}
+
+
+class Watch:
+    """Checks each step against what must hold; knows only inputs and outputs."""
+
+    def __init__(self, config: SequencerConfig) -> None:
+        self.config = config
+        self.before: SequencerOutputs | None = None
+        self.entered = self.then = 0.0
+        self.tested = False
+        self.signal_2_fell = -inf
+        self.cause = StopCause.NONE
+        self.session = ""
+
+    def check(self, inputs: SequencerInputs, out: SequencerOutputs, now: float) -> None:
+        before = self.before or out
+        state = out.session.state
+        if state is not before.session.state:
+            self.entered = now
+        self._energy(inputs, out)
+        self._rise(before, out, now)
+        self._lock(inputs, before, out)
+        self._signals(before, out, now)
+        self._session(before, out)
+        assert now - self.entered <= LONGEST.get(state, inf) + 0.11, state.name
+        self.before, self.then = out, now
+
+    def _energy(self, inputs: SequencerInputs, out: SequencerOutputs) -> None:
+        state, power = out.session.state, out.power
+        assert not out.io.close_contactor or state in ENERGISED
+        assert power.function in {PowerFunction.OFF, PowerFunction.STANDBY} or state in CURRENT[power.function]
+        assert isfinite(power.voltage)
+        assert isfinite(power.current)
+        assert 0.0 <= power.current <= self.config.max_current
+        assert 0.0 <= power.voltage <= self.config.max_voltage
+        assert not out.vehicle.charging or state in CHARGING_FLAG
+        assert out.vehicle.stop_control is (state is not S.CHARGING)
+        if power.function is PowerFunction.POWER_TRANSFER and power.current > 0.0:
+            assert state is S.CHARGING
+            assert inputs.vehicle is not None
+            assert power.current <= inputs.vehicle.value.current_request
+            assert inputs.safety is not None
+            assert inputs.safety.value.permit
+
+    def _rise(self, before: SequencerOutputs, out: SequencerOutputs, now: float) -> None:
+        if out.session.state is S.CHARGING:
+            assert out.power.current - before.power.current <= self.config.ramp_up * max(now - self.then, 0.0) + 1e-6
+
+    def _lock(self, inputs: SequencerInputs, before: SequencerOutputs, out: SequencerOutputs) -> None:
+        """A lock that reports closed, or that was told to close and is not known to be open, opens only with a dead output."""
+        io = inputs.io.value if inputs.io is not None else None
+        falls = before.io.lock and not out.io.lock and out.publish_commands
+        if (falls or not out.io.lock) and io is not None and io.complete and io.locked and out.publish_commands and self._io_counts(inputs):
+            voltage = io.connector_voltage
+            if not isfinite(voltage) and io.contactor_closed and inputs.power is not None:
+                voltage = inputs.power.value.voltage
+            assert abs(voltage) <= 10.0
+        if falls and before.publish_commands:
+            assert io is not None
+
+    def _io_counts(self, inputs: SequencerInputs) -> bool:
+        return inputs.io is not None and inputs.io.value.age + (self.then - inputs.io.received) <= self.config.io_age
+
+    def _signals(self, before: SequencerOutputs, out: SequencerOutputs, now: float) -> None:
+        if out.session.state is S.WAITING_FOR_VEHICLE:
+            self.tested, self.signal_2_fell = False, -inf
+        self.tested = self.tested or (before.session.state is S.LOWERING_OUTPUT and out.session.state is S.WAITING_FOR_CONTACTOR)
+        assert self.tested or not out.io.sequence_2
+        if before.io.sequence_2 and not out.io.sequence_2:
+            self.signal_2_fell = now
+        if before.io.sequence_1 and not out.io.sequence_1:
+            assert not before.io.sequence_2
+            assert now - self.signal_2_fell >= self.config.sequence_gap - 1e-6
+
+    def _session(self, before: SequencerOutputs, out: SequencerOutputs) -> None:
+        session = out.session
+        if session.session_id != self.session:
+            self.session, self.cause = session.session_id, StopCause.NONE
+        elif session.session_active and before.session.session_active:
+            assert session.step >= before.session.step or session.step == 0
+        if self.cause is not StopCause.NONE and session.state is not S.RECOVERING:
+            assert session.stop_cause is self.cause
+        self.cause = session.stop_cause
+        assert 0 <= session.step <= 12
+        assert not session.transaction_active or session.session_id
+
+
+# Disturbances of a running station: (part, field, value), a silence, or something that the driver or the back end does.
+PATCHES: list[tuple[str, dict[str, Any]]] = [
+    ("vehicle", {"current_request": nan}),
+    ("vehicle", {"current_request": 500.0}),
+    ("vehicle", {"current_request": 0.0}),
+    ("vehicle", {"charging_enabled": False}),
+    ("vehicle", {"contactor_open": True}),
+    ("vehicle", {"contactor_reported": False}),
+    ("vehicle", {"system_fault": True}),
+    ("vehicle", {"age": 0.6}),
+    ("vehicle", {"max_voltage": nan, "target_voltage": 700.0}),
+    ("vehicle", {"normal_stop_request": True}),
+    ("vehicle", {"max_charging_time": 3.0}),
+    ("power", {"voltage": nan}),
+    ("power", {"current": nan}),
+    ("power", {"current": 80.0}),
+    ("power", {"enabled": False}),
+    ("power", {"insulation_resistance": 1000.0}),
+    ("power", {"max_current": 5.0, "max_voltage": 300.0}),
+    ("io", {"permission": False}),
+    ("io", {"locked": False}),
+    ("io", {"locked": True}),
+    ("io", {"contactor_closed": True}),
+    ("io", {"contactor_closed": False}),
+    ("io", {"connector_voltage": nan}),
+    ("io", {"connector_voltage": 300.0}),
+    ("io", {"connector_voltage": 0.0}),
+    ("io", {"plugged": False}),
+    ("io", {"emergency_stop": True}),
+    ("io", {"earth_ok": False}),
+    ("io", {"connector_temperature": 88.0}),
+    ("safety", {"permit": False}),
+    ("safety", {"reaction": Reaction.STOP}),
+    ("safety", {"reaction": Reaction.BLOCK}),
+    ("safety", {"reaction": Reaction.EMERGENCY}),
+    ("can", {"cut_count": 3}),
+]
+SILENCES = ["vehicle", "power", "io", "safety", "record", "budget", "authorization"]
+DEEDS = [
+    "plug",
+    "unplug",
+    "start",
+    "stop",
+    "token",
+    "other_token",
+    "remote_start",
+    "remote_stop",
+    "unlock",
+    "disable",
+    "enable",
+    "no_budget",
+]
+PHASES = [
+    S.PREPARING,
+    S.WAITING_FOR_VEHICLE,
+    S.LOCKING,
+    S.CABLE_CHECK,
+    S.LOWERING_OUTPUT,
+    S.WAITING_FOR_CONTACTOR,
+    S.WAITING_FOR_REQUEST,
+    S.CHARGING,
+]
+disturbance = st.tuples(
+    st.sampled_from(
+        [("patch", index) for index in range(len(PATCHES))] + [("silence", name) for name in SILENCES] + [("deed", name) for name in DEEDS]
+    ),
+    st.floats(0.05, 12.0),
+    st.booleans(),
+)
+
+
+def do(rig: Rig, name: str) -> None:
+    deeds: dict[str, Any] = {
+        "plug": lambda: rig.plug(),
+        "unplug": lambda: rig.plug(False),
+        "start": lambda: rig.start(),
+        "stop": lambda: rig.stop(),
+        "token": lambda: rig.token(),
+        "other_token": lambda: rig.token("04000000"),
+        "remote_start": lambda: rig.ask(RequestKind.START, "TAG", authorized=True),
+        "remote_stop": lambda: rig.ask(RequestKind.STOP),
+        "unlock": lambda: rig.ask(RequestKind.UNLOCK),
+        "disable": lambda: rig.ask(RequestKind.DISABLE),
+        "enable": lambda: rig.ask(RequestKind.ENABLE),
+        "no_budget": lambda: setattr(rig, "budget", 0.0),
+    }
+    deeds[name]()
+
+
+def disturb(rig: Rig, what: tuple[str, Any], lasts: float, heals: bool) -> None:
+    kind, detail = what
+    if kind == "patch":
+        part, fields = PATCHES[detail]
+        rig.patch[part] |= fields
+    elif kind == "silence":
+        rig.silent.add(detail)
+    else:
+        do(rig, detail)
+    rig.run(lasts)
+    if heals:
+        rig.silent.clear()
+        for fields in rig.patch.values():
+            fields.clear()
+
+
+@settings(max_examples=150, deadline=None)
+@given(phase=st.sampled_from(PHASES), disturbances=st.lists(disturbance, min_size=1, max_size=6))
+def test_no_disturbance_breaks_what_must_hold(phase: Any, disturbances: list[Any]) -> None:
+    rig = Rig()
+    watch = Watch(rig.config)
+    rig.watchers.append(lambda rig: watch.check(rig.inputs, rig.out, rig.now))
+    rig.to(phase)
+    for what, lasts, heals in disturbances:
+        disturb(rig, what, lasts, heals)
+    rig.silent.clear()
+    rig.patch = {name: {} for name in rig.patch}
+    rig.stop()
+    rig.run(40.0)
+    rig.plug(False)
+    rig.ask(RequestKind.ENABLE)
+    rig.run(40.0)
+    assert rig.state is S.AVAILABLE, rig.path
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["target_voltage", "max_voltage", "protocol_number"]),
+    st.sampled_from([nan, -1.0, 0.0, 49.0, 501.0, 1e9]),
+    st.lists(disturbance, max_size=3),
+)
+def test_unfit_vehicle_is_never_energised(field: str, value: float, disturbances: list[Any]) -> None:
+    if field == "protocol_number":
+        value = 9
+    if field == "max_voltage" and not value < 50.0:
+        value = 10.0
+    rig = Rig().begin()
+    rig.watchers.append(lambda rig: _assert_off(rig.out))
+    for what, lasts, _ in disturbances:
+        rig.patch["vehicle"] |= {field: value}
+        disturb(rig, what, lasts, False)
+        rig.patch["vehicle"] |= {field: value}
+    rig.patch["vehicle"] |= {field: value}
+    rig.run(20.0)
+
+
+def _assert_off(out: SequencerOutputs) -> None:
+    assert out.power.function in {PowerFunction.OFF, PowerFunction.STANDBY}
+    assert not out.io.close_contactor
+    assert not out.io.sequence_2
+
+
+# Inputs that make no sense: any value in any field, samples of any age, missing or not.
+
+numbers = st.sampled_from([nan, inf, -inf, -1.0, 0.0, 0.04, 1.0, 9.0, 60.0, 390.0, 410.0, 510_000.0])
+flags = st.booleans()
+
+
+def reports(kind: type[Any], **fixed: Any) -> st.SearchStrategy[Any]:
+    """Return any instance of a dataclass of types."""
+    fields = {}
+    for name in kind.__slots__:
+        default = getattr(kind(), name)
+        if name in fixed:
+            fields[name] = fixed[name]
+        elif isinstance(default, bool):
+            fields[name] = flags
+        elif isinstance(default, float):
+            fields[name] = numbers
+        elif type(default) is int:
+            fields[name] = st.integers(0, 3)
+    return st.builds(kind, **fields)
+
+
+def samples(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), st.tuples(values, st.sampled_from([0.0, 0.0, 0.1, 0.3, 5.0, -1.0])))
+
+
+tokens = st.sampled_from(["", "A", "B"])
+some_inputs = st.fixed_dictionaries(
+    {
+        "vehicle": samples(reports(VehicleReport)),
+        "power": samples(reports(PowerReport)),
+        "io": samples(reports(IoReport, token=tokens, token_count=st.integers(0, 15))),
+        "safety": samples(reports(SafetyState, reaction=st.sampled_from(Reaction))),
+        "can_status": samples(reports(CanStatus)),
+        "authorization": samples(reports(Authorization, token=tokens, verdict=st.sampled_from(Verdict))),
+        "budget": samples(reports(PowerBudget)),
+        "record": samples(reports(ChargeRecord, status=st.sampled_from(RecordStatus), session_id=st.sampled_from(["", "session"]))),
+        "requests": st.lists(
+            st.builds(
+                SessionRequest, kind=st.sampled_from(RequestKind), token=tokens, stop_cause=st.sampled_from(StopCause), authorized=flags
+            ),
+            max_size=2,
+        ).map(tuple),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(some_inputs, st.sampled_from([0.05, 0.05, 0.05, 1.0, 0.0, -3.0, nan])), min_size=1, max_size=25))
+def test_nonsense_never_breaks_it(steps: list[Any]) -> None:
+    config = SequencerConfig()
+    sequencer, now = ChargeSequencer(config), 10.0
+    for given_inputs, passed in steps:
+        now = now + passed if isfinite(passed) else now
+        inputs = SequencerInputs(**{name: _sample(value, now) for name, value in given_inputs.items()}, fresh_id="session", stamp=now)
+        out = sequencer.step(inputs, nan if not isfinite(passed) else now)
+        assert out.session.state is sequencer.state
+        assert 0.0 <= out.power.current <= config.max_current
+        assert 0.0 <= out.power.voltage <= config.max_voltage
+        assert not out.io.close_contactor or out.session.state in ENERGISED
+        for request in inputs.requests:
+            sequencer.answer(request, inputs, now)
+
+
+def _sample(value: Any, now: float) -> Any:
+    return Sample(value[0], now - value[1]) if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], float) else value
+
+
+def test_same_inputs_give_the_same_outputs() -> None:
+    """A recording can be verified: nothing but inputs and time decides."""
+    rig = Rig()
+    recorded: list[tuple[SequencerInputs, float, SequencerOutputs]] = []
+    rig.watchers.append(lambda rig: recorded.append((rig.inputs, rig.now, rig.out)))
+    rig.to(S.CHARGING).run(3.0).stop()
+    rig.until(S.FINISHED)
+    again = ChargeSequencer(rig.config)
+    again.step(SequencerInputs(), 100.0)
+    for inputs, now, out in recorded:
+        assert repr(again.step(inputs, now)) == repr(out)
+
+
+def test_clock_that_stands_or_runs_backwards_is_no_progress() -> None:
+    rig = Rig().to(S.CHARGING).run(1.0)
+    inputs = replace(rig.inputs, requests=())
+    current = rig.sequencer.step(inputs, rig.now).power.current
+    for now in (rig.now, rig.now - 100.0, nan):
+        out = rig.sequencer.step(inputs, now)
+        assert (out.session.state, out.power.current) == (S.CHARGING, current)
+    assert rig.run(STEP * 2).state is S.CHARGING
