@@ -60,6 +60,10 @@ class FakeEvse:
         """Take a state of the sequence."""
         self.session = replace(self.session, state=state, **changes)
 
+    def record(self, record: ChargeRecord) -> None:
+        """Publish a record as it is."""
+        self._publish("charge_record", record)
+
     def raise_fault(self, fault: FaultEvent) -> None:
         self._publish("fault_event", fault)
         self.safety = SafetyState(reaction=fault.reaction, faults=(fault.fault,), first_fault=fault.fault, detail=fault.detail)

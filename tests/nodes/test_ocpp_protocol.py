@@ -1,15 +1,23 @@
 """The uplink against the CSMS simulator, without ROS: what the station says and answers, and what no CSMS can do to it."""
 
+import asyncio
+import contextlib
+import queue
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import websockets.asyncio.server
 from fake_evse import wait_for
 from ocpp_local import LocalBench
+from websockets.exceptions import ConnectionClosed
 
 from evse_core.ocpp16_requests import SetAvailability
-from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause, Verdict, VerdictSource
+from evse_core.types import ChargeRecord, ChargeState, FaultEvent, Reaction, RecordStatus, StopCause, Verdict, VerdictSource
 
 
 @pytest.fixture
@@ -227,3 +235,133 @@ def test_a_soft_reset_ends_the_session_and_boots_again(bench: LocalBench) -> Non
     evse.finish(record, 8.0, StopCause.REMOTE)
     wait_for(lambda: csms.arrivals().count("BootNotification") == 2, "the second boot")
     assert [item["reason"] for item in csms.stopped()] == ["SoftReset"]
+
+
+def test_a_message_that_is_never_answered_does_not_hold_up_the_bills_of_others(tmp_path: Path) -> None:
+    bench = LocalBench(tmp_path, evses=2)
+    try:
+        csms = bench.csms()
+        bench.start(csms.url, message_timeout=1.0, transaction_message_attempts=2, transaction_message_retry_interval=1)
+        bench.until_registered()
+        csms.ask("misbehave", kind="silent", action="StopTransaction", count=2)
+        bench[1].finish(bench[1].begin("stuck"), 10.0)
+        wait_for(lambda: csms.transactions(), "the start")
+        time.sleep(1.5)
+        bench[2].finish(bench[2].begin("other", register=500.0), 20.0)
+        bills = wait_for(lambda: len(csms.stopped()) == 2 and csms.stopped(), "both bills")
+        assert [bill["energy_wh"] for bill in bills] == pytest.approx([10.0, 20.0], abs=0.0011)
+        assert [bill["duplicate_stops"] for bill in bills] == [0, 0]
+    finally:
+        bench.end()
+
+
+def test_after_a_reconnect_only_what_has_changed_is_told(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    wait_for(lambda: csms.statuses(1)[-1:] == ["Available"] and csms.statuses(0), "the statuses")
+    told = len(csms.statuses(0)), len(csms.statuses(1))
+    csms.ask("away", seconds=1.0)
+    wait_for(lambda: not bench.states[-1].connected, "the loss of the connection")
+    evse.go(ChargeState.PREPARING)
+    time.sleep(0.2)
+    evse.go(ChargeState.AVAILABLE)
+    wait_for(csms.connected, "the connection")
+    time.sleep(0.5)
+    assert (len(csms.statuses(0)), len(csms.statuses(1))) == told
+    csms.ask("away", seconds=1.0)
+    evse.go(ChargeState.PREPARING)
+    wait_for(lambda: csms.statuses(1)[told[1] :] == ["Preparing"], "the change")
+    assert csms.arrivals().count("BootNotification") == 1
+
+
+def test_a_csms_that_refuses_the_handshake_is_tried_again(bench: LocalBench) -> None:
+    csms = bench.csms()
+    csms.ask("refuse", seconds=1.5)
+    bench.start(csms.url)
+    wait_for(lambda: any("503" in state.detail for state in bench.states), "the reason")
+    bench.until_registered()
+
+
+def test_a_server_that_speaks_another_protocol_is_left(bench: LocalBench) -> None:
+    async def serve(connection: Any) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            said.append(await connection.recv())
+
+    async def main() -> None:
+        async with websockets.asyncio.server.serve(serve, "127.0.0.1", 0) as server:
+            ready.put(next(iter(server.sockets)).getsockname()[1])
+            while not over.is_set():
+                await asyncio.sleep(0.02)
+
+    said: list[Any] = []
+    ready: queue.SimpleQueue[int] = queue.SimpleQueue()
+    over = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    try:
+        bench.start(f"ws://127.0.0.1:{ready.get(timeout=5.0)}")
+        wait_for(lambda: any("ocpp1.6" in state.detail for state in bench.states), "the reason")
+        assert said == []
+    finally:
+        bench.stop()
+        over.set()
+        thread.join()
+
+
+def test_a_start_answered_with_nonsense_is_asked_again(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    csms.ask("misbehave", kind="broken", action="StartTransaction")
+    evse.finish(evse.begin("odd-1"), 30.0)
+    bill = wait_for(csms.stopped, "the bill")[0]
+    assert bill["energy_wh"] == pytest.approx(30.0, abs=0.0011)
+
+
+def test_interrupted_and_unseen_sessions_are_billed_from_their_last_record(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    begun = ChargeRecord(session_id="i-1", evse_id=1, token="T", begin=time.time() - 60, begin_register_wh=10.5)
+    lost = replace(begun, status=RecordStatus.INTERRUPTED, end=time.time(), end_register_wh=25.75, stop_cause=StopCause.UNKNOWN)
+    evse.record(lost)
+    evse.record(replace(lost, status=RecordStatus.OPEN))
+    bill = wait_for(csms.stopped, "the bill")[0]
+    assert (bill["energy_wh"], bill["reason"]) == (pytest.approx(15.25), "PowerLoss")
+    bench.until_drained()
+    assert csms.arrivals().count("StartTransaction") == csms.arrivals().count("StopTransaction") == 1
+
+
+def test_a_record_that_cannot_be_told_does_not_hold_up_the_next_one(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url)
+    bench.until_registered()
+    broken = ChargeRecord(
+        status=RecordStatus.CLOSED, session_id="b-1", evse_id=1, begin=1e300, end=1e300, begin_register_wh=1.0, end_register_wh=2.0
+    )
+    evse.record(broken)
+    evse.record(replace(broken, session_id=""))
+    evse.finish(evse.begin("fine-1"), 5.0)
+    wait_for(csms.stopped, "the bill")
+    assert len(csms.transactions()) == 1
+
+
+def test_a_long_queue_drains_while_live_messages_pass(bench: LocalBench) -> None:
+    csms, evse, count = bench.csms(), bench[1], 300
+    bench.start("ws://127.0.0.1:9")
+    for number in range(count):
+        record = ChargeRecord(session_id=f"q-{number}", evse_id=1, token="T", begin=1e9 + number, end=1e9 + number + 0.5)
+        evse.record(replace(record, status=RecordStatus.CLOSED, begin_register_wh=number * 10.0, end_register_wh=number * 10.0 + 7.0))
+    wait_for(lambda: bench.states and bench.states[-1].queued == 2 * count, "the queue")
+    bench.start(csms.url)
+    bench.until_registered()
+    evse.go(ChargeState.AUTHORIZING, token="LIVE")
+    asked = time.monotonic()
+    wait_for(lambda: evse.heard["authorization"], "a verdict")
+    waited, left = time.monotonic() - asked, bench.states[-1].queued
+    assert waited < 2.0
+    assert left > 0, "the queue was empty before the live message was asked for"
+    bench.until_drained()
+    assert [bill["energy_wh"] for bill in csms.stopped()] == [7.0] * count
+    assert [bill["meter_start"] for bill in csms.stopped()] == [number * 10 for number in range(count)]

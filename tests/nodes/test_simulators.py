@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from evse_msgs.srv import InjectFault, PresentToken, SetBattery
 from probe import Probe
 from std_srvs.srv import Trigger
 
-from evse_msgs.srv import InjectFault, PresentToken, SetBattery
 from evse_nodes import databases
 from evse_nodes.can_bus import CanPort
 
@@ -112,7 +112,11 @@ def test_board_and_vehicle_hand_lines_and_frames_on_at_once(bench: Simulators):
     bench.until(lambda: any(frame["Sequence"] == 1.0 for frame in bench.named("IO_Token")), what="token")
     bench.until(lambda: abs(bench.vehicle_lines[-1][1].soc_percent - 55.0) < 0.1, what="new state of charge")
 
-    bench.say("vehicle_simulator", ("SE_Capability", {"available_output_voltage": 500, "threshold_voltage": 420}), ("SE_Status", {"control_protocol_number": 2}))
+    bench.say(
+        "vehicle_simulator",
+        ("SE_Capability", {"available_output_voltage": 500, "threshold_voltage": 420}),
+        ("SE_Status", {"control_protocol_number": 2}),
+    )
     asked = time.monotonic()
     bench.say("io_board_simulator", ("IO_Outputs", {"Sequence_1": 1}))
     seen = bench.until(lambda: [at for at, lines in bench.station_lines if lines.sequence_1], what="d1")[0]
@@ -135,7 +139,9 @@ def test_modules_wake_and_solve_the_path_25_times_a_second(bench: Simulators):
     bench.until(lambda: bench.power, what="sim/power")
     beat = ("Advantics_Controller_Status", {"State": 3})
     bench.say("power_module_simulator", beat, ("New_Charge_Session", {"Communication_Protocol": 4}))
-    bench.until(lambda: bench.named("Power_Modules_Status") and bench.named("Power_Modules_Status")[-1]["System_Enable"], what="System_Enable")
+    bench.until(
+        lambda: bench.named("Power_Modules_Status") and bench.named("Power_Modules_Status")[-1]["System_Enable"], what="System_Enable"
+    )
     test = {"Power_Function": 2, "Target_Voltage": 450.0, "Output_Contactors": 1}
     bench.say("power_module_simulator", beat, ("DC_Power_Control", test))
     bench.until(lambda: abs(bench.power[-1][1].module_voltage - 450.0) < 1.0, what="test voltage")

@@ -1,5 +1,7 @@
 """The battery model: charge counts, the curve rises, the top tapers, heat limits."""
 
+from itertools import pairwise
+
 import pytest
 
 from evse_simulators.battery import OPEN_CIRCUIT_VOLTAGE, Battery, BatteryConfig, cell_voltage
@@ -11,7 +13,7 @@ def battery(**changes: float) -> Battery:
 
 def test_open_circuit_voltage_rises_with_charge_everywhere():
     voltages = [cell_voltage(soc / 10.0) for soc in range(1001)]
-    assert all(a < b for a, b in zip(voltages, voltages[1:], strict=False))
+    assert all(a < b for a, b in pairwise(voltages))
     assert (voltages[0], voltages[-1]) == (OPEN_CIRCUIT_VOLTAGE[0][1], OPEN_CIRCUIT_VOLTAGE[-1][1])
 
 

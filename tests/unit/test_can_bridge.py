@@ -268,6 +268,19 @@ def test_signal_2_goes_as_soon_as_the_current_is_known_to_be_small(current: floa
     assert no_2 - found_out == pytest.approx(waits, abs=0.02)
 
 
+def test_old_reading_of_a_small_current_takes_signal_2_away_no_earlier() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.bridge.on_frame(BusLink.POWER, module_status(current=0.0), bench.now)
+    bench.run(0.15)
+    bench.speak()
+    found_out = bench.now + 0.2
+    bench.power = bench.io = bench.vehicle = None
+    bench.run(1.2)
+    no_2 = next(at for at, item in bench.decoded("IO_Outputs") if not item.signals["Sequence_2"])
+    assert no_2 - found_out == pytest.approx(0.5, abs=0.02)
+
+
 def test_vehicle_hears_stop_and_malfunction_until_its_line_goes() -> None:
     bench = Bench()
     found_out = silence_sequencer(bench)

@@ -14,7 +14,7 @@ from unit.chademo_script import session, shut_down
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_nodes.databases import load
-from evse_tools.analyze_log import analyze
+from evse_tools.analyze_log import analyze, chademo_score
 from evse_tools.analyze_report import report
 from evse_tools.can_log import LogError, read
 from evse_tools.can_log_stamps import timeline
@@ -314,6 +314,14 @@ def test_the_channel_with_chademo_is_picked(tmp_path: Path, database: SignalData
             writer(can.Message(timestamp=START + t + 0.002, arbitration_id=frame.id, data=frame.data, is_extended_id=False, channel="can1"))
     data = report(analyze(read(path), database))
     assert (data["channel"], data["cause"], data["last_step"]) == ("can1", "stopped_at_charger", 12)
+
+
+def test_some_frames_that_could_be_chademo_by_chance_are_not(frames: list[tuple[float, Frame]]) -> None:
+    noise = [(t, Frame(frame.id, bytes([255] * 8))) for t, frame in frames]
+    assert chademo_score(frames) == len(frames)
+    assert chademo_score(noise + frames[: len(frames) // 2]) == 0
+    assert chademo_score(frames[:4]) == 0
+    assert chademo_score([(t, frame) for t, frame in frames if frame.id == 0x102]) == 0
 
 
 def test_two_channels_with_chademo_are_named(tmp_path: Path, database: SignalDatabase, frames: list[tuple[float, Frame]]) -> None:

@@ -182,6 +182,15 @@ def test_the_first_sign_wins_over_what_it_causes(database: SignalDatabase) -> No
 def test_a_shifter_that_came_back_to_park_before_permission_is_not_blamed(database: SignalDatabase) -> None:
     found = verdict(database, session().at(0.0, v_status=0x0A).at(1.0, v_status=0x08).at(15.0, c_status=0x27))
     assert found.cause == "charger_malfunction"
+    # Nor where no charging follows that would clear it.
+    found = verdict(database, session(until="testing").at(0.0, v_status=0x0A).at(1.0, v_status=0x08).at(6.0, c_status=0x26))
+    assert found.cause == "insulation_phase_failed"
+
+
+def test_a_count_that_a_stop_sets_to_zero_is_no_time_that_ran_out(database: SignalDatabase) -> None:
+    # leaf_start_stop does so: 60 min, then 00/00 with the stop.
+    found = verdict(database, shut_down(session().at(15.0, c_left_10s=0, c_left_min=0, c_status=0x25), 15.2))
+    assert found.cause == "stopped_at_charger"
 
 
 def test_a_pause_at_zero_request_is_no_end(database: SignalDatabase) -> None:
@@ -289,6 +298,8 @@ def test_the_high_current_request_of_0x110_replaces_the_byte(database: SignalDat
     assert observe(database, frames).track("request").last == 300
     plain = [(0.0, Frame(0x110, bytes([1, 0x2C, 0x01, 0, 0, 0, 0, 0]))), frames[1]]
     assert observe(database, plain).track("request").last == 255
+    small = [frames[0], (0.1, Frame(0x102, bytes([3, 0x9A, 1, 80, 0, 1, 50, 0])))]
+    assert observe(database, small).track("request").last == 80
 
 
 def test_sessions_are_cut_at_a_long_silence_but_not_in_mid_charge() -> None:

@@ -1,5 +1,6 @@
 """What the station offers and gives: limits, ramp, dynamic control, suspension, and requests beyond the offer."""
 
+from itertools import pairwise
 from math import inf, nan
 
 import pytest
@@ -17,7 +18,7 @@ def charging(budget: float = 50_000.0, dynamic: bool = False, wants: float = 60.
 def test_current_follows_the_request_and_never_rises_faster_than_the_ramp() -> None:
     rig = charging(wants=100.0).run(8.0)
     currents = [out.power.current for out in rig.history if out.session.state is S.CHARGING]
-    rises = [after - before for before, after in zip(currents, currents[1:], strict=False)]
+    rises = [after - before for before, after in pairwise(currents)]
     assert max(rises) <= 20.0 * STEP + 1e-9
     assert currents[-1] == pytest.approx(100.0)
 
@@ -124,7 +125,7 @@ def test_announcement_that_fell_rises_at_most_once_a_second() -> None:
         rig.budget = budget
         rig.step()
     announced = [out.vehicle.available_current for out in rig.history[-40:]]
-    rises = sum(after > before for before, after in zip(announced, announced[1:], strict=False))
+    rises = sum(after > before for before, after in pairwise(announced))
     assert rises <= 2
 
 

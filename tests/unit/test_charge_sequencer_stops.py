@@ -414,18 +414,33 @@ def test_unknown_output_voltage_is_no_reason_to_unlock() -> None:
     assert rig.out.io.lock
 
 
-def test_lock_that_does_not_open_ends_faulted_and_may_be_tried_again() -> None:
+def test_lock_that_does_not_open_ends_faulted_and_is_told_on() -> None:
     rig = ended(Rig())
     rig.patch["io"] = {"locked": True}
     rig.until(S.FAULTED).run(5.0)
+    assert rig.path[-2:] == ["UNLOCKING", "FAULTED"]
+    assert not rig.out.io.lock
+    rig.plug(False)
+    rig.run(1.0)
     assert rig.state is S.FAULTED
-    assert rig.path[-2] == "UNLOCKING"
     rig.patch["io"] = {}
+    rig.until(S.AVAILABLE, limit=1.0)
+
+
+def test_jammed_lock_is_tried_again_when_asked() -> None:
+    rig = ended(Rig())
+    rig.patch["io"] = {"locked": True}
+    rig.until(S.FAULTED).run(1.0)
     rig.ask(RequestKind.UNLOCK)
     rig.until(S.UNLOCKING, limit=2 * STEP).until(S.FAULTED)
-    assert not rig.board.locked
-    rig.plug(False)
-    rig.until(S.AVAILABLE)
+
+
+def test_jammed_lock_is_held_again_when_voltage_comes_back() -> None:
+    rig = ended(Rig())
+    rig.patch["io"] = {"locked": True}
+    rig.until(S.FAULTED).run(1.0)
+    rig.patch["io"] = {"locked": True, "connector_voltage": 100.0}
+    assert rig.step().io.lock
 
 
 def test_board_that_is_silent_while_closing_ends_faulted_and_locked() -> None:

@@ -80,7 +80,11 @@ def test_a_small_current_limit_charges_the_capacitors_slowly():
 
 def test_current_never_flows_while_a_contactor_is_open():
     circuit = Circuit(CircuitConfig())
-    for load in (replace(BATTERY, contactor_closed=False), replace(BATTERY, vehicle_contactor_closed=False), replace(BATTERY, battery_voltage=nan)):
+    for load in (
+        replace(BATTERY, contactor_closed=False),
+        replace(BATTERY, vehicle_contactor_closed=False),
+        replace(BATTERY, battery_voltage=nan),
+    ):
         assert run(circuit, Source(True, 410.0, 100.0), load, 0.2).current == 0.0
 
 

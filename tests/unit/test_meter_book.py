@@ -253,6 +253,22 @@ def test_two_meters_cannot_use_one_ledger(bench: Bench) -> None:
     Ledger(bench.folder / FILE).close()
 
 
+def test_an_open_record_that_cannot_be_ended_at_the_start_is_an_error_with_the_file(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.die()
+    book = MeterBook(CONFIG, TARIFF, 1, bench.folder, bench.told.append)
+    other = sqlite3.connect(bench.folder / FILE, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    bench.told.clear()
+    with pytest.raises(ValueError, match=FILE):
+        book.recover()
+    assert bench.told == []
+    other.execute("ROLLBACK")
+    book.recover()
+    assert bench.told[-1].status is RecordStatus.INTERRUPTED
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="file"):

@@ -98,7 +98,11 @@ def test_modules_report_from_the_session_on_and_allow_power_after_the_wake_delay
 def test_limits_are_told_once_at_the_start_of_a_session():
     limits = Bench().run(3.0).named("DC_Power_Parameters")
     assert len(limits) == 1
-    assert (limits[0]["Maximum_Voltage"], limits[0]["Maximum_Charge_Current"], limits[0]["Maximum_Discharge_Current"]) == (500.0, 125.0, 0.0)
+    assert (limits[0]["Maximum_Voltage"], limits[0]["Maximum_Charge_Current"], limits[0]["Maximum_Discharge_Current"]) == (
+        500.0,
+        125.0,
+        0.0,
+    )
 
 
 def test_modules_fall_asleep_after_the_session():

@@ -1,6 +1,7 @@
 """The simulated vehicle against a scripted charger: the course of a session, times, protocol generations, faults, energy."""
 
 from dataclasses import replace
+from itertools import pairwise
 from math import nan
 
 import pytest
@@ -22,7 +23,12 @@ class Bench:
         self.model = VehicleModel(VehicleConfig(**changes), DATABASE)
         self.now = 50.0
         self.lines = SimStationLines()
-        self.offer = {"welding_detection_support": 1, "available_output_voltage": 500, "available_output_current": 100, "threshold_voltage": 420}
+        self.offer = {
+            "welding_detection_support": 1,
+            "available_output_voltage": 500,
+            "available_output_current": 100,
+            "threshold_voltage": 420,
+        }
         self.status = {"control_protocol_number": 2, "status_stop_control": 1}
         self.extended: dict[str, float] | None = {"dynamic_control": 1}
         self.speaks = True
@@ -118,13 +124,16 @@ def test_the_vehicle_sends_its_frames_within_100_ms_of_d1_and_every_100_ms():
     bench.run(3.0)
     assert bench.log[0][0] - start <= 0.1
     times = [at for at, name, _ in bench.log if name == "EV_Status"]
-    assert all(later - earlier == pytest.approx(0.1) for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier == pytest.approx(0.1) for earlier, later in pairwise(times))
     assert {name for _, name, _ in bench.log} == {"EV_ChargingLimits", "EV_ChargingTime", "EV_Status", "EV_ExtendedFunction"}
 
 
 def test_permission_comes_by_flag_and_k_together_after_the_time_was_computed():
     bench = permitting()
-    thought, permitted = bench.when("EV_ChargingTime", "max_charging_time_10s", 2550.0), bench.when("EV_Status", "status_charging_enabled", 1.0)
+    thought, permitted = (
+        bench.when("EV_ChargingTime", "max_charging_time_10s", 2550.0),
+        bench.when("EV_Status", "status_charging_enabled", 1.0),
+    )
     assert thought < permitted
     assert permitted - bench.log[0][0] == pytest.approx(3.5, abs=0.2)
     assert bench.out.lines.permission
@@ -182,7 +191,7 @@ def test_request_follows_the_closed_contactor_after_1_7_s_and_rises_2_ampere_per
     requests = [(at, signals["charging_current_request"]) for at, name, signals in bench.log if name == "EV_Status"]
     first = next(at for at, request in requests if request > 0.0)
     assert first - closed == pytest.approx(1.7, abs=0.15)
-    assert max(abs(b - a) for (_, a), (_, b) in zip(requests, requests[1:], strict=False)) == 2.0
+    assert max(abs(b - a) for (_, a), (_, b) in pairwise(requests)) == 2.0
     assert requests[-1][1] == 100.0
 
 

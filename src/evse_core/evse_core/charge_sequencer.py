@@ -120,6 +120,7 @@ class ChargeSequencer:
             power=usable(inputs.power, now, config.power_age),
             io=usable(inputs.io, now, config.io_age),
             safety=fresh(inputs.safety, now, config.safety_age),
+            vehicle_followed=usable(inputs.vehicle, now, config.vehicle_control_age) is not None,
         )
 
     def _take_actions(self, inputs: SequencerInputs) -> Actions:

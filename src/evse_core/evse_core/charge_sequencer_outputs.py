@@ -141,10 +141,13 @@ def io_command(view: View, locked: bool) -> IoCommand:
 
 
 def lock_command(view: View, before: bool) -> bool:
-    """Return whether the connector is to be locked. Whatever the state: a lock that may be closed stays so until the output is known to be dead."""
+    """Return whether the connector is to be locked.
+
+    Whatever the state: a lock that may be closed stays so until the output is known to be dead. One that did not open is told to all along.
+    """
     closed = before if view.io is None else view.io.locked
     if view.state in _HOLDS_LOCK:
-        return closed
+        return closed and not (view.session.unlock_failed and view.may_unlock)
     wanted = view.state in ACTIVE - {_S.UNLOCKING} and view.session.lock_commanded is not None
     return wanted or (closed and not view.may_unlock)
 

@@ -183,8 +183,9 @@ _ENDING = (
 )
 
 TRANSITIONS: tuple[Transition, ...] = (*_BEGIN, *_DRIVER, *_EMERGENCIES, *_STOPS, *_STARTING, *_CHARGING, *_ENDING)
+_ROWS = {state: tuple(row for row in TRANSITIONS if state in row.sources) for state in S}
 
 
 def first_match(view: View) -> Transition | None:
     """Return the transition to take in this step, None where nothing is to change."""
-    return next((row for row in TRANSITIONS if view.state in row.sources and row.guard.test(view)), None)
+    return next((row for row in _ROWS[view.state] if row.guard.test(view)), None)

@@ -77,6 +77,8 @@ class View:
     power: PowerReport | None
     io: IoReport | None
     safety: SafetyState | None
+    # The vehicle's frames are fresh enough to be followed, not only to count as alive.
+    vehicle_followed: bool
 
     @property
     def elapsed(self) -> float:
@@ -154,12 +156,6 @@ class View:
         return max(self.config.insulation_per_volt * self.test_voltage, self.config.insulation_minimum)
 
     # The vehicle.
-
-    @property
-    def vehicle_followed(self) -> bool:
-        """The vehicle's frames are fresh enough to be followed, not only to count as alive."""
-        sample = self.inputs.vehicle
-        return self.vehicle is not None and sample is not None and age(sample, self.now) <= self.config.vehicle_control_age
 
     @property
     def vehicle_faults(self) -> str:

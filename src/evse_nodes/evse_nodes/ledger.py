@@ -39,7 +39,8 @@ class Ledger:
     """Opens the file or makes a new one; ValueError where it cannot be used. sqlite3.Error from a method means: not stored."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        self.register_wh = self.max_power = self.stamp = 0.0
         self._lock: TextIO | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -57,9 +58,9 @@ class Ledger:
         return self._database
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        self._database = sqlite3.connect(self._path, isolation_level=None, timeout=1.0)
+        self._database = sqlite3.connect(self.path, isolation_level=None, timeout=1.0)
         version, application = self._number("user_version"), self._number("application_id")
         empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if not empty:
@@ -72,20 +73,20 @@ class Ledger:
 
     def _take_lock(self) -> None:
         """Two writers would count twice. The lock goes with the process, also when it is killed."""
-        self._lock = self._path.with_name(self._path.name + ".lock").open("w")
+        self._lock = self.path.with_name(self.path.name + ".lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{self._path}: another energy_meter is using this ledger") from None
+            raise ValueError(f"{self.path}: another energy_meter is using this ledger") from None
 
     def _check(self, version: int, application: int) -> None:
         if application != APPLICATION:
-            raise ValueError(f"{self._path}: is no ledger of an energy meter (application_id {application:#x})")
+            raise ValueError(f"{self.path}: is no ledger of an energy meter (application_id {application:#x})")
         if version > VERSION:
-            raise ValueError(f"{self._path}: has schema version {version}, this program knows {VERSION}: it was written by a newer one")
+            raise ValueError(f"{self.path}: has schema version {version}, this program knows {VERSION}: it was written by a newer one")
         found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise ValueError(f"{self._path}: is damaged: {found}. Keep it for recovery and start with another data_dir")
+            raise ValueError(f"{self.path}: is damaged: {found}. Keep it for recovery and start with another data_dir")
 
     def _number(self, pragma: str) -> int:
         return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])

@@ -35,15 +35,22 @@ class MeterBook:
         return self._ledger.register_wh
 
     def recover(self) -> None:
-        """End what an earlier run left open, with the register that it stored last; tell the last records again."""
+        """End what an earlier run left open, with the register that it stored last; tell the last records again. ValueError where that cannot be stored."""
+        try:
+            self._interrupt()
+            records = self._ledger.last()
+        except sqlite3.Error as error:
+            raise ValueError(f"{self._ledger.path}: cannot be written: {error}") from error
+        for record in records:
+            self._tell(record)
+            if self._receipts.missing(record.session_id):
+                self._print(record)
+
+    def _interrupt(self) -> None:
         last = Register(self._ledger.register_wh, self._ledger.max_power, self._ledger.stamp)
         for record in self._ledger.open_records():
             LOG.warning("session %s was interrupted at %.3f Wh", record.session_id, last.register_wh)
             self._ledger.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, last))
-        for record in self._ledger.last():
-            self._tell(record)
-            if self._receipts.missing(record.session_id):
-                self._print(record)
 
     def on_power(self, report: PowerReport, now: float, stamp: float) -> None:
         """Count a report received at now [s] and store what it adds; stamp is the ROS time [s]."""

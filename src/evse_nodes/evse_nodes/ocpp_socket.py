@@ -18,7 +18,7 @@ from ocpp.exceptions import FormatViolationError, OCPPError
 from ocpp.messages import Call, CallError, CallResult, unpack, validate_payload
 
 from evse_core.ocpp16_messages import Payload, Request
-from evse_core.ocpp16_requests import Refused
+from evse_core.ocpp16_requests import ACTIONS, Refused
 
 # Validation in a thread pool would change the order of messages and is slower for messages this small.
 ocpp.messages.ASYNC_VALIDATION = False
@@ -172,12 +172,13 @@ class OcppSocket:
 
 
 async def _check_call(call: Call) -> None:
-    """Hold a call against its schema; Refused says what is wrong, in the words of 1.6. An action without schema is left to the rules."""
+    """Hold a call against its schema; Refused says what is wrong, in the words of 1.6. Unknown actions, from which the library would make a file name, are left
+    to the rules."""
+    if call.action not in ACTIONS:
+        return
     try:
         await validate_payload(call, VERSION)
     except OCPPError as error:
-        if isinstance(error, ocpp.exceptions.NotImplementedError):
-            return
         raise Refused(_code(error), _cause(error)) from error
     except (RecursionError, ArithmeticError, TypeError, ValueError) as error:
         raise Refused("FormationViolation", f"the payload cannot be checked: {type(error).__name__}") from error

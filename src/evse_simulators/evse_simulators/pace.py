@@ -7,8 +7,6 @@ from evse_core.frame import Frame
 
 # Tolerance against rounding when virtual time is summed up from steps. [s]
 ROUNDING = 1e-6
-# Identifiers that a device keeps the last frame of; no bus here carries more than 20.
-MOST_IDENTIFIERS = 64
 
 
 class Periodic:
@@ -36,25 +34,13 @@ def toward(value: float, target: float, up: float, down: float) -> float:
 
 
 class Wire:
-    """A device's end of a bus: reads frames that may be anything, writes its own. What repeats, and most does, is coded only once."""
+    """A device's end of a bus: reads frames that may be anything, writes its own."""
 
     def __init__(self, database: SignalDatabase) -> None:
         self._database = database
-        self._read: dict[tuple[int, bool], tuple[bytes, Decoded | None]] = {}
-        self._written: dict[str, tuple[dict[str, float], int, Frame]] = {}
 
     def read(self, frame: Frame) -> Decoded | None:
         """Return what a frame says, None where it is not of this database or garbage: a device ignores those."""
-        known = self._read.get((frame.id, frame.extended))
-        if known is not None and known[0] == frame.data:
-            return known[1]
-        decoded = self._decode(frame)
-        if len(self._read) > MOST_IDENTIFIERS:  # a flood of identifiers must not fill the memory
-            self._read.clear()
-        self._read[frame.id, frame.extended] = (frame.data, decoded)
-        return decoded
-
-    def _decode(self, frame: Frame) -> Decoded | None:
         try:
             return self._database.decode(frame)
         except (UnknownId, Malformed):
@@ -62,9 +48,4 @@ class Wire:
 
     def write(self, name: str, signals: dict[str, float], pistol: int = 0) -> Frame:
         """Return the frame with these signals, clamped to the wire."""
-        known = self._written.get(name)
-        if known is not None and known[1] == pistol and known[0] == signals:
-            return known[2]
-        frame = self._database.encode(name, signals, pistol=pistol)
-        self._written[name] = (signals, pistol, frame)
-        return frame
+        return self._database.encode(name, signals, pistol=pistol)

@@ -44,6 +44,7 @@ from evse_core.types import (
 )
 from evse_simulators.faults import BOARD, FAULTS, MODULES, VEHICLE, Answer
 from evse_simulators.io_board import IoBoardModel
+from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.pace import Periodic
 from evse_simulators.power_modules import PowerModulesModel
 from evse_simulators.vehicle import VehicleModel
@@ -57,6 +58,7 @@ class World:
     """One EVSE, its vehicle, its driver and its CSMS. `databases` are the three CAN databases by name."""
 
     def __init__(self, databases: Mapping[str, SignalDatabase], config: WorldConfig | None = None, seed: int = 0) -> None:
+        databases = {name: _memo(database) for name, database in databases.items()}
         self._databases = databases
         self.config = config = config or WorldConfig()
         self.random = Random(seed)
@@ -417,3 +419,8 @@ class World:
     def can_unplug(self) -> bool:
         """The lock does not hold the connector."""
         return not self.board.locked
+
+
+def _memo(database: SignalDatabase) -> SignalDatabase:
+    memo: Any = MemoDatabase(database)
+    return memo

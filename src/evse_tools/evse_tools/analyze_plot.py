@@ -108,7 +108,7 @@ def _phases(axis: "Axes", seen: Observation) -> None:
     if found.unclear is not None:
         labels.append((found.unclear.start, found.unclear.peak, f"{found.unclear.peak:g} V without a test: whose?"))
     for t, volts, text in labels:
-        left = t > seen.start + 0.2 * (seen.end - seen.start)
+        left = t > seen.start + 0.2 * (seen.end - seen.start) and not text.startswith("battery")
         look: dict[str, Any] = {"ha": "right" if left else "left", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0}}
         axis.annotate(text, (t, 0.55 * volts), xytext=(-4 if left else 8, 0), textcoords="offset points", fontsize=8.5, **look)
 

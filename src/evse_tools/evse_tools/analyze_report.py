@@ -116,8 +116,10 @@ def _max_voltage_charging(seen: Observation) -> float | None:
 
 def _charge(seen: Observation) -> dict[str, float | None]:
     values = [value for t in seen.track(c.CHARGED).times if (value := state_of_charge(seen, t)) is not None]
-    settled = values[1:] if len(values) > 1 and len(seen.track(c.REFERENCE).values) > 1 else values
-    return {"first": _rounded(settled[0]) if settled else None, "last": _rounded(settled[-1]) if settled else None}
+    # Before the permission the vehicle's numbers are not stable (../shared/reference/can.md 2.7).
+    permitted = seen.track(c.ENABLED).set_at()
+    first = state_of_charge(seen, permitted) if permitted is not None else None
+    return {"first": _rounded(first if first is not None else next(iter(values), None)), "last": _rounded(next(reversed(values), None))}
 
 
 def _flags(seen: Observation) -> list[dict[str, Any]]:

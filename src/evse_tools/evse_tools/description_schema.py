@@ -80,7 +80,7 @@ def _name(longest: int) -> Any:
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (LookupError, ValueError, OSError):
         raise ValueError(f"{name!r} is no known time zone") from None
     return name
 

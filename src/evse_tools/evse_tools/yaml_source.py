@@ -9,6 +9,8 @@ import yaml
 
 # Levels of a description; the schema has five.
 DEEPEST = 20
+# Tags of mappings and lists; anything else would be a Python object or a set.
+PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 # Where a value stands: keys of mappings and indices of lists, from the top.
 KeyPath = tuple[str | int, ...]
 
@@ -92,6 +94,8 @@ class _Walk:
         self.lines.setdefault(path, node.start_mark.line + 1)
         if len(path) > DEEPEST:
             raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels, or an alias inside itself", problem_mark=node.start_mark)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+            raise yaml.MarkedYAMLError(problem=f"the tag {node.tag} is not known", problem_mark=node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):

@@ -1,0 +1,176 @@
+"""The station description: what is good is taken, what is bad is named with file, key, value and bound."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evse_tools.description import DescriptionError, from_data, load
+from evse_tools.description_schema import SIMULATOR_BUSES
+from evse_tools.yaml_source import dotted
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+FILES = sorted(CONFIG.glob("*.yaml"))
+Data = dict[str, Any]
+
+
+@pytest.fixture
+def data() -> Data:
+    found: Data = yaml.safe_load((CONFIG / "depot.yaml").read_text(encoding="utf-8"))
+    return copy.deepcopy(found)
+
+
+def problems(data: Any) -> dict[str, str]:
+    """Return what is wrong, by key."""
+    with pytest.raises(DescriptionError) as error:
+        from_data(data)
+    return {problem.key: problem.text for problem in error.value.problems}
+
+
+def at(data: Any, *path: str | int) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def put(data: Any, value: Any, *path: str | int) -> None:
+    at(data, *path[:-1])[path[-1]] = value
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_the_descriptions_of_the_project_are_valid(file: Path) -> None:
+    assert load(file).evses
+
+
+def test_the_descriptions_have_the_evses_that_they_promise() -> None:
+    assert load(CONFIG / "single_evse.yaml").numbers == (1,)
+    assert load(CONFIG / "depot.yaml").numbers == (1, 2, 3, 4)
+    assert not load(CONFIG / "real_hardware.yaml").is_simulated
+
+
+@pytest.mark.parametrize("name", [*SIMULATOR_BUSES, "csms_simulator"])
+def test_each_simulated_part_goes_away_alone(name: str) -> None:
+    data = yaml.safe_load((CONFIG / "single_evse.yaml").read_text(encoding="utf-8"))
+    holder = data if name == "csms_simulator" else data["evses"][0]
+    del holder[name]
+    description = from_data(data)
+    left = {*description.sections, *description.evses[0].sections}
+    assert name not in left
+    assert left >= {*SIMULATOR_BUSES, "csms_simulator"} - {name}
+
+
+WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [
+    (("station", "name"), "a b", "'a b' has other characters"),
+    (("station", "name"), "", "''"),
+    (("station", "serial"), "x" * 26, "has 26 characters; at most 25 are allowed"),
+    (("station", "time_zone"), "Europe/Atlantis", "'Europe/Atlantis' is no known time zone"),
+    (("data_dir",), "", "'' is empty"),
+    (("data_dir",), 5, "5 is not a text"),
+    (("composition",), "nodes", "'nodes' is none of 'node' or 'evse'"),
+    (("evses",), [], "has no entry"),
+    (("evses",), {}, "is not a list"),
+    (("evses", 1, "evse"), 0, "0 is below 1"),
+    (("evses", 1, "evse"), 1, "1 is the number of more than one EVSE"),
+    (("evses", 2, "rating"), "high", "'high' is not a section"),
+    (("evses", 0, "rating", "max_current"), 650, "650.0 A is above 600.0 A"),
+    (("evses", 0, "rating", "max_current"), "125 A", "'125 A' is not a number"),
+    (("evses", 0, "rating", "min_voltage"), 500, "500 V is not below max_voltage, 500 V"),
+    (("evses", 0, "rating", "max_power"), float("inf"), "inf is not a finite number"),
+    (("evses", 0, "can_bridge", "permit_timeout"), 0.5, "0.5 s is above 0.2 s"),
+    (("evses", 0, "can_bridge", "vehicle_bus", "channel"), "ff15:7079:7468:6f6e:6465:6d6f:6d63:6173", "may leave this machine"),
+    (("evses", 0, "can_bridge", "vehicle_bus", "channel"), "239.74.163.2", "may leave this machine"),
+    (("evses", 0, "can_bridge", "vehicle_bus", "channel"), "ff12::1", "may leave this machine"),
+    (("evses", 0, "can_bridge", "power_bus", "channel"), "FF11:0::6576:201", "is the bus of evses[0].can_bridge.vehicle_bus already"),
+    (("evses", 3, "can_bridge", "io_bus", "channel"), "ff11::6576:201", "is the bus of evses[0].can_bridge.vehicle_bus already"),
+    (("evses", 0, "can_bridge", "io_bus", "interface"), "virtual", "stays inside of one process"),
+    (("evses", 0, "can_bridge", "io_bus", "bitrate"), 5, "5 bit/s is below 10000 bit/s"),
+    (("evses", 0, "can_bridge", "io_bus", "options"), "fd=1", "'fd=1' is not a mapping"),
+    (("evses", 0, "charge_sequencer"), {"lock_timeout": 1000}, ""),
+    (("evses", 0, "charge_sequencer"), {"max_current": 5}, "rating.max_current"),
+    (("evses", 0, "charge_seqencer"), {}, "did you mean charge_sequencer?"),
+    (("evses", 0, "vehicle_simulator"), 5, "5 is not a section"),
+    (("csms_simulator", "port"), 80, "80 is below 1024"),
+    (("csms_simulator", "tokens"), "DEADBEEF", "'DEADBEEF' is not a list"),
+    (("ocpp_uplink",), {"url": "ws://csms.example.com"}, "is a CSMS beside csms_simulator"),
+    (("ocpp_uplink",), {"vendor": "x"}, "station.vendor"),
+    (("tariff", "currency"), "euro", "'euro' is no currency code"),
+    (("tariff", "price_per_kwh"), 0.49, "0.49 is not a text"),
+    (("tariff", "price_per_kwh"), "0,49", "'0,49' is no decimal number"),
+    (("recorder",), {"enabled": "no"}, "'no' is neither true nor false"),
+    (("tarif",), {}, "did you mean tariff?"),
+    (("zzz",), {}, "known here: station, data_dir"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "said"), WRONG, ids=lambda item: dotted(item) if isinstance(item, tuple) else None)
+def test_a_wrong_value_is_named(data: Data, path: tuple[str | int, ...], value: Any, said: str) -> None:
+    put(data, value, *path)
+    found = problems(data)
+    key = dotted(path)
+    near = [text for name, text in found.items() if name.startswith(key)]
+    assert near, f"{key} is not named, but {found}"
+    assert any(said in text for text in near), near
+
+
+@pytest.mark.parametrize("path", [("station",), ("station", "name"), ("data_dir",), ("evses",), ("evses", 0, "rating"), ("evses", 0, "can_bridge", "io_bus")])
+def test_a_missing_value_is_named(data: Data, path: tuple[str | int, ...]) -> None:
+    del at(data, *path[:-1])[path[-1]]
+    assert problems(data)[dotted(path)] == "is missing"
+
+
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (CONFIG / "single_evse.yaml").read_text(encoding="utf-8")
+    text = text.replace("name: single-evse", "name: a b").replace("port: 9000", "port: 1").replace("ff11::6576:103", "ff11::6576:102")
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DescriptionError) as error:
+        load(path)
+    lines = [text[: text.index(mark)].count("\n") + 1 for mark in ("name: a b", "port: 1", 'io_bus: {interface: udp_multicast, channel: "ff11::6576:102"')]
+    assert [problem.line for problem in error.value.problems] == lines
+    assert str(error.value).startswith(f"{path}:{lines[0]}: station.name: 'a b'")
+
+
+@pytest.mark.parametrize("thing", [None, [], "text", 5], ids=repr)
+def test_what_is_no_mapping_is_no_description(thing: Any) -> None:
+    assert "is not a station description" in problems(thing)[""]
+
+
+@pytest.mark.parametrize("url", ["http://csms", "ws:///path", "csms", "ws://csms:99999", "wss://"])
+def test_an_address_that_is_none_is_refused(data: Data, url: str) -> None:
+    del data["csms_simulator"]
+    data["ocpp_uplink"] = {"url": url}
+    assert "is not an address of the form" in problems(data)["ocpp_uplink.url"]
+
+
+def test_a_real_csms_replaces_the_simulated_one(data: Data) -> None:
+    del data["csms_simulator"]
+    data["ocpp_uplink"] = {"url": "wss://csms.example.com/ocpp"}
+    assert from_data(data).csms_url == "wss://csms.example.com/ocpp"
+
+
+def test_recording_is_on_until_it_is_switched_off(data: Data) -> None:
+    assert "recorder" in from_data(data).sections
+    data["recorder"] = {"enabled": False}
+    assert "recorder" not in from_data(data).sections
+
+
+def test_any_small_damage_is_reported_and_never_raises_anything_else(data: Data) -> None:
+    """Every value of a good description, replaced by things that people and editors make of it."""
+
+    def walk(node: Any, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+        items: list[tuple[Any, Any]] = list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+        return [path, *(found for key, value in items for found in walk(value, (*path, key)))]
+
+    replacements: list[Callable[[], Any]] = [lambda: None, lambda: [], lambda: {}, lambda: "x", lambda: -1, lambda: float("nan"), lambda: [None], lambda: {"x": 1}]
+    first = data["evses"][:1]
+    for path in walk(data | {"evses": first}, ())[1:]:
+        for make in replacements:
+            changed = copy.deepcopy(data | {"evses": first})
+            put(changed, make(), *path)
+            try:
+                from_data(changed)
+            except DescriptionError as error:
+                assert error.problems

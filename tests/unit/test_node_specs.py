@@ -1,0 +1,107 @@
+"""From a description to processes and their parameters."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evse_tools.description import Description, from_data, load
+from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, STATION_SECTIONS
+from evse_tools.node_specs import COMPOSED, NodeSpec, node_specs, parameter_file
+from evse_tools.parameter_file import write_parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+PER_EVSE = {"can_bridge", "charge_sequencer", "safety_monitor", "energy_meter", "vehicle_simulator", "power_module_simulator", "io_board_simulator"}
+PER_STATION = {"recorder", "csms_simulator", "energy_manager", "ocpp_uplink"}
+
+
+def description(**changes: Any) -> Description:
+    data = yaml.safe_load((ROOT / "config/depot.yaml").read_text(encoding="utf-8"))
+    return from_data(data | changes)
+
+
+def by_name(specs: list[NodeSpec]) -> dict[str, NodeSpec]:
+    return {spec.full_name: spec for spec in specs}
+
+
+def test_a_station_has_every_node_once() -> None:
+    specs = node_specs(description())
+    expected = {f"/evse_{number}/{name}" for number in (1, 2, 3, 4) for name in PER_EVSE} | {f"/{name}" for name in PER_STATION}
+    assert sorted(spec.full_name for spec in specs) == sorted(expected)
+
+
+def test_composition_puts_an_evse_into_two_processes_and_loses_no_node_or_parameter() -> None:
+    apart, together = node_specs(description()), node_specs(description(composition="evse"))
+    mine = [spec for spec in together if spec.namespace == "/evse_2" and spec.package == "evse_nodes"]
+    assert sorted(spec.name for spec in mine) == ["evse_container", "safety_monitor"]
+    container = next(spec for spec in mine if spec.members)
+    assert container.arguments == list(COMPOSED)
+    assert parameter_file(apart) == parameter_file(together)
+
+
+@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {"vehicle_simulator", "io_board_simulator"}))
+def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) -> None:
+    data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
+    rating = {"max_voltage": 480.0, "min_voltage": 60.0, "max_current": 100.0, "max_power": 40_000.0}
+    data["evses"][0]["rating"] = rating
+    parameters = by_name(node_specs(from_data(data)))[f"/evse_1/{name}"].parameters
+    known = EVSE_SECTIONS[name].load().__dataclass_fields__
+    assert {key: parameters[key] for key in rating if key in known} == {key: value for key, value in rating.items() if key in known}
+
+
+def test_every_parameter_is_one_that_its_node_declares() -> None:
+    """A misspelt parameter would silently stay at its default."""
+    own = {"recorder": set(), "ocpp_uplink": {"evses", "data_dir"}, "energy_manager": {"evses"}, "energy_meter": {"data_dir"}}
+    sources = EVSE_SECTIONS | STATION_SECTIONS | {"can_bridge": BRIDGE}
+    for spec in node_specs(description()):
+        declared = set(sources[spec.name].load().__dataclass_fields__) if spec.name in sources else set()
+        declared |= own.get(spec.name, set())
+        if spec.name == "energy_meter":
+            declared |= set(STATION_SECTIONS["tariff"].load().__dataclass_fields__)
+        unknown = {name for name in spec.parameters if name not in declared and not name.startswith(("bus.", "vehicle_bus.", "power_bus.", "io_bus."))}
+        assert not unknown, f"{spec.full_name} has no parameter {unknown}"
+
+
+@pytest.mark.parametrize(("simulator", "bus"), [("vehicle_simulator", "vehicle_bus"), ("power_module_simulator", "power_bus"), ("io_board_simulator", "io_bus")])
+def test_a_simulator_sits_on_the_bus_of_the_part_that_it_replaces(simulator: str, bus: str) -> None:
+    specs = by_name(node_specs(description()))
+    for number in (1, 2, 3, 4):
+        bridge, other = specs[f"/evse_{number}/can_bridge"].parameters, specs[f"/evse_{number}/{simulator}"].parameters
+        assert {key: other[f"bus.{key}"] for key in ("interface", "channel", "bitrate", "options")} == {
+            key: bridge[f"{bus}.{key}"] for key in ("interface", "channel", "bitrate", "options")
+        }
+
+
+def test_options_of_a_bus_arrive_as_json() -> None:
+    spec = by_name(node_specs(load(ROOT / "config/real_hardware.yaml")))["/evse_1/can_bridge"]
+    assert json.loads(spec.parameters["io_bus.options"]) == {"ttyBaudrate": 115200}
+
+
+def test_the_station_tells_the_csms_who_it_is_and_may_be_overruled() -> None:
+    uplink = by_name(node_specs(description()))["/ocpp_uplink"].parameters
+    assert (uplink["charge_point_id"], uplink["vendor"], uplink["serial_number"]) == ("depot", "ros2_evse", "0002")
+    assert uplink["url"] == "ws://127.0.0.1:9001"
+    named = by_name(node_specs(description(ocpp_uplink={"charge_point_id": "CP-7"})))["/ocpp_uplink"].parameters
+    assert named["charge_point_id"] == "CP-7"
+
+
+def test_the_simulated_csms_bills_at_the_tariff() -> None:
+    arguments = by_name(node_specs(description()))["/csms_simulator"].arguments
+    assert arguments[arguments.index("--price") + 1] == "0.39"
+    assert [arguments[index + 1] for index, word in enumerate(arguments) if word == "--token"] == ["DEADBEEF", "04A1B2C3D4E5F6"]
+
+
+def test_the_parameter_file_is_plain_yaml_with_full_names_and_true_types(tmp_path: Path) -> None:
+    """ROS's parser knows no aliases, and a number must not become a text on the way."""
+    specs = node_specs(description())
+    path = write_parameters(specs, tmp_path / "deep" / "parameters.yaml")
+    text = path.read_text(encoding="utf-8")
+    assert "&id" not in text
+    assert yaml.safe_load(text) == parameter_file(specs)
+    values = [value for node in yaml.safe_load(text).values() for value in node["ros__parameters"].values()]
+    assert all(isinstance(value, (bool, int, float, str, list)) for value in values)
+    assert not any(isinstance(value, float) and not math.isfinite(value) for value in values)
+    assert [] not in values
