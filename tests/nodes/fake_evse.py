@@ -59,6 +59,7 @@ class FakeEvse:
     def go(self, state: ChargeState, **changes: Any) -> None:
         """Take a state of the sequence."""
         self.session = replace(self.session, state=state, **changes)
+        self.tick()
 
     def record(self, record: ChargeRecord) -> None:
         """Publish a record as it is."""

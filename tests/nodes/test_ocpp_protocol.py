@@ -245,7 +245,7 @@ def test_a_message_that_is_never_answered_does_not_hold_up_the_bills_of_others(t
         bench.until_registered()
         csms.ask("misbehave", kind="silent", action="StopTransaction", count=2)
         bench[1].finish(bench[1].begin("stuck"), 10.0)
-        wait_for(lambda: csms.transactions(), "the start")
+        wait_for(csms.transactions, "the start")
         time.sleep(1.5)
         bench[2].finish(bench[2].begin("other", register=500.0), 20.0)
         bills = wait_for(lambda: len(csms.stopped()) == 2 and csms.stopped(), "both bills")

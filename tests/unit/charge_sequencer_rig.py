@@ -192,7 +192,7 @@ class Rig:
         else:
             self.connector_voltage *= 0.7
 
-    def _reports(self) -> dict[str, Any]:
+    def reports(self) -> dict[str, Any]:
         out, now = self.out, self.now
         vehicle, k = self.vehicle.step(out, self.current, now)
         self._physics()
@@ -211,7 +211,7 @@ class Rig:
             "budget": PowerBudget(power=self.budget, valid_for=3.0),
         }
 
-    def _back_end(self) -> None:
+    def back_end(self) -> None:
         session = self.out.session
         if session.state is S.AUTHORIZING and self.verdict is not None and "authorization" not in self.silent:
             self.samples["authorization"] = Sample(
@@ -223,8 +223,8 @@ class Rig:
     def step(self) -> SequencerOutputs:
         """Go on by one step."""
         self.now += STEP
-        reports = self._reports()
-        self._back_end()
+        reports = self.reports()
+        self.back_end()
         self.samples |= {name: Sample(value, self.now) for name, value in reports.items() if name not in self.silent}
         self.ids += 1
         inputs = SequencerInputs(**self.samples, requests=tuple(self.requests), fresh_id=f"session-{self.ids}", stamp=self.now)

@@ -82,8 +82,8 @@ def test_budget_cuts_the_delivery_without_dynamic_control(budget: float, valid_f
     rig = charging().run(5.0)
     announced = rig.out.vehicle.available_current
     rig.budget = budget
-    reports = rig._reports
-    rig._reports = lambda: _with_validity(reports(), valid_for)  # type: ignore[method-assign]
+    reports = rig.reports
+    rig.reports = lambda: _with_validity(reports(), valid_for)  # type: ignore[method-assign]
     rig.run(1.0)
     assert rig.out.power.current == pytest.approx(expected)
     assert rig.out.vehicle.available_current == announced

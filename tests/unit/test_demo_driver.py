@@ -144,3 +144,12 @@ def test_services_that_refuse_are_given_up() -> None:
     scene.wait(10.0, success=False)
     assert scene.driver.failure == f"{demo.PLUG_IN}: said no"
     assert scene.did == [demo.PLUG_IN] * demo.TRIES
+
+
+@pytest.mark.parametrize(("fault", "failure"), [("", "cannot unplug: said no"), ("io_board_silent", "")])
+def test_a_connector_that_stays_locked_is_a_failure_only_after_a_good_session(fault: str, failure: str) -> None:
+    scene = Scene(seconds=1.0, fault=fault, fault_simulator="io_board_simulator")
+    scene.until_charging()
+    scene.state(ChargeState.FAULTED, False, "s1")
+    scene.wait(demo.BILLING_TIME + 1.0, success=False)
+    assert (scene.driver.failure, scene.driver.locked_in) == (failure, "said no")

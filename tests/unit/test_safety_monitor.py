@@ -190,6 +190,35 @@ def test_a_vehicle_that_is_silent_or_modules_that_sleep_are_normal_without_a_ses
     assert bench.events == []
 
 
+def test_a_plug_that_comes_out_is_called_so_although_the_vehicle_is_forgotten_first() -> None:
+    """can_bridge forgets the vehicle when the plug is out, and vehicle_report may come before io_report."""
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(STEP, S.CHARGING, {"vehicle": {"complete": False, "age": nan}})
+    assert (bench.permit, bench.faults) == (False, ())
+    assert bench.outputs.state.detail == "vehicle_report is incomplete"
+    bench.run(STEP, S.CHARGING, {"vehicle": {"complete": False, "age": nan}, "io": {"plugged": False}})
+    assert bench.faults == ("plug_lost",)
+    bench.run(5.0, S.AVAILABLE)
+    assert bench.faults == ("plug_lost",)
+
+
+def test_a_vehicle_that_is_forgotten_in_a_session_is_silent_after_its_time() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(0.85, S.CHARGING, {"vehicle": {"complete": False, "age": nan}})
+    assert bench.faults == ()
+    bench.run(0.25, S.CHARGING, {"vehicle": {"complete": False, "age": nan}})
+    assert bench.faults == ("vehicle_silent",)
+
+
+def test_a_proximity_circuit_out_of_its_bands_is_no_lost_plug() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(0.2, S.CHARGING, {"io": {"plugged": False, "proximity_fault": True}})
+    assert bench.faults == ("proximity_fault",)
+
+
 def test_a_sequencer_that_dies_while_charging_is_an_emergency_even_though_its_last_state_was_good() -> None:
     bench = Bench()
     bench.run(2.0, S.CHARGING)

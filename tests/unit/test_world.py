@@ -1,12 +1,17 @@
 """The whole EVSE on a virtual clock: a session in 12 steps, energies that agree, and every fault of the table ending with power off."""
 
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
 
+from evse_core.codecs.signals import Malformed, UnknownId
+from evse_core.frame import Frame
 from evse_core.types import ChargeState, RecordStatus, RequestKind, StopCause
 from evse_nodes import databases
 from evse_simulators.faults import FAULTS
+from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.power_modules import PowerModulesConfig
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world import World
@@ -305,3 +310,22 @@ def test_the_site_power_limits_the_current_and_the_vehicle_follows(charging: Wor
     made.run(10.0)
     assert made.power.current * made.power.module_voltage == pytest.approx(10e3, rel=0.05)
     assert made.vehicle.sequence.phase.value == "charging"
+
+
+@pytest.mark.parametrize("name", databases.NAMES)
+def test_a_memo_answers_like_the_database_that_it_wraps(name: str):
+    plain, memo, random = DATABASES[name], MemoDatabase(DATABASES[name]), Random(7)
+    for _ in range(200):
+        identifier = random.choice([0x100, 0x102, 0x109, 0x201, 0x202, 0x203, 0x210, 0x0106B003, 0x01063000, 0x7FF])
+        frame = Frame(identifier, random.randbytes(random.choice([0, 1, 7, 8])), identifier > 0x7FF)
+        for _ in range(2):
+            assert answer(memo, frame) == answer(plain, frame)
+
+
+def answer(database: Any, frame: Frame) -> Any:
+    """Return what a database says to a frame and to the signals in it, or which error it raises."""
+    try:
+        decoded = database.decode(frame)
+    except (UnknownId, Malformed) as error:
+        return repr(error)
+    return decoded, database.encode(decoded.name, decoded.signals, pistol=3)

@@ -43,7 +43,7 @@ earth_lost = _io("the protective conductor is interrupted", lambda io: not io.ea
 residual_current = _io("the residual current device has tripped", lambda io: io.residual_current_trip)
 proximity_fault = _io("the proximity circuit is outside its bands", lambda io: io.proximity_fault)
 lock_lost = _energised_io("the connector is no longer locked", lambda io: not io.locked)
-plug_lost = _energised_io("the plug is out", lambda io: not io.plugged)
+plug_lost = _energised_io("the plug is out", lambda io: not io.plugged and not io.proximity_fault)
 
 
 def _resistances(view: View) -> list[float] | None:

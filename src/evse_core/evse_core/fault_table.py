@@ -165,13 +165,13 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "plug_lost", "The plug is out while the output is energised.", "io_report.plugged", (), seen.plug_lost,
-        Effect(_EMERGENCY, _OPERATOR, "contact_time"), None, "ConnectorLockFailure", "CX025",
+        Effect(_EMERGENCY, _OPERATOR), None, "ConnectorLockFailure", "CX025",
         f"The connector came off under power. Do not touch it. {_CALL}",
         "Check latch, lock and cable for damage, then the proximity circuit.",
     ),
     Fault(
         "proximity_fault", "The proximity circuit is outside its bands.", "io_report.proximity_fault", (), seen.proximity_fault,
-        Effect(_EMERGENCY, _UNPLUG, "proximity_time"), Effect(_BLOCK, _ITSELF, "proximity_time"), "OtherError", "CX023",
+        Effect(_EMERGENCY, _UNPLUG, "contact_time"), Effect(_BLOCK, _ITSELF, "proximity_time"), "OtherError", "CX023",
         "The connector is not seated well. Please unplug and plug in again firmly.",
         "Measure the proximity resistors of the connector; clean the pins.",
     ),

@@ -81,10 +81,12 @@ class SafetyConfig:
         1.0, "s", "Longest insulation resistance below the limit", "own: ten reports; a contactor's step disturbs monitors", 0.0, 10.0
     )
 
-    contact_time: float = parameter(0.1, "s", "Bounce of plug and earth contacts", "own: two frames of the I/O board", 0.0, 1.0)
+    contact_time: float = parameter(
+        0.1, "s", "Bounce of earth and proximity circuits while energised", "own: two frames of the I/O board", 0.0, 1.0
+    )
     door_time: float = parameter(0.2, "s", "Bounce of the door contact", "own: four frames of the I/O board", 0.0, 2.0)
     lock_time: float = parameter(0.2, "s", "Bounce of the lock's feedback", "own: four frames of the I/O board", 0.0, 1.0)
-    proximity_time: float = parameter(0.5, "s", "Proximity outside its bands while it is plugged", "own: five reports", 0.0, 5.0)
+    proximity_time: float = parameter(0.5, "s", "Proximity outside its bands while a plug goes in", "own: five reports", 0.0, 5.0)
     contactor_time: float = parameter(
         1.0, "s", "Longest time in which the contactor's feedback follows", "own: DC contactors take < 0.1 s; EVerest waits 5 s", 0.1, 5.0
     )

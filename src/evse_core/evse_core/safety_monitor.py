@@ -7,7 +7,7 @@ Each step builds one view of the inputs, asks every row's condition, and keeps w
 """
 
 from dataclasses import dataclass, replace
-from math import isinf
+from math import inf, isfinite, isinf
 
 from evse_core.fault_table import FAULTS, Effect, Fault, Reset
 from evse_core.safety_config import SafetyConfig
@@ -50,6 +50,7 @@ class SafetyMonitor:
         self._envelope = CurrentEnvelope(config)
         self._held: dict[str, _Held] = {}
         self._seen: dict[str, tuple[float, str]] = {}
+        self._measured: dict[Input, float] = {}
         self._start: float | None = None
         self._state = ChargeState.UNKNOWN
         self._session_id = ""
@@ -72,12 +73,14 @@ class SafetyMonitor:
             self._session_id = inputs.session.value.session_id if inputs.session.value.session_active else ""
         found = ages(inputs, now)
         usable = {name for name, age in found.items() if age <= self._limits[name]}
+        self._measured |= {name: now - age for name, age in found.items() if isfinite(age)}
         command = inputs.power_command.value if inputs.power_command and Input.POWER_COMMAND in usable else None
         vehicle = inputs.vehicle.value if inputs.vehicle and Input.VEHICLE in usable else None
         return View(
             config=self._config,
             state=self._state,
-            ages=found,
+            # A report that is no longer complete is as old as the last one that was: a vehicle that is forgotten at unplugging is not silent yet.
+            ages={name: now - self._measured.get(name, -inf) for name in found},
             in_grace=now - self._start < self._config.startup_grace,
             vehicle=vehicle,
             power=inputs.power.value if inputs.power and Input.POWER in usable else None,
@@ -148,8 +151,13 @@ class SafetyMonitor:
     def _reasons(self, view: View) -> list[str]:
         """Return why there is no permit, in words."""
         found = [f"{held.fault.name}: {held.detail}" for held in self._held.values() if held.reaction is Reaction.EMERGENCY]
-        found += [_silence(name, view.ages[name]) for name in view.missing()]
+        found += [self._silence(name, view.ages[name]) for name in view.missing()]
         return found if view.state in PERMIT_STATES else [*found, f"no power in {view.state.name}"]
+
+    def _silence(self, name: Input, age: float) -> str:
+        if isinf(age):
+            return f"{name.value} never came complete"
+        return f"{name.value} is {age:.2f} s old" if age > self._limits[name] else f"{name.value} is incomplete"
 
     def _safety_state(self, stamp: float, reasons: list[str]) -> SafetyState:
         ranked = sorted(self._held.values(), key=lambda held: -held.reaction)
@@ -161,10 +169,6 @@ class SafetyMonitor:
             first_fault=next(iter(self._held), ""),
             detail="; ".join(reasons),
         )
-
-
-def _silence(name: Input, age: float) -> str:
-    return f"{name.value} never came complete" if isinf(age) else f"{name.value} is {age:.2f} s old"
 
 
 def _event(held: _Held, active: bool) -> FaultEvent:

@@ -11,13 +11,13 @@ from enum import IntEnum
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from evse_msgs.srv import StartSession, StopSession
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
 from evse_core.sample import Sample
 from evse_core.types import ChargeState, RequestKind, SessionRequest, SessionState, StopCause
-from evse_msgs.srv import StartSession, StopSession
 from evse_nodes import topics
 from evse_nodes.params import declare
 from evse_nodes.run import run

@@ -103,6 +103,7 @@ class MessageQueue:
             raise ValueError(f"{path}: schema version {version} is newer than this program's {len(_SCHEMA)}")
         for number, script in enumerate(_SCHEMA[version:], start=version + 1):
             self._db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+        self._meter_values = int(self._db.execute("SELECT count(*) FROM messages WHERE kind = 'meter'").fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""
@@ -154,12 +155,13 @@ class MessageQueue:
     def skip(self, evse: int, session_id: str, token: str, begin: float, ended: bool) -> None:
         """Remember a session that no CSMS is to hear of."""
         with self._transaction():
-            self._db.execute(
+            cursor = self._db.execute(
                 "INSERT INTO sessions (evse, session_id, token, begin, latest, ended, stop_confirmed) VALUES (?, ?, ?, ?, ?, 1, ?)"
                 " ON CONFLICT DO NOTHING",
                 (evse, session_id, token, begin, begin, int(ended)),
             )
-            self._forget()
+            if cursor.rowcount:
+                self._forget(cursor.lastrowid or 0)
 
     def _begin(self, evse: int, session_id: str, token: str, begin: float, request: Request) -> bool:
         cursor = self._db.execute(
@@ -169,7 +171,7 @@ class MessageQueue:
         if cursor.rowcount == 0:
             return False
         self._add(cursor.lastrowid, Kind.START, 0, begin, request)
-        self._forget()
+        self._forget(cursor.lastrowid or 0)
         return True
 
     def _add(self, session: int | None, kind: Kind, sequence: int, at: float, request: Request) -> None:
@@ -184,17 +186,20 @@ class MessageQueue:
 
     def _thin_out(self) -> None:
         """Drop the oldest MeterValues above the limit; starts and stops are never dropped here."""
-        self._db.execute(
-            "DELETE FROM messages WHERE number IN (SELECT number FROM messages WHERE kind = 'meter' ORDER BY at DESC, number DESC LIMIT -1 OFFSET ?)",
-            (self._max_meter_values,),
+        self._meter_values += 1
+        if self._meter_values <= self._max_meter_values:
+            return
+        cursor = self._db.execute(
+            "DELETE FROM messages WHERE number IN (SELECT number FROM messages WHERE kind = 'meter' ORDER BY at, number LIMIT ?)",
+            (self._meter_values - self._max_meter_values,),
         )
+        self._meter_values -= cursor.rowcount
 
-    def _forget(self) -> None:
-        """Forget the oldest sessions that are over and have nothing left to be sent."""
+    def _forget(self, newest: int) -> None:
+        """Forget the sessions before the last ones that are over and have nothing left to be sent."""
         self._db.execute(
-            "DELETE FROM sessions WHERE number IN (SELECT number FROM sessions ORDER BY number DESC LIMIT -1 OFFSET ?)"
-            " AND ended = 1 AND number NOT IN (SELECT session FROM messages)",
-            (self._remember,),
+            "DELETE FROM sessions WHERE number <= ? AND ended = 1 AND NOT EXISTS (SELECT 1 FROM messages WHERE session = sessions.number)",
+            (newest - self._remember,),
         )
 
     # Leaving
@@ -203,7 +208,7 @@ class MessageQueue:
         """Yield the messages in the order in which they are to be delivered. Do not change the queue while it runs."""
         rows = self._db.execute(
             "SELECT m.number, s.evse, s.session_id, m.kind, m.action, m.payload, m.message_id, m.attempts, s.transaction_id"
-            " FROM messages m JOIN sessions s ON s.number = m.session ORDER BY m.at, m.number"
+            " FROM messages m CROSS JOIN sessions s ON s.number = m.session ORDER BY m.at, m.number"
         )
         try:
             for number, evse, session_id, kind, action, payload, message_id, attempts, transaction_id in rows:
@@ -218,7 +223,7 @@ class MessageQueue:
                 self._set("transaction_id", transaction_id, message)
             if message.kind == Kind.STOP:
                 self._set("stop_confirmed", 1, message)
-            self._db.execute("DELETE FROM messages WHERE number = ?", (message.number,))
+            self._remove(message)
 
     def failed(self, message: QueuedMessage, *, attempt: bool) -> None:
         """Give a message that was not taken a new message id for the next try on this connection; attempt: it counts as one."""
@@ -245,7 +250,11 @@ class MessageQueue:
                     reason,
                 ),
             )
-            self._db.execute("DELETE FROM messages WHERE number = ?", (message.number,))
+            self._remove(message)
+
+    def _remove(self, message: QueuedMessage) -> None:
+        cursor = self._db.execute("DELETE FROM messages WHERE number = ?", (message.number,))
+        self._meter_values -= cursor.rowcount if message.kind == Kind.METER else 0
 
     def _set(self, column: str, value: Any, message: QueuedMessage) -> None:
         self._db.execute(f"UPDATE sessions SET {column} = ? WHERE evse = ? AND session_id = ?", (value, *message.session))

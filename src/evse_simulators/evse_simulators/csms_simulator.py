@@ -31,6 +31,8 @@ LOG = logging.getLogger("csms_simulator")
 HOST = "127.0.0.1"
 # Longest line of a command. [bytes]
 _LINE = 1 << 20
+# Longest time that something that was seen is not on disk. [s]
+_SAVE_LATEST = 0.5
 
 
 class CsmsServer:
@@ -141,7 +143,7 @@ async def _run(arguments: argparse.Namespace, csms: Csms) -> None:
     csms.save()
     while not stop.is_set():
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(_SAVE_LATEST):
                 await stop.wait()
         except TimeoutError:
             if csms.dirty:

@@ -8,8 +8,9 @@ from evse_simulators.csms_billing import Ledger
 
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
 MISBEHAVIOURS = ("garbage", "error", "broken", "silent", "slow", "close", "lose_answer")
-# Meter values and statuses need not be on disk at once; starts and stops are. [s]
+# Meter values and statuses need not be on disk at once; starts and stops are, unless writing them would take more than this share of the time. [s], [1]
 _SAVE_PERIOD = 0.5
+_SAVE_SHARE = 0.2
 # Names of messages that are kept in order of arrival. [1]
 _ARRIVALS = 20000
 
@@ -45,6 +46,7 @@ class Csms:
         self.refusing_until = 0.0
         self._script: list[tuple[str, str]] = []
         self._saved = 0.0
+        self._save_time = 0.0
         self.dirty = False
 
     def id_tag_info(self, token: str) -> dict[str, Any]:
@@ -86,10 +88,13 @@ class Csms:
     def changed(self, important: bool) -> None:
         """Have the file written: at once where money is concerned, else now and then."""
         self.dirty = True
-        if important or time.monotonic() - self._saved >= _SAVE_PERIOD:
+        period = self._save_time / _SAVE_SHARE if important else _SAVE_PERIOD
+        if time.monotonic() - self._saved >= period:
             self.save()
 
     def save(self) -> None:
         """Write the file."""
+        began = time.monotonic()
         self.ledger.save()
         self._saved, self.dirty = time.monotonic(), False
+        self._save_time = self._saved - began

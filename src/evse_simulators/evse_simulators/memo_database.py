@@ -34,6 +34,8 @@ class MemoDatabase:
         return found
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         return getattr(self._database, name)
 
 

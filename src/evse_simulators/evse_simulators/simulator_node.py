@@ -1,5 +1,6 @@
 """What the three simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +17,18 @@ from evse_simulators.pace import Periodic
 
 
 class SimulatorNode(Node):
-    """A model on a CAN bus. `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change."""
+    """A model on a CAN bus. `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change.
+
+    Frames are taken at once where FRAMES_WAKE is true: commands that devices obey without delay. Else they wait for the next period.
+    """
+
+    FRAMES_WAKE = True
 
     def __init__(self, name: str, database: str, config: type[Any], model: Callable[[Any, SignalDatabase], Any], period: float) -> None:
         super().__init__(name)
         self.model = model(params.declare(self, config), databases.load(database))
         self._wake = self.create_guard_condition(self.tick)
-        self.port = declare_port(self, "bus", self._wake.trigger)
+        self.port = declare_port(self, "bus", self._on_bus)
         self._rate = Periodic(period)
         self.create_timer(period, self.tick)
         self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
@@ -54,6 +60,12 @@ class SimulatorNode(Node):
                 self.tick()
 
         topics.reader(self, name, callback)
+
+    def _on_bus(self) -> None:
+        """Let the executor call tick; from the reader's thread, also while the node goes away."""
+        if self.FRAMES_WAKE:
+            with contextlib.suppress(Exception):
+                self._wake.trigger()
 
     def tick(self) -> None:
         """Take the received frames, step the model, send what it sends."""

@@ -16,7 +16,9 @@ PERIOD = 0.05
 
 
 class VehicleSimulator(SimulatorNode):
-    """Runs a VehicleModel."""
+    """Runs a VehicleModel. Real vehicles look at their frames in periods, too."""
+
+    FRAMES_WAKE = False
 
     def __init__(self) -> None:
         super().__init__("vehicle_simulator", "chademo", VehicleConfig, VehicleModel, PERIOD)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import inf, nan
 from random import Random
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from evse_core.can_bridge import CanBridge
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
@@ -422,5 +422,4 @@ class World:
 
 
 def _memo(database: SignalDatabase) -> SignalDatabase:
-    memo: Any = MemoDatabase(database)
-    return memo
+    return cast(SignalDatabase, MemoDatabase(database))

@@ -7,7 +7,6 @@ import json as json_module
 import os
 import signal
 import sys
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -38,25 +37,33 @@ def run(
     output: str | Path | None = None,
     began: float | None = None,
 ) -> int:
-    """Run a demo; began is when the command was given [s since the epoch]. Returns the exit code: 0, 1 where it failed, 2 for wrong input."""
-    began = began or time.time()
+    """Run a demo. Returns the exit code: 0, 1 where it failed, 2 for wrong input.
+
+    began: when the command was given [s since the epoch], by default when this process began.
+    """
     options = Options(evses, seconds, energy_wh, fault or "", csms or "", str(json or ""), str(description or ""), str(output or ""))
     if errors := list(options.errors()):
         print(*errors, sep="\n", file=sys.stderr)
         return 2
     try:
-        folder = _folder(Path(options.output or "station_data"))
-        station = _station(options, folder)
+        folder, station = _station(options)
     except (DescriptionError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    with own_domain() as domain:
-        report = _demo(options, station, folder, domain, began)
+    try:
+        with own_domain() as domain:
+            report = _demo(options, station, folder, domain, began)
+    except (OSError, RuntimeError) as error:
+        print(f"the demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted before anything was charged", file=sys.stderr)
+        return 1
     _write_json(report, options.json)
     return 1 if report.all_problems else 0
 
 
-def _demo(options: Options, station: Description, folder: Path, domain: int, began: float) -> "Report":
+def _demo(options: Options, station: Description, folder: Path, domain: int, began: float | None) -> "Report":
     """Run the station, show how it went, and return it."""
     os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -91,14 +98,15 @@ def _folder(base: Path) -> Path:
     raise AssertionError("count() does not end")
 
 
-def _station(options: Options, folder: Path) -> Description:
-    """Write the description of this demo into its folder and return it; it can be started again with `./station up`."""
+def _station(options: Options) -> tuple[Path, Description]:
+    """Make this demo's folder with its description, which `./station up` can start again, and return both."""
     original = Path(options.description) if options.description else default_description()
     load(original)
+    folder = _folder(Path(options.output or "station_data"))
     data = expand(yaml.safe_load(original.read_text(encoding="utf-8")), options.evses, options.csms, folder)
     path = folder / "station.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return load(path)
+    return folder, load(path)
 
 
 def _write_json(report: "Report", target: str) -> None:

@@ -58,11 +58,12 @@ class Action:
 
 
 class Driver:
-    """One driver at one EVSE. Ask `next`, carry it out, tell `done`."""
+    """One driver at one EVSE. Ask `next`, carry it out, tell `done`. `failure` says what went wrong, `locked_in` why the connector stayed in."""
 
     def __init__(self, plan: Plan, now: float) -> None:
         self.phase = Phase.BREAK if plan.fault_early else Phase.PLUG
         self.failure = ""
+        self.locked_in = ""
         self.injected = False
         self._plan = plan
         self._tries = 0
@@ -94,7 +95,7 @@ class Driver:
         """Learn how an action went; what failed is tried again after a while, a few times."""
         self._acted = now
         if action.service == UNPLUG:
-            self.failure = self.failure or ("" if success else f"cannot unplug: {message}")
+            self._unplugged(success, message)
             self._enter(Phase.DONE, now)
         elif not success:
             self._count(f"{action.service}: {message}", now)
@@ -165,6 +166,12 @@ class Driver:
         if charged >= self._plan.seconds or (track.is_charging and track.meter.session_energy_wh >= self._plan.energy_wh):
             return Action(PRESS_STOP)
         return None
+
+    def _unplugged(self, success: bool, message: str) -> None:
+        """Note a connector that cannot be pulled: after a fault it may have to stay locked, after a good session never."""
+        self.locked_in = "" if success else message
+        if self.locked_in and not self._plan.fault:
+            self.failure = self.failure or f"cannot unplug: {message}"
 
     def _count(self, problem: str, now: float) -> None:
         self._tries += 1

@@ -17,7 +17,8 @@ from evse_tools.recorder_files import recordings
 
 def report(options: Options, station: Description, folder: Path, found: Found) -> Report:
     """Return the report of a demo whose processes have ended; writes its chart."""
-    outcome = judge(options.fault, found.places[0].track, found.places[0].injected) if options.fault else None
+    first = found.places[0]
+    outcome = judge(options.fault, first.track, first.injected, first.driver.locked_in) if options.fault else None
     bills = _bills(station.data_dir / "csms_simulator.json") if not options.csms else None
     sessions = [_session(place, station.data_dir, bills, outcome if number == 0 else None) for number, place in enumerate(found.places)]
     recording = next((str(path) for path in recordings(station.data_dir / "recordings", station.station["name"])), "")

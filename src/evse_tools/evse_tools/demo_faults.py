@@ -85,11 +85,15 @@ class Outcome:
     reaction: Reaction
     stop_cause: StopCause
     end_state: ChargeState
+    locked_in: str
     problems: tuple[str, ...]
 
 
-def judge(name: str, track: Track, injected: float) -> Outcome:
-    """Compare what was seen with the fault table; injected [s of the ROS clock], NaN where the injection never came about."""
+def judge(name: str, track: Track, injected: float, locked_in: str = "") -> Outcome:
+    """Compare what was seen with the fault table.
+
+    injected: when [s of the ROS clock], NaN where it never came about. locked_in: why the connector could not be pulled, "" where it could.
+    """
     raised = tuple(event for event in track.faults if event.active and event.stamp >= injected)
     reaction = max((event.reaction for event in raised), default=Reaction.NONE)
     permit = next((time for permit, time in track.permits if not permit and time >= injected), nan)
@@ -98,15 +102,16 @@ def judge(name: str, track: Track, injected: float) -> Outcome:
     if not isfinite(injected):
         problems = [f"{name} was never injected: the session did not get that far"]
     return Outcome(
-        name,
-        injected,
-        raised,
-        permit - injected,
-        off,
-        reaction,
-        track.session.stop_cause,
-        track.session.state,
-        tuple(dict.fromkeys(problems)),
+        fault=name,
+        injected=injected,
+        raised=raised,
+        permit_after=permit - injected,
+        power_off_after=off,
+        reaction=reaction,
+        stop_cause=track.session.stop_cause,
+        end_state=track.end_state,
+        locked_in=locked_in,
+        problems=tuple(dict.fromkeys(problems)),
     )
 
 

@@ -94,7 +94,8 @@ def fault(outcome: Outcome) -> Table:
         ("permit withdrawn", _after(outcome.permit_after)),
         ("power off", _after(outcome.power_off_after)),
         ("session ended by", outcome.stop_cause.name.lower().replace("_", " ")),
-        ("state at the end", state_words(outcome.end_state)),
+        ("state after the session", state_words(outcome.end_state)),
+        ("connector", f"stays in: {outcome.locked_in}" if outcome.locked_in else "unplugged"),
         ("as the fault table says", "no: " + "; ".join(outcome.problems) if outcome.problems else "yes"),
     )
     for row in rows:

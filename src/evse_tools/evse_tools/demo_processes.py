@@ -24,6 +24,11 @@ class Usage:
         return 100.0 * self.cpu_s / self.watched_s if self.watched_s else 0.0
 
 
+def process_start() -> float:
+    """Return when this process began [s since the epoch]."""
+    return float(psutil.Process().create_time())
+
+
 class Processes:
     """Keeps one Usage per process; a process that has ended keeps its last values."""
 

@@ -67,7 +67,7 @@ class Session:
             "transaction_id": track.transaction.transaction_id or None,
             "stop_reason": track.session.stop_cause.name.lower(),
             "stop_detail": track.session.stop_detail,
-            "end_state": track.session.state.name.lower(),
+            "end_state": track.end_state.name.lower(),
             "duration_s": _rounded(track.relative(track.end)),
             "energy_wh": asdict(self.energies),
             "deviation": {name: self.energies.deviation(name) for name in RESOLUTION},
@@ -143,6 +143,7 @@ def _outcome(outcome: Outcome | None) -> dict[str, Any] | None:
         "power_off_after_s": _rounded(outcome.power_off_after),
         "stop_cause": outcome.stop_cause.name.lower(),
         "end_state": outcome.end_state.name.lower(),
+        "connector_locked_in": outcome.locked_in or None,
         "as_the_fault_table_says": not outcome.problems,
         "problems": list(outcome.problems),
     }

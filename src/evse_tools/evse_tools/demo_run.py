@@ -17,7 +17,7 @@ from evse_tools import live_table
 from evse_tools.demo_driver import Action, Driver
 from evse_tools.demo_observer import Observer
 from evse_tools.demo_options import Options
-from evse_tools.demo_processes import Processes
+from evse_tools.demo_processes import Processes, process_start
 from evse_tools.demo_track import Track
 from evse_tools.description import Description
 from evse_tools.supervisor import Supervisor
@@ -60,9 +60,10 @@ class DemoRun:
         supervisor: Supervisor,
         said: list[tuple[str, str]],
         console: Console,
-        began: float,
+        began: float | None,
     ) -> None:
-        self._supervisor, self._said, self._console, self._began = supervisor, said, console, began
+        self._supervisor, self._said, self._console = supervisor, said, console
+        self._began = began or process_start()
         self.problems: list[str] = []
         self._dead: set[str] = set()
         self._places = [Place(Track(number), Driver(options.plan(number), time.monotonic())) for number in description.numbers]

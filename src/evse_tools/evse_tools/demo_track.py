@@ -75,6 +75,11 @@ class Track:
         return record if record is not None and record.status in {RecordStatus.CLOSED, RecordStatus.INTERRUPTED} else None
 
     @property
+    def end_state(self) -> ChargeState:
+        """The state in which the session ended; the present one while it has not."""
+        return next((state for state, time in self.states if time >= self.end), self.session.state)
+
+    @property
     def is_billed(self) -> bool:
         """The CSMS has confirmed the end of the session's transaction."""
         return bool(self.session_id) and self.transaction.session_id == self.session_id and self.transaction.stop_confirmed

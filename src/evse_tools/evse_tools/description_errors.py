@@ -51,7 +51,7 @@ def _explain(item: dict[str, Any]) -> tuple[KeyPath, str]:
         return path, "is missing"
     if kind == "value_error":
         return path, str(item["ctx"]["error"])
-    if kind == "string_too_long":
+    if kind in {"string_too_long", "too_long"}:
         return path, f"{shown(value)} has {len(value)} characters; at most {item['ctx']['max_length']} are allowed"
     if kind == "literal_error":
         return path, f"{shown(value)} is none of {item['ctx']['expected']}"
