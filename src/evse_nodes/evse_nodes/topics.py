@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import evse_msgs.msg
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -85,7 +85,8 @@ def resolve(name: str, namespace: str = "") -> str:
 def writer(node: Node, name: str, namespace: str = "") -> Callable[[Any], None]:
     """Return a function that publishes a value of the row's type, stamped with the node's clock where its stamp is 0."""
     row = TOPICS[name]
-    publisher = node.create_publisher(row.message, resolve(name, namespace), row.qos)
+    events = PublisherEventCallbacks(use_default_callbacks=False)
+    publisher = node.create_publisher(row.message, resolve(name, namespace), row.qos, event_callbacks=events)
     clock = node.get_clock()
     stamped = hasattr(row.message, "stamp")
 
@@ -103,7 +104,8 @@ def reader(
 ) -> None:
     """Call callback with each value that arrives; on_deadline when the row's deadline has passed without one."""
     row = TOPICS[name]
-    events = SubscriptionEventCallbacks(deadline=(lambda _: on_deadline()) if on_deadline else None)
+    # Without the default handlers, which only log: each would be one more thing to wait for in every cycle.
+    events = SubscriptionEventCallbacks(deadline=(lambda _: on_deadline()) if on_deadline else None, use_default_callbacks=False)
     node.create_subscription(
         row.message, resolve(name, namespace), lambda message: callback(from_message(message, row.type)), row.qos, event_callbacks=events
     )

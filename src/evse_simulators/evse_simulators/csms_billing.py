@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,8 @@ class Ledger:
         return {
             "currency": self.currency,
             "price_per_kwh": str(self.price_per_kwh),
-            "transactions": [asdict(item) for item in self.transactions.values()],
-            "stations": {name: asdict(item) for name, item in self.stations.items()},
+            "transactions": [vars(item) for item in self.transactions.values()],
+            "stations": {name: vars(item) for name, item in self.stations.items()},
             "violations": self.violations,
             "arrivals": self.arrivals,
         }
@@ -106,7 +106,7 @@ class Ledger:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_name(self._path.name + ".new")
         with aside.open("w") as file:
-            json.dump(self.as_dict(), file, indent=1)
+            file.write(json.dumps(self.as_dict()))  # Without indentation the encoder in C does it, ten times as fast.
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self._path)

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A charging station as a ROS 2 node graph.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A charging station as a ROS 2 node graph."
+)
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="station description, YAML")]
 
@@ -71,3 +73,20 @@ def docs(check: Annotated[bool, typer.Option("--check", help="only tell whether 
     from evse_tools import generated_docs  # noqa: PLC0415
 
     raise typer.Exit(generated_docs.run(check))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="node-death: kill each node while power flows")],
+    node: Annotated[list[str] | None, typer.Option(help="only this node (again for more)")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Measure what the station promises."""
+    if name != "node-death":
+        raise typer.BadParameter(f"unknown bench {name}; known: node-death")
+    from evse_tools import node_death  # noqa: PLC0415
+
+    unknown = set(node or ()) - set(node_death.VICTIMS)
+    if unknown:
+        raise typer.BadParameter(f"unknown node {', '.join(sorted(unknown))}; known: {', '.join(node_death.VICTIMS)}")
+    raise typer.Exit(node_death.run(tuple(node or node_death.VICTIMS), json))

@@ -19,7 +19,7 @@ def report(options: Options, station: Description, folder: Path, found: Found) -
     """Return the report of a demo whose processes have ended; writes its chart."""
     first = found.places[0]
     outcome = judge(options.fault, first.track, first.injected, first.driver.locked_in) if options.fault else None
-    bills = _bills(station.data_dir / "csms_simulator.json") if not options.csms else None
+    bills = billed_energy(station.data_dir / "csms_simulator.json") if not options.csms else None
     sessions = [_session(place, station.data_dir, bills, outcome if number == 0 else None) for number, place in enumerate(found.places)]
     recording = next((str(path) for path in recordings(station.data_dir / "recordings", station.station["name"])), "")
     chart = _chart(found, sessions, folder / "chart.png")
@@ -61,7 +61,7 @@ def _receipt(folder: Path, session_id: str) -> tuple[Path | None, dict[str, Any]
     return None, {}, ""
 
 
-def _bills(path: Path) -> dict[int, float]:
+def billed_energy(path: Path) -> dict[int, float]:
     """Return the energy of each transaction that the simulated CSMS has closed [Wh]."""
     try:
         transactions = json.loads(path.read_text(encoding="utf-8"))["transactions"]

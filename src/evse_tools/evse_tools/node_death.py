@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import inf, nan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,18 @@ from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.types import ChargeRecord, RecordStatus
 from evse_nodes.can_bus import CanPort
 from evse_nodes.databases import load as load_database
+from evse_tools.demo_end import billed_energy
 from evse_tools.demo_options import Options
-from evse_tools.demo_report import bills
 from evse_tools.demo_run import DemoRun
 from evse_tools.demo_station import default_description, expand, own_domain
 from evse_tools.description import Description, load
+from evse_tools.node_specs import node_specs
+from evse_tools.supervisor import Supervisor
 
 # Nodes whose death must end the flow of power, and nodes whose death must not.
 STOPPING = ("can_bridge", "charge_sequencer", "safety_monitor", "energy_meter")
 BYSTANDERS = ("energy_manager", "ocpp_uplink", "recorder")
+VICTIMS = STOPPING + BYSTANDERS
 # Current above which the station counts as charging, and below which as off (../shared/reference/can.md 4: an emergency end gets below 5 A). [A]
 CHARGING_CURRENT, NO_CURRENT = 30.0, 5.0
 # Charging before a node is killed, charging in all where nothing stops it, and longest wait for the end of a session after a kill. [s]
@@ -64,21 +67,16 @@ class PowerWatch:
         if name == "Power_Modules_Status":
             self.current = signals["Present_Current"]
             gone = abs(self.current) <= NO_CURRENT
-            self.off = (at if self.off != self.off else self.off) if gone and at > self.since else nan
-        elif (
-            name == "DC_Power_Control"
-            and at > self.since
-            and self.withdrawn != self.withdrawn
-            and signals["Power_Function"] != POWER_TRANSFER
-        ):
+            self.off = (at if isnan(self.off) else self.off) if gone and at > self.since else nan
+        elif name == "DC_Power_Control" and at > self.since and isnan(self.withdrawn) and signals["Power_Function"] != POWER_TRANSFER:
             self.withdrawn = at
 
 
 class DeathRun(DemoRun):
     """A demo in which one node is killed while power flows."""
 
-    def __init__(self, victim: str, description: Description, folder: Path, console: Console) -> None:
-        super().__init__(Options(seconds=CHARGE), description, folder, console, time.time())
+    def __init__(self, victim: str, description: Description, supervisor: Supervisor, console: Console) -> None:
+        super().__init__(Options(seconds=CHARGE), description, supervisor, [], console, time.time())
         self.victim = victim
         self.watch = PowerWatch()
         bus = description.evses[0].buses["power_bus"]
@@ -92,9 +90,16 @@ class DeathRun(DemoRun):
 
     @property
     def stop_words(self) -> str:
-        """How the session ended by its own account."""
-        session = self._places[0].track.session
-        return f"{session.state.name}: {session.stop_cause.name}, {session.stop_detail or 'no detail'}"
+        """How the session ended by the station's own account; the first fault where a restarted sequencer no longer knows."""
+        track = self._places[0].track
+        session, fault = track.session, next((event for event in track.faults if event.active), None)
+        first = f"; first fault {fault.fault} ({fault.detail})" if fault else ""
+        return f"{session.state.name}: {session.stop_cause.name}{' ' if session.stop_detail else ''}{session.stop_detail}{first}"
+
+    @property
+    def failures(self) -> list[str]:
+        """What the driver could not do."""
+        return [self._places[0].driver.failure] if self._places[0].driver.failure else []
 
     def close(self) -> None:
         """Leave the bus."""
@@ -133,7 +138,7 @@ class Death:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
-        return {name: (None if value != value else value) for name, value in vars(self).items()}
+        return {name: (None if isinstance(value, float) and isnan(value) else value) for name, value in vars(self).items()}
 
 
 def kill(victim: str, folder: Path, console: Console) -> Death:
@@ -144,12 +149,15 @@ def kill(victim: str, folder: Path, console: Console) -> Death:
     description = load(path)
     with own_domain() as domain:
         os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-        run = DeathRun(victim, description, folder, console)
+        supervisor = Supervisor(node_specs(description), folder / "log")
+        supervisor.start()
+        run = DeathRun(victim, description, supervisor, console)
         try:
             run.run(domain)
         finally:
             run.close()
-    return _row(run, bills(folder / "csms_simulator.json"))
+            supervisor.stop()
+    return _row(run, billed_energy(folder / "csms_simulator.json"))
 
 
 def _row(run: DeathRun, found_bills: dict[int, float]) -> Death:
@@ -161,12 +169,12 @@ def _row(run: DeathRun, found_bills: dict[int, float]) -> Death:
         run.victim, withdrawn, off, run.stop_words, energy if closed else None, sum(found_bills.values()) if found_bills else None,
         len(closed), len(found_bills), (),
     )  # fmt: skip
-    return Death(**vars(row) | {"problems": tuple(_problems(row))})
+    return Death(**vars(row) | {"problems": (*run.failures, *_problems(row))})
 
 
 def _problems(row: Death) -> Iterable[str]:
     """Yield what must not be: power that stays, a session that is not billed once."""
-    if row.off_ms != row.off_ms:
+    if isnan(row.off_ms):
         yield "the current was not gone at the end"
     if row.records != 1 or row.bills != 1:
         yield f"{row.records} records and {row.bills} bills for one session"
@@ -174,7 +182,7 @@ def _problems(row: Death) -> Iterable[str]:
         yield f"the record says {row.energy_wh:.1f} Wh, the CSMS {row.csms_wh:.1f} Wh"
 
 
-def run(victims: tuple[str, ...] = STOPPING + BYSTANDERS, as_json: bool = False) -> int:
+def run(victims: tuple[str, ...] = VICTIMS, as_json: bool = False) -> int:
     """Kill each victim in a run of its own; returns 1 where power stayed or the bill was wrong."""
     console = Console(stderr=True, highlight=False)
     rows = []
@@ -211,12 +219,12 @@ def _figures(row: Death) -> list[dict[str, Any]]:
     return [
         {"name": name, "n": 1, "median": value, "p99": value, "max": value, "unit": "ms"}
         for name, value in values.items()
-        if value == value
+        if isfinite(value)
     ]
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value:.0f} ms" if value == value else "never"
+    return f"{value:.0f} ms" if isfinite(value) else "never"
 
 
 def machine() -> str:
