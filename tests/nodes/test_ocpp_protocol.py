@@ -348,7 +348,7 @@ def test_a_record_that_cannot_be_told_does_not_hold_up_the_next_one(bench: Local
 
 
 def test_a_long_queue_drains_while_live_messages_pass(bench: LocalBench) -> None:
-    csms, evse, count = bench.csms(), bench[1], 300
+    csms, evse, count = bench.csms(), bench[1], 150
     bench.start("ws://127.0.0.1:9")
     for number in range(count):
         record = ChargeRecord(session_id=f"q-{number}", evse_id=1, token="T", begin=1e9 + number, end=1e9 + number + 0.5)

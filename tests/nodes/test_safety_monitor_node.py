@@ -1,5 +1,6 @@
 """The node safety_monitor and a probe: rate, latency of the permit's end, services, diagnostics, orderly end."""
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -192,6 +193,19 @@ def test_it_watches_on_after_sigint_until_the_session_is_over(station: Station) 
     station.enter(ChargeState.FINISHED)
     station.until(lambda: station.process.poll() is not None, 5.0, "the end of the node")
     assert station.process.returncode == 0
+
+
+def test_a_monitor_that_was_stalled_blames_nobody(station: Station) -> None:
+    """Its own pause makes every input look old; what came meanwhile waits in its queues."""
+    charging(station)
+    for _ in range(3):
+        station.process.send_signal(signal.SIGSTOP)
+        station.spin(2.5)
+        before = len(station.states)
+        station.process.send_signal(signal.SIGCONT)
+        station.until(lambda before=before: len(station.states) > before + 5, 5.0, "safety_state")
+    assert station.last.permit
+    assert station.events == []
 
 
 def test_a_wrong_parameter_ends_it_with_code_2_and_its_name(tmp_path: Path) -> None:

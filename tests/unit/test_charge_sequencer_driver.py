@@ -162,7 +162,7 @@ def test_counts_after_a_restart_are_no_press() -> None:
     assert rig.path == ["PREPARING"]
 
 
-def test_counts_after_a_silent_board_are_no_press() -> None:
+def test_counts_of_a_board_that_was_restarted_are_no_press() -> None:
     rig = ready()
     rig.plug()
     rig.stop()
@@ -171,9 +171,30 @@ def test_counts_after_a_silent_board_are_no_press() -> None:
     rig.silent.add("io")
     rig.run(1.0)
     rig.silent.clear()
-    rig.board = replace(rig.board, start_count=0, stop_count=0, token_count=0)  # the board was restarted
+    rig.board = replace(rig.board, start_count=0, stop_count=0, token_count=0)
     rig.run(2.0)
     assert rig.state is S.AUTHORIZED
+
+
+def test_counts_after_a_long_silence_are_no_press() -> None:
+    rig = ready()
+    rig.silent.add("io")
+    rig.until(S.FAULTED)
+    rig.plug()
+    rig.start()
+    rig.token()
+    rig.silent.clear()
+    rig.run(3.0)
+    assert rig.state is S.PREPARING
+
+
+def test_press_during_a_short_gap_counts() -> None:
+    rig = ready()
+    rig.silent.add("io")
+    rig.run(1.0)
+    rig.token()
+    rig.silent.clear()
+    rig.until(S.AUTHORIZING, limit=0.2)
 
 
 def test_counters_wrap_around() -> None:

@@ -125,8 +125,8 @@ class ChargeSequencer:
 
     def _take_actions(self, inputs: SequencerInputs) -> Actions:
         """Read the buttons, the reader and the requests."""
-        io = usable(inputs.io, self._now, self._config.io_age)
-        actions = self._driver.take(io, inputs.io, inputs.requests, self._config.io_age)
+        io = usable(inputs.io, self._now, self._config.idle_age)
+        actions = self._driver.take(io, inputs.requests)
         if actions.asked(RequestKind.ENABLE) or actions.asked(RequestKind.DISABLE):
             self._in_service = actions.asked(RequestKind.DISABLE) is None
         self._shutting_down = self._shutting_down or actions.asked(RequestKind.SHUTDOWN) is not None

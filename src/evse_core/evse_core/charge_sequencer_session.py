@@ -5,7 +5,6 @@ from enum import Flag, auto
 from math import inf, isfinite
 from math import nan as NAN
 
-from evse_core.sample import Sample
 from evse_core.types import IoReport, RequestKind, SessionRequest, StopCause
 
 
@@ -134,12 +133,16 @@ class Actions:
         return next((request for request in self.requests if request.kind is kind), None)
 
 
+# Sizes of the board's counters (msg/IoReport.msg): start button, stop button, tokens.
+COUNTERS = (256, 256, 16)
+
+
 @dataclass(slots=True)
 class Driver:
     """Buttons, tokens and what came of them, outside a session.
 
-    The board counts presses and tokens. The first report, and the first after the board was silent, only sets the base: a restart of either side is
-    no press of a button.
+    The board counts presses and tokens. The first report, the first after the board was silent, and a counter that jumped back only set the base: a restart
+    of either side is no press of a button.
     """
 
     token: str = ""
@@ -147,20 +150,13 @@ class Driver:
     remote: bool = False
     started: float = -inf
     _base: tuple[int, int, int] | None = None
-    _received: float = -inf
 
-    def take(self, io: IoReport | None, sample: Sample[IoReport] | None, requests: tuple[SessionRequest, ...], silence: float) -> Actions:
-        """Return the actions in this step; silence [s] is the gap after which the counters are read anew."""
-        if io is None or sample is None:
-            self._base = None
+    def take(self, io: IoReport | None, requests: tuple[SessionRequest, ...]) -> Actions:
+        """Return the actions in this step; None for a board that has been silent for long."""
+        old, self._base = self._base, None if io is None else (io.start_count, io.stop_count, io.token_count)
+        if io is None or old is None or self._base is None:
             return Actions(requests=requests)
-        if sample.received - self._received > silence:
-            self._base = None
-        old, self._base = self._base, (io.start_count, io.stop_count, io.token_count)
-        self._received = sample.received
-        if old is None:
-            return Actions(requests=requests)
-        start, stop, token = (new != before for new, before in zip(self._base, old, strict=True))
+        start, stop, token = (_advanced(*counter) for counter in zip(self._base, old, COUNTERS, strict=True))
         return Actions(start, stop, io.token if token else "", requests)
 
     def hold(self, token: str, remote: bool) -> None:
@@ -171,6 +167,11 @@ class Driver:
         """Drop token and start: the next session begins anew."""
         self.token = self.parent_token = ""
         self.remote, self.started = False, -inf
+
+
+def _advanced(new: int, old: int, size: int) -> bool:
+    """Return whether a counter went on by a number of presses that a person can make, rather than back."""
+    return 0 < (new - old) % size <= size // 2
 
 
 def same_token(left: str, right: str) -> bool:

@@ -6,21 +6,20 @@ Whether the EVSE is in service is kept while the node runs; the back end, which 
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import fields
-from enum import IntEnum
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from evse_msgs.srv import StartSession, StopSession
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
 from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
 from evse_core.sample import Sample
-from evse_core.types import ChargeState, RequestKind, SessionRequest, SessionState, StopCause
+from evse_core.types import RequestKind, SessionRequest, SessionState, StopCause
 from evse_nodes import topics
 from evse_nodes.params import declare
 from evse_nodes.run import run
+from evse_nodes.session_news import diagnosis, essence, flags
 
 # msg/PowerCommand.msg: 20 Hz; msg/SessionState.msg: 10 Hz, so every second step. [s]
 PERIOD = 0.05
@@ -28,7 +27,6 @@ STATE_EVERY = 2
 # Fields of SequencerInputs by topic. Where a flag of the second set changes, the sequence steps at once.
 SLOW_INPUTS = {"can_status": "can_status", "authorization": "authorization", "power_budget": "budget", "charge_record": "record"}
 FAST_INPUTS = {"vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "safety_state": "safety"}
-ATTENTION = frozenset({ChargeState.EMERGENCY, ChargeState.FAULTED, ChargeState.RECOVERING})
 
 
 class ChargeSequencerNode(Node):
@@ -67,7 +65,7 @@ class ChargeSequencerNode(Node):
     def _taker(self, field: str, at_once: bool) -> Callable[[Any], None]:
         def take(value: Any) -> None:
             before, self._samples[field] = self._samples.get(field), Sample(value, time.monotonic())
-            if at_once and (before is None or _flags(before.value) != _flags(value)):
+            if at_once and (before is None or flags(before.value) != flags(value)):
                 self._step()
 
         return take
@@ -87,7 +85,7 @@ class ChargeSequencerNode(Node):
             self._write["power_command"](outputs.power)
             self._write["vehicle_command"](outputs.vehicle)
             self._write["io_command"](outputs.io)
-        if self._steps % STATE_EVERY == 0 or self._last is None or _essence(outputs.session) != _essence(self._last):
+        if self._steps % STATE_EVERY == 0 or self._last is None or essence(outputs.session) != essence(self._last):
             self._write["session_state"](outputs.session)
         self._last = outputs.session
         if outputs.session.session_id == self._fresh_id:
@@ -127,33 +125,9 @@ class ChargeSequencerNode(Node):
     def _diagnose(self) -> None:
         if self._last is None:
             return
-        message = DiagnosticArray(status=[_diagnosis(self.get_fully_qualified_name(), self._last, self._reason)])
+        message = DiagnosticArray(status=[diagnosis(self.get_fully_qualified_name(), self._last, self._reason)])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
-
-
-def _flags(value: Any) -> tuple[Any, ...]:
-    """Return what must not wait for the next period: flags, counters, and whether the vehicle asks for current at all."""
-    flags = [getattr(value, item.name) for item in fields(value) if isinstance(getattr(value, item.name), (bool, int, IntEnum))]
-    return (*flags, getattr(value, "current_request", 0.0) > 0.0)
-
-
-def _essence(state: SessionState) -> tuple[Any, ...]:
-    """Return what others want to know at once."""
-    return state.state, state.step, state.session_id, state.session_active, state.transaction_active, state.token, state.available
-
-
-def _diagnosis(name: str, state: SessionState, reason: str) -> DiagnosticStatus:
-    level = DiagnosticStatus.ERROR if state.state in ATTENTION else DiagnosticStatus.OK
-    text = {
-        "reason": reason,
-        "step": state.step,
-        "session": state.session_id,
-        "stop_cause": state.stop_cause.name,
-        "stop_detail": state.stop_detail,
-    }
-    values = [KeyValue(key=key, value=str(value)) for key, value in text.items()]
-    return DiagnosticStatus(level=level, name=name, message=state.state.name, values=values)
 
 
 def make() -> ChargeSequencerNode:

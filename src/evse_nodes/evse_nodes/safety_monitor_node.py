@@ -10,7 +10,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from evse_core.fault_table import FAULTS, Fault
-from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor, SafetyOutputs
+from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
 from evse_core.safety_view import PERMIT_STATES
 from evse_core.sample import Sample
 from evse_core.types import FaultEvent, Reaction, SafetyState
@@ -20,6 +20,9 @@ from evse_nodes.run import run
 
 # msg/SafetyState.msg: 20 Hz. [s]
 PERIOD = 0.05
+# A period that comes later than STALL found this process stalled, and the last permit expired with it (design.md, The permit 2): until every input has come
+# again, at most for CATCH_UP, nothing is judged and no permit given, else every input would look silent for what was this process's own pause. [s]
+STALL, CATCH_UP = 0.2, 0.5
 # Fields of SafetyInputs by topic. A report is judged when it comes, so that an emergency does not wait for the next period; commands wait for it.
 # The state stands first, because rclpy takes what came together in this order: what follows from a new state is judged by it.
 REPORTS = {
@@ -43,6 +46,7 @@ class SafetyMonitorNode(Node):
         self._monitor = SafetyMonitor(self._config)
         self._inputs = SafetyInputs()
         self._last = SafetyState()
+        self._ticked, self._resumed = time.monotonic(), float("-inf")
         self._details: dict[str, FaultEvent] = {}
         self._write_state = topics.writer(self, "safety_state")
         self._write_event = topics.writer(self, "fault_event")
@@ -80,9 +84,22 @@ class SafetyMonitorNode(Node):
 
     def _tick(self) -> None:
         self._step(only_changes=False)
+        self._ticked = time.monotonic()
 
-    def _step(self, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> SafetyOutputs:
+    def _catch_up(self) -> bool:
+        """Return whether this process was stalled and has still to take what came meanwhile."""
+        now = time.monotonic()
+        if now - self._ticked > STALL:
+            self._ticked = self._resumed = now
+        if now - self._resumed > CATCH_UP:
+            return False
+        samples = (getattr(self._inputs, field) for field in (REPORTS | COMMANDS).values())
+        return any(sample is not None and sample.received < self._resumed for sample in samples)
+
+    def _step(self, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> None:
         """Ask the rule; publish the permit where it is due or has changed."""
+        if self._catch_up() and not reset and not emergency_stop:
+            return
         stamp = self.get_clock().now().nanoseconds * 1e-9
         inputs = replace(self._inputs, stamp=stamp, reset=reset, emergency_stop=emergency_stop)
         outputs = self._monitor.step(inputs, time.monotonic())
@@ -91,7 +108,6 @@ class SafetyMonitorNode(Node):
         self._last = outputs.state
         for event in outputs.events:
             self._tell(event)
-        return outputs
 
     def _tell(self, event: FaultEvent) -> None:
         self._write_event(event)
@@ -103,14 +119,14 @@ class SafetyMonitorNode(Node):
             self.get_logger().info(f"{event.fault} cleared")
 
     def _reset_faults(self, request: Any, response: Any) -> Any:
-        outputs = self._step(only_changes=True, reset=True)
-        response.success = not outputs.state.faults
-        response.message = f"still there: {', '.join(outputs.state.faults)}" if outputs.state.faults else "no fault is left"
+        self._step(only_changes=True, reset=True)
+        response.success = not self._last.faults
+        response.message = f"still there: {', '.join(self._last.faults)}" if self._last.faults else "no fault is left"
         return response
 
     def _emergency_stop(self, request: Any, response: Any) -> Any:
-        outputs = self._step(only_changes=True, emergency_stop=True)
-        response.success = "emergency_stop" in outputs.state.faults
+        self._step(only_changes=True, emergency_stop=True)
+        response.success = "emergency_stop" in self._last.faults
         response.message = "power is cut; an operator has to call reset_faults"
         return response
 

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
-from evse_core.types import ChargeRecord, RecordStatus
+from evse_core.types import ChargeRecord, ChargeState, RecordStatus
 from evse_nodes.can_bus import CanPort
 from evse_nodes.databases import load as load_database
 from evse_tools.demo_end import billed_energy
 from evse_tools.demo_options import Options
-from evse_tools.demo_run import DemoRun
+from evse_tools.demo_run import DemoRun, Place
 from evse_tools.demo_station import default_description, expand, own_domain
 from evse_tools.description import Description, load
 from evse_tools.node_specs import node_specs
@@ -40,8 +40,14 @@ VICTIMS = STOPPING + BYSTANDERS
 CHARGING_CURRENT, NO_CURRENT = 30.0, 5.0
 # Charging before a node is killed, charging in all where nothing stops it, and longest wait for the end of a session after a kill. [s]
 KILL_AFTER, CHARGE, PATIENCE = 4.0, 12.0, 45.0
+# Least time to look on after a kill, in which the node comes back. [s]
+SETTLING = 6.0
 # Power_Function of DC_Power_Control that lets current flow (../shared/reference/can.md 1.3).
 POWER_TRANSFER = 8
+
+
+# States in which nothing is left to be done.
+AT_REST = (ChargeState.AVAILABLE, ChargeState.PREPARING, ChargeState.FINISHED, ChargeState.FAULTED)
 
 
 @dataclass
@@ -113,8 +119,16 @@ class DeathRun(DemoRun):
             self._charging = now
         if self._killed == inf and now - self._charging > KILL_AFTER:
             self._kill()
+        if now - self._killed > SETTLING and self._settled(place):
+            place.driver.give_up("", now)
         if now - self._killed > PATIENCE:
             place.driver.give_up(f"no end within {PATIENCE:.0f} s after {self.victim} was killed", now)
+
+    def _settled(self, place: Place) -> bool:
+        """A session that a restarted node no longer knows has been closed, told to the CSMS, and the driver can take the plug."""
+        closed = [record for record in self.records.values() if record.status is not RecordStatus.OPEN]
+        confirmed = place.track.transaction.stop_confirmed
+        return bool(closed) and confirmed and not place.track.io.locked and place.track.session.state in AT_REST
 
     def _kill(self) -> None:
         pid = next(pid for name, pid in self._supervisor.pids().items() if name.endswith(f"/{self.victim}"))
