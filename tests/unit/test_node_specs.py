@@ -14,7 +14,15 @@ from evse_tools.node_specs import COMPOSED, NodeSpec, node_specs, parameter_file
 from evse_tools.parameter_file import write_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
-PER_EVSE = {"can_bridge", "charge_sequencer", "safety_monitor", "energy_meter", "vehicle_simulator", "power_module_simulator", "io_board_simulator"}
+PER_EVSE = {
+    "can_bridge",
+    "charge_sequencer",
+    "safety_monitor",
+    "energy_meter",
+    "vehicle_simulator",
+    "power_module_simulator",
+    "io_board_simulator",
+}
 PER_STATION = {"recorder", "csms_simulator", "energy_manager", "ocpp_uplink"}
 
 
@@ -61,11 +69,17 @@ def test_every_parameter_is_one_that_its_node_declares() -> None:
         declared |= own.get(spec.name, set())
         if spec.name == "energy_meter":
             declared |= set(STATION_SECTIONS["tariff"].load().__dataclass_fields__)
-        unknown = {name for name in spec.parameters if name not in declared and not name.startswith(("bus.", "vehicle_bus.", "power_bus.", "io_bus."))}
+        unknown = {
+            name
+            for name in spec.parameters
+            if name not in declared and not name.startswith(("bus.", "vehicle_bus.", "power_bus.", "io_bus."))
+        }
         assert not unknown, f"{spec.full_name} has no parameter {unknown}"
 
 
-@pytest.mark.parametrize(("simulator", "bus"), [("vehicle_simulator", "vehicle_bus"), ("power_module_simulator", "power_bus"), ("io_board_simulator", "io_bus")])
+@pytest.mark.parametrize(
+    ("simulator", "bus"), [("vehicle_simulator", "vehicle_bus"), ("power_module_simulator", "power_bus"), ("io_board_simulator", "io_bus")]
+)
 def test_a_simulator_sits_on_the_bus_of_the_part_that_it_replaces(simulator: str, bus: str) -> None:
     specs = by_name(node_specs(description()))
     for number in (1, 2, 3, 4):

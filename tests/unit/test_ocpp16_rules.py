@@ -8,7 +8,7 @@ import pytest
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
 from evse_core.ocpp16_configuration import KEYS, change, get, problems, restored
-from evse_core.ocpp16_registration import RegistrationRule
+from evse_core.ocpp16_registration import RegistrationRule, clock_error
 from evse_core.ocpp16_requests import (
     ACTIONS,
     SUPPORTED,
@@ -75,6 +75,22 @@ def test_a_restart_boots_again() -> None:
     rule.on_boot_answer("Accepted", 60, 0.0)
     rule.restart(5.0)
     assert (rule.state, rule.boot_due(5.0)) == (Registration.UNKNOWN, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:01:40Z", 40.0),
+        ("1970-01-01T00:01:40", 40.0),
+        ("1970-01-01T02:01:40+02:00", 40.0),
+        ("soon", None),
+        ("", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_the_clock_of_the_csms_is_compared(text: object, expected: float | None) -> None:
+    assert clock_error(text, 60.0) == expected
 
 
 # Verdicts

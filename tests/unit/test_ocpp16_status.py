@@ -173,6 +173,27 @@ def test_a_status_shorter_than_the_minimum_duration_is_not_reported() -> None:
     assert found.status == Status.PREPARING
 
 
+def test_a_fault_is_reported_with_its_cause_where_that_comes_soon() -> None:
+    event = FaultEvent(fault="hot", active=True, ocpp16_error="HighTemperature")
+    stopped, hot = SessionState(state=ChargeState.EMERGENCY), SafetyState(reaction=Reaction.EMERGENCY, faults=("hot",), first_fault="hot")
+    rule = StatusRule()
+    assert rule.step(inputs(CHARGING, at=0.0), 0.0) is not None
+    assert rule.step(inputs(stopped, at=1.0), 1.0) is None
+    assert rule.step(inputs(stopped, hot, at=1.1), 1.1) is None
+    found = rule.step(inputs(stopped, hot, at=1.2, hot=event), 1.2)
+    assert found is not None
+    assert found.error_code == "HighTemperature"
+
+
+def test_a_fault_without_a_known_cause_is_reported_soon_all_the_same() -> None:
+    rule, stopped = StatusRule(), SessionState(state=ChargeState.EMERGENCY)
+    assert rule.step(inputs(CHARGING, at=0.0), 0.0) is not None
+    assert rule.step(inputs(stopped, at=1.0), 1.0) is None
+    found = rule.step(inputs(stopped, at=1.5), 1.5)
+    assert found is not None
+    assert (found.status, found.error_code) == (Status.FAULTED, "OtherError")
+
+
 @pytest.mark.parametrize(
     ("connectors", "expected"),
     [

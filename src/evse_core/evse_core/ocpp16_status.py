@@ -117,6 +117,8 @@ STARTING: Final = 15.0
 NO_CURRENT: Final = 1.0
 # How long no current must flow before a vehicle counts as suspended; a ramp from 0 A takes 1 to 2 s. [s]
 SUSPENDED_AFTER: Final = 5.0
+# How long a fault whose cause is not known yet is held back: state, permit and fault event come on three topics, within some 0.1 s of each other. [s]
+CAUSE_WAIT: Final = 0.5
 _SESSION_INDEPENDENT: Final = frozenset({ChargeState.EMERGENCY, ChargeState.FAULTED, ChargeState.UNKNOWN})
 
 
@@ -160,7 +162,9 @@ class StatusRule:
         if self._candidate is None or not status.same(self._candidate[0]):
             self._candidate = (status, now)
         held = now - self._candidate[1]
-        if status.same(self.reported) or (self.reported is not None and held < self.minimum_duration):
+        nameless = status.status == Status.FAULTED and status.error_code == "OtherError"
+        wait = max(self.minimum_duration, CAUSE_WAIT if nameless else 0.0)
+        if status.same(self.reported) or (self.reported is not None and held < wait):
             return None
         self.reported = status
         return status

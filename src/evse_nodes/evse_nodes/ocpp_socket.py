@@ -189,7 +189,7 @@ def _code(error: OCPPError) -> str:
     rule = getattr(error.__context__, "validator", "")
     if isinstance(error, FormatViolationError) and rule not in ("additionalProperties", ""):
         return "PropertyConstraintViolation"
-    return _CODES.get(error.code, error.code)
+    return str(_CODES.get(error.code, error.code))
 
 
 def _cause(error: OCPPError) -> str:

@@ -1,6 +1,7 @@
 """What the uplink wants to tell the CSMS besides transactions: boot, live messages, statuses, heartbeats."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -8,14 +9,23 @@ from typing import Any
 
 from evse_core import ocpp16_messages as messages
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_registration import RegistrationRule
+from evse_core.ocpp16_registration import CLOCK_TOLERANCE, RegistrationRule, clock_error
 from evse_core.ocpp16_status import ConnectorStatus, status_notification
 from evse_core.types import Registration
 from evse_nodes.ocpp_link import Job, Source
 from evse_nodes.ocpp_socket import CallRefused, CallSilent, ConnectionLost
 
+LOG = logging.getLogger("ocpp_uplink")
+
 # Triggered messages that may wait: the CSMS asks for them one by one. [1]
 _WAITING = 100
+
+
+def _compare_clocks(payload: dict[str, Any]) -> None:
+    """Say where the clocks differ; the station's is set by its operating system, not from here."""
+    error = clock_error(payload.get("currentTime"), time.time())
+    if error is not None and abs(error) > CLOCK_TOLERANCE:
+        LOG.warning("the clock of the CSMS is %.0f s ahead of this one", error)
 
 
 class BootSource:
@@ -38,6 +48,7 @@ class BootSource:
         return None if self._registration.state == Registration.ACCEPTED else self._registration.next_change()
 
     def _answered(self, payload: dict[str, Any]) -> None:
+        _compare_clocks(payload)
         self._registration.on_boot_answer(payload.get("status"), payload.get("interval"), time.monotonic())
         if self._registration.may_call:
             self._accepted()
@@ -54,7 +65,7 @@ class HeartbeatSource:
 
     def next(self, now: float) -> Job | None:
         """Return Heartbeat where it is due."""
-        return Job(messages.heartbeat(), lambda payload: None) if self._registration.heartbeat_due(now) else None
+        return Job(messages.heartbeat(), _compare_clocks) if self._registration.heartbeat_due(now) else None
 
     def wake_at(self, now: float) -> float | None:
         """Return when it is due."""

@@ -7,9 +7,8 @@ status, transaction messages, Heartbeat.
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +32,7 @@ from evse_core.types import (
     StopCause,
     UplinkState,
 )
+from evse_nodes.loop_thread import LoopThread
 from evse_nodes.message_queue import MessageQueue, SessionRow
 from evse_nodes.ocpp_link import OcppLink
 from evse_nodes.ocpp_settings import Settings
@@ -51,6 +51,8 @@ _SERVICE_TIMEOUT = 3.0
 # Silence of a sequence after which its session is not waited for at the end, and the wait for its record and the queue. [s]
 _SEQUENCE_OVER = 1.5
 _LINGER = 5.0
+# Longest wait for the thread's end: the closing handshake takes 1 s. [s]
+_CLOSE_TIMEOUT = 3.0
 # Longest wait for sessions to end before a reset. [s]
 _RESET_TIMEOUT = 30.0
 
@@ -112,10 +114,7 @@ class OcppUplink:
         self._detail = "not connected yet" if self.config.url else "no CSMS configured"
         self._told: UplinkState | None = None
         self._told_at = 0.0
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="ocpp_uplink", daemon=True)
-        self._main: asyncio.Task[None] | None = None
+        self._thread = LoopThread("ocpp_uplink", self._live)
         self._closing_since: float | None = None
         self.drained = False
         self.dropped = 0
@@ -128,56 +127,22 @@ class OcppUplink:
 
     def post(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a method of this object in its thread; from any thread."""
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            LOG.debug("posted after the end")
+        self._thread.post(function, *arguments)
 
     def close(self) -> None:
         """End the thread and close the queue."""
-        self.post(self._stop)
-        self._thread.join(timeout=3.0)
+        self._thread.close(_CLOSE_TIMEOUT)
         self.transactions.queue.close()
-
-    def _stop(self) -> None:
-        if self._main is not None:
-            self._main.cancel()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._main = self._loop.create_task(self._live())
-        try:
-            self._loop.run_until_complete(self._main)
-        except asyncio.CancelledError:
-            LOG.debug("ended")
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
 
     async def _live(self) -> None:
         for number in self._evses:
             self._emit(Publish(number, ChargingLimit()))
         self.transactions.announce(tuple(self._evses))
-        link = asyncio.create_task(self.link.run()) if self.config.url else None
-        try:
-            while True:
-                self._tick()
-                await asyncio.sleep(_TICK)
-        finally:
-            for task in [*self._tasks, *([link] if link else [])]:
-                task.cancel()
-            await asyncio.gather(*self._tasks, *([link] if link else []), return_exceptions=True)
-
-    def _spawn(self, work: Awaitable[None]) -> None:
-        async def guarded() -> None:
-            try:
-                await work
-            except Exception:
-                LOG.exception("a task of the uplink failed")
-
-        task = asyncio.get_running_loop().create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self.config.url:
+            self._thread.spawn(self.link.run())
+        while True:
+            self._tick()
+            await asyncio.sleep(_TICK)
 
     # From the graph
 
@@ -189,7 +154,7 @@ class OcppUplink:
             item.asked = ""
         elif value.token != item.asked:
             item.asked = value.token
-            self._spawn(self._give_verdict(evse, Question(value.token, value.remote_start)))
+            self._thread.spawn(self._give_verdict(evse, Question(value.token, value.remote_start)))
         if item.without_power and not (value.session_active and value.session_id == item.without_power):
             item.without_power = ""
             self._emit(Publish(evse, ChargingLimit()))
@@ -222,7 +187,7 @@ class OcppUplink:
         async def answer() -> None:
             reply(await self._verdict(Question(token)))
 
-        self._spawn(answer())
+        self._thread.spawn(answer())
 
     def begin_shutdown(self) -> None:
         """Begin to look whether all is told that must be told."""
@@ -308,7 +273,7 @@ class OcppUplink:
 
     async def _ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
         """Put a request to an EVSE and return its answer; none in time is a refusal."""
-        future: asyncio.Future[tuple[bool, str]] = self._loop.create_future()
+        future: asyncio.Future[tuple[bool, str]] = self._thread.loop.create_future()
 
         def settle(success: bool, text: str) -> None:
             if not future.done():
@@ -327,7 +292,7 @@ class OcppUplink:
                 case requests.Send(message, connectors):
                     self._send(message, connectors)
                 case requests.Reset(kind):
-                    self._spawn(self._reset(kind))
+                    self._thread.spawn(self._reset(kind))
         self.link.wake()
 
     def _configure(self, config: OcppConfig, name: str, value: str) -> None:

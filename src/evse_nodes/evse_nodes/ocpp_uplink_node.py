@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import evse_msgs.srv
-import std_srvs.srv
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 
-from evse_core import ocpp16_requests as requests
 from evse_core.ocpp16 import OcppConfig
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes import params, topics
+from evse_nodes.log_handover import LogHandover, write_log
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.ocpp_diagnostics import Diagnostics
+from evse_nodes.ocpp_services import EvseServices
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
 from evse_nodes.run import run
@@ -43,14 +43,12 @@ class OcppUplinkNode(Node):
         directory = Path(params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")).expanduser()
         self._events: queue.SimpleQueue[Event | logging.LogRecord | tuple[Future, Authorization]] = queue.SimpleQueue()
         self._guard = self.create_guard_condition(self._take_events)
-        self._log = _LogHandler(self._emit)
-        logging.getLogger("ocpp_uplink").addHandler(self._log)
-        logging.getLogger("ocpp_uplink").setLevel(logging.INFO)
+        self._log = LogHandover("ocpp_uplink", self._emit)
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
         self._uplink = OcppUplink(config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit)
         self._diagnostics = Diagnostics(self, config.url)
         self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {(0, UplinkState): topics.writer(self, "uplink_state")}
-        self._evse_clients: dict[tuple[int, type[Any]], Any] = {}
+        self._evse_services = EvseServices(self, tuple(evses))
         for number in evses:
             self._connect_evse(number)
         # A callback that waits holds its group: in the node's own group nothing else would run meanwhile, not even what it waits for.
@@ -61,8 +59,6 @@ class OcppUplinkNode(Node):
         space, uplink = f"evse_{number}", self._uplink
         for kind, name in _EVSE_WRITERS.items():
             self._writers[(number, kind)] = topics.writer(self, name, space)
-        for request, (service, name) in _SERVICES.items():
-            self._evse_clients[(number, request)] = self.create_client(service, f"/{space}/{name}")
         topics.reader(self, "session_state", _thinned(lambda value: uplink.post(uplink.on_session, number, value, time.monotonic())), space)
         topics.reader(self, "safety_state", _thinned(lambda value: uplink.post(uplink.on_safety, number, value, time.monotonic())), space)
         topics.reader(self, "fault_event", lambda value: uplink.post(uplink.on_fault, number, value), space)
@@ -85,19 +81,11 @@ class OcppUplinkNode(Node):
                     if isinstance(value, UplinkState):
                         self._diagnostics.publish(value, self._uplink.dropped)
                 case Ask(request, reply):
-                    self._ask(request, reply)
+                    self._evse_services.ask(request, reply)
                 case logging.LogRecord():
-                    _log(self.get_logger(), event)
+                    write_log(self.get_logger(), event)
                 case (Future() as future, Authorization() as verdict):
                     future.set_result(verdict)
-
-    def _ask(self, request: requests.EvseRequest, reply: Callable[[bool, str], None]) -> None:
-        """Call the service behind a request and have its answer replied."""
-        client = self._evse_clients.get((request.evse, type(request)))
-        if client is None or not client.service_is_ready():
-            reply(False, f"evse_{request.evse} offers no such service")
-            return
-        client.call_async(_message(request)).add_done_callback(lambda future: _reply(future, reply))
 
     async def _authorize(self, request: Any, response: Any) -> Any:
         """Serve authorize."""
@@ -120,32 +108,7 @@ class OcppUplinkNode(Node):
     def close(self) -> None:
         """End the thread and the queue."""
         self._uplink.close()
-        logging.getLogger("ocpp_uplink").removeHandler(self._log)
-
-
-_SERVICES: dict[type[Any], tuple[Any, str]] = {
-    requests.StartSession: (evse_msgs.srv.StartSession, "start_session"),
-    requests.StopSession: (evse_msgs.srv.StopSession, "stop_session"),
-    requests.SetAvailability: (std_srvs.srv.SetBool, "set_availability"),
-    requests.Unlock: (std_srvs.srv.Trigger, "unlock_connector"),
-}
-
-
-def _message(request: requests.EvseRequest) -> Any:
-    match request:
-        case requests.StartSession(_, token, authorized):
-            return evse_msgs.srv.StartSession.Request(token=token, authorized=authorized)
-        case requests.StopSession(_, cause, session_id):
-            return evse_msgs.srv.StopSession.Request(stop_cause=int(cause), session_id=session_id)
-        case requests.SetAvailability(_, available):
-            return std_srvs.srv.SetBool.Request(data=available)
-        case _:
-            return std_srvs.srv.Trigger.Request()
-
-
-def _reply(future: Future, reply: Callable[[bool, str], None]) -> None:
-    answer = None if future.exception() else future.result()
-    reply(*((answer.success, answer.message) if answer is not None else (False, "the service failed")))
+        self._log.close()
 
 
 def _thinned(forward: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -162,28 +125,6 @@ def _thinned(forward: Callable[[Any], None]) -> Callable[[Any], None]:
             forward(value)
 
     return take
-
-
-class _LogHandler(logging.Handler):
-    """Takes log records of the uplink's thread to the executor."""
-
-    def __init__(self, hand_over: Callable[[logging.LogRecord], None]) -> None:
-        super().__init__()
-        self._hand_over = hand_over
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._hand_over(record)
-
-
-def _log(logger: Any, record: logging.LogRecord) -> None:
-    """Write a log record with ROS: one call site per severity, as rclpy demands."""
-    text = logging.Formatter().format(record)
-    if record.levelno >= logging.ERROR:
-        logger.error(text)
-    elif record.levelno >= logging.WARNING:
-        logger.warning(text)
-    else:
-        logger.info(text)
 
 
 def make() -> Node:

@@ -46,7 +46,7 @@ class SafetyMonitorNode(Node):
         self._monitor = SafetyMonitor(self._config)
         self._inputs = SafetyInputs()
         self._last = SafetyState()
-        self._ticked, self._resumed = time.monotonic(), float("-inf")
+        self._stepped, self._resumed = time.monotonic(), float("-inf")
         self._details: dict[str, FaultEvent] = {}
         self._write_state = topics.writer(self, "safety_state")
         self._write_event = topics.writer(self, "fault_event")
@@ -84,13 +84,11 @@ class SafetyMonitorNode(Node):
 
     def _tick(self) -> None:
         self._step(only_changes=False)
-        self._ticked = time.monotonic()
 
-    def _catch_up(self) -> bool:
+    def _catch_up(self, now: float) -> bool:
         """Return whether this process was stalled and has still to take what came meanwhile."""
-        now = time.monotonic()
-        if now - self._ticked > STALL:
-            self._ticked = self._resumed = now
+        if now - self._stepped > STALL:
+            self._resumed = now
         if now - self._resumed > CATCH_UP:
             return False
         samples = (getattr(self._inputs, field) for field in (REPORTS | COMMANDS).values())
@@ -98,11 +96,13 @@ class SafetyMonitorNode(Node):
 
     def _step(self, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> None:
         """Ask the rule; publish the permit where it is due or has changed."""
-        if self._catch_up() and not reset and not emergency_stop:
+        now = time.monotonic()
+        catching_up, self._stepped = self._catch_up(now), now
+        if catching_up and not reset and not emergency_stop:
             return
         stamp = self.get_clock().now().nanoseconds * 1e-9
         inputs = replace(self._inputs, stamp=stamp, reset=reset, emergency_stop=emergency_stop)
-        outputs = self._monitor.step(inputs, time.monotonic())
+        outputs = self._monitor.step(inputs, now)
         if not only_changes or _essence(outputs.state) != _essence(self._last):
             self._write_state(outputs.state)
         self._last = outputs.state

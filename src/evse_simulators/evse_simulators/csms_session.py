@@ -35,7 +35,7 @@ GARBAGE = (
 )
 
 
-class CsmsSession(ChargePoint):  # type: ignore[misc]
+class CsmsSession(ChargePoint):
     """Answers one station and notes what it says."""
 
     def __init__(self, name: str, connection: Any, csms: Csms) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from evse_core.parameter import Parameter
-from evse_tools.config_models import Section
 from evse_tools.description_errors import section_of
 from evse_tools.description_schema import station_model
 
@@ -32,7 +32,7 @@ def configuration_markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sections(model: type[Section], path: str) -> Iterator[tuple[str, type[Section]]]:
+def _sections(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield every section below model with its path; buses have the same keys, so one stands for all."""
     seen = set()
     for name, info in model.model_fields.items():
@@ -48,7 +48,7 @@ def _is_list(annotation: Any) -> bool:
     return getattr(annotation, "__origin__", None) is list or any(_is_list(argument) for argument in get_args(annotation))
 
 
-def _table(model: type[Section]) -> str:
+def _table(model: type[BaseModel]) -> str:
     lines = ["| key | unit | default | range | what it is | where the default comes from |", "|---|---|---|---|---|---|"]
     return "\n".join(lines + [_row(name, info) for name, info in model.model_fields.items()])
 
@@ -71,7 +71,13 @@ def _default(info: FieldInfo) -> str:
         return str(info.default).lower()
     if isinstance(info.default, tuple):
         return "[" + ", ".join(map(str, info.default)) + "]"
-    return f'"{info.default}"' if isinstance(info.default, str) else f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
+    return (
+        f'"{info.default}"'
+        if isinstance(info.default, str)
+        else f"{info.default:g}"
+        if isinstance(info.default, float)
+        else str(info.default)
+    )
 
 
 def _range(facts: Parameter) -> str:

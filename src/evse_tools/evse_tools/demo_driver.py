@@ -15,7 +15,7 @@ PRESS_STOP = "io_board_simulator/press_stop"
 # A driver whose token or button shows no effect tries again after this, and gives up after so many tries. [s], [1]
 PATIENCE, TRIES = 6.0, 3
 # A driver presents his token although there is no CSMS after this. [s]
-OFFLINE_TIME = 15.0
+OFFLINE_TIME = 30.0
 # A call that failed is repeated after this. [s]
 RETRY = 0.5
 # Longest time to wait for: everything ready; charging after the start button; the end of the session; the CSMS's last answer. [s]

@@ -122,8 +122,12 @@ class DemoRun:
             self._processes.look(self._supervisor.pids())
 
     def _drive(self, place: Place) -> None:
-        """Let the driver do what he wants to do, if the last thing has been answered."""
-        ready = self._observer.uplink.registration is Registration.ACCEPTED and self._observer.uplink.connected
+        """Let the driver do what he wants to do, if the last thing has been answered.
+
+        No session before the whole station is up: processes that start take both cores of a small machine from those that have 200 ms to answer.
+        """
+        uplink = self._observer.uplink
+        ready = uplink.connected and uplink.registration is Registration.ACCEPTED and all(track.is_up for track in self._tracks)
         if self._observer.is_busy(place.track.evse):
             return
         action = place.driver.next(place.track, ready, time.monotonic())

@@ -12,6 +12,7 @@ from evse_core.types import (
     IoReport,
     MeterReading,
     PowerReport,
+    Reaction,
     RecordStatus,
     SafetyState,
     SessionState,
@@ -62,6 +63,11 @@ class Track:
         handler = _TAKE.get(type(value))
         if handler is not None:
             handler(self, value)
+
+    @property
+    def is_up(self) -> bool:
+        """Sequencer, safety monitor and meter of this EVSE report."""
+        return self.session.state > ChargeState.INITIALISING and self.safety.reaction is not Reaction.UNKNOWN and self.meter.stamp > 0.0
 
     @property
     def is_over(self) -> bool:

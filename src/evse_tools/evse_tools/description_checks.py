@@ -57,7 +57,8 @@ def _channels(data: dict[str, Any]) -> Iterator[Finding]:
     """Each link is a bus of its own: identifiers of different links mean different things."""
     first: dict[tuple[str, ...], KeyPath] = {}
     for path, bus in _buses(data):
-        options = bus.get("options") if isinstance(bus.get("options"), dict) else {}
+        options = bus.get("options")
+        options = options if isinstance(options, dict) else {}
         place = (str(bus.get("interface")), _canonical(str(bus.get("channel"))), str(options.get("port", "")))
         if place in first:
             yield (*path, "channel"), f"{bus.get('channel')!r} is the bus of {dotted(first[place])} already; each link needs its own"

@@ -162,7 +162,7 @@ def station_model() -> type[Section]:
     """Return the model of a whole description."""
     enabled = (_key(bool, "record every run; false: nothing is recorded"), Field(default=True))
     recorder = create_model("recorder", __base__=_made("recorder", STATION_SECTIONS["recorder"]), __doc__="Recordings.", enabled=enabled)
-    evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc]
+    evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc, valid-type]
     keys: dict[str, Any] = {
         "station": _section(Station, required=True),
         "data_dir": (

@@ -73,5 +73,3 @@ def _data_dir(description: Description) -> Iterator[Finding]:
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize / 1e9
     yield Finding("data_dir", "warning" if free < 1 else "ok", f"{description.data_dir}: {free:.1f} GB free")
-
-

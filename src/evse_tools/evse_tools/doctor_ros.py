@@ -38,7 +38,11 @@ def _ros() -> Iterator[tuple[str, str, str]]:
     else:
         yield "messages", "ok", f"evse_msgs in {Path(messages.__file__).parents[1]}"
     has_launch = all(find_spec(name) for name in ("launch", "launch_ros"))
-    yield "launch", "note", "ROS's own launch starts stations" if has_launch else "not installed: the supervisor of evse_tools starts stations"
+    yield (
+        "launch",
+        "note",
+        "ROS's own launch starts stations" if has_launch else "not installed: the supervisor of evse_tools starts stations",
+    )
 
 
 def _rclpy_version() -> str:

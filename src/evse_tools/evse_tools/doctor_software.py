@@ -16,7 +16,11 @@ def checks() -> Iterator[tuple[str, str, str]]:
     """Yield topic, level, text."""
     new_enough = sys.version_info >= (3, 11)
     place = os.environ.get("VIRTUAL_ENV") or sys.prefix
-    yield "python", "ok" if new_enough else "failure", f"{platform.python_version()} in {place}" + ("" if new_enough else "; 3.11 is needed")
+    yield (
+        "python",
+        "ok" if new_enough else "failure",
+        f"{platform.python_version()} in {place}" + ("" if new_enough else "; 3.11 is needed"),
+    )
     yield "system", "note", f"{_system()}, {platform.machine()}, {os.cpu_count()} cores"
     found, missing = _versions()
     yield "libraries", "ok", ", ".join(found)

@@ -7,7 +7,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 
-class Unserved(CallbackGroup):  # type: ignore[misc]
+class Unserved(CallbackGroup):
     """Entities that no executor waits for."""
 
     def can_execute(self, entity: Any) -> bool:

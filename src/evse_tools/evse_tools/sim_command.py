@@ -37,7 +37,9 @@ class Call:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = argparse.ArgumentParser(prog="station sim", description="Play the driver against a running simulated station (ROS_DOMAIN_ID chooses it).")
+    result = argparse.ArgumentParser(
+        prog="station sim", description="Play the driver against a running simulated station (ROS_DOMAIN_ID chooses it)."
+    )
     actions = result.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (_, text) in TRIGGERS.items():
         _add(actions, name, text)

@@ -19,7 +19,11 @@ from evse_tools.polling import Polled, Unserved
 PERIOD = 0.5
 # A value older than this is not shown as if it were so. [s]
 STALE = 3.0
-TOPICS = {"session_state": (SessionState, types.SessionState), "meter_reading": (MeterReading, types.MeterReading), "safety_state": (SafetyState, types.SafetyState)}
+TOPICS = {
+    "session_state": (SessionState, types.SessionState),
+    "meter_reading": (MeterReading, types.MeterReading),
+    "safety_state": (SafetyState, types.SafetyState),
+}
 
 
 class Status:
