@@ -138,9 +138,11 @@ def test_an_unknown_current_does_not_suspend() -> None:
 def test_a_silent_node_is_unavailable_while_starting_and_then_a_fault(silent: str) -> None:
     rule, given = StatusRule(), replace(inputs(at=0.0), **{silent: None})
     assert rule.status(given, 0.0).status == Status.UNAVAILABLE
+    assert rule.step(given, 0.1) is None, "nothing is known yet, and so nothing is told"
     later = replace(inputs(at=STARTING), **{silent: None})
     found = rule.status(later, STARTING)
     assert (found.status, found.error_code) == (Status.FAULTED, "InternalError")
+    assert rule.step(later, STARTING) == found
 
 
 def test_a_node_that_falls_silent_is_a_fault() -> None:

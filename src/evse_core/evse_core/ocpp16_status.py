@@ -157,8 +157,10 @@ class StatusRule:
         self._no_current_since: float | None = None
 
     def step(self, inputs: StatusInputs, now: float) -> ConnectorStatus | None:
-        """Return the status that is to be reported now, None where nothing is new."""
+        """Return the status that is to be reported now, None where nothing is new or the station's nodes have still to be heard."""
         status = self.status(inputs, now)
+        if self._starting(inputs, now):
+            return None
         if self._candidate is None or not status.same(self._candidate[0]):
             self._candidate = (status, now)
         held = now - self._candidate[1]
@@ -185,11 +187,15 @@ class StatusRule:
     def _silent(self, inputs: StatusInputs, now: float) -> ConnectorStatus | None:
         """Return the status of a connector whose sequence or monitor says nothing: Unavailable while it starts, then Faulted."""
         for name, sample in (("charge_sequencer", inputs.session), ("safety_monitor", inputs.safety)):
-            if sample is None and self._first is not None and now - self._first < STARTING:
+            if sample is None and self._starting(inputs, now):
                 return ConnectorStatus(Status.UNAVAILABLE)
             if sample is None or sample.age(now) > SILENCE:
                 return ConnectorStatus(Status.FAULTED, "InternalError", f"{name} is silent")
         return None
+
+    def _starting(self, inputs: StatusInputs, now: float) -> bool:
+        early = self._first is not None and now - self._first < STARTING
+        return early and (inputs.session is None or inputs.safety is None)
 
     def _of_sequence(self, session: SessionState, meter: Sample[MeterReading] | None, now: float) -> Status:
         if session.state not in _SESSION_INDEPENDENT and session.transaction_active:

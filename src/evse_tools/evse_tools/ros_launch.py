@@ -8,8 +8,8 @@ from evse_tools.description import load
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
 
-# Pause before a process is started again; launch knows no growing one. [s]
-RESPAWN_DELAY = 2.0
+# Pause before a process is started again; launch knows no growing one, and a process that always fails takes a second of a core each time. [s]
+RESPAWN_DELAY = 3.0
 # Waits for SIGINT and SIGTERM to have worked: nodes take up to 15 s to end a session (evse_nodes/run.py). [s]
 SIGINT_TIME, SIGTERM_TIME = "20", "5"
 
