@@ -14,6 +14,10 @@ from probe import Probe
 from evse_core.types import ChargingLimit, SessionState
 
 
+# Longer than the default, so that what happens at once can be told from what waits for its turn, on a busy machine, too. [s]
+PERIOD = 3.0
+
+
 class Site(Probe):
     """Two EVSEs on 50 kW, each sending its session_state at 10 Hz."""
 
@@ -23,7 +27,7 @@ class Site(Probe):
         self.silent: set[int] = set()
         self.budgets = {number: self.read("power_budget", f"evse_{number}") for number in (1, 2)}
         self.every(0.1, self.send)
-        self.manager = self.start("energy_manager", {"site_limit": 50_000, "evses": [1, 2]}, "/")
+        self.manager = self.start("energy_manager", {"site_limit": 50_000, "evses": [1, 2], "period": PERIOD}, "/")
 
     def send(self) -> None:
         """Publish what each EVSE says."""
@@ -45,12 +49,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
         site.close()
 
 
-def test_budgets_come_at_1_hz_and_add_up_to_the_site(site: Site) -> None:
+def test_budgets_come_in_their_period_and_add_up_to_the_site(site: Site) -> None:
     site.until(lambda: all(site.budgets.values()), what="budgets")
     begin = {number: len(found) for number, found in site.budgets.items()}
-    site.spin(3.2)
+    site.spin(2.5 * PERIOD)
     for number, found in site.budgets.items():
-        assert 3 <= len(found) - begin[number] <= 4
+        assert 2 <= len(found) - begin[number] <= 3
         assert found[-1][1].valid_for == 5.0
     assert site.power(1) + site.power(2) == 50_000.0
 
@@ -58,13 +62,13 @@ def test_budgets_come_at_1_hz_and_add_up_to_the_site(site: Site) -> None:
 def test_a_session_gets_the_unused_share_and_gives_it_back_before_the_other_gets_it(site: Site) -> None:
     site.until(lambda: all(site.budgets.values()), what="budgets")
     site.sessions[1] = SessionState(session_active=True)
-    site.until(lambda: site.power(1) == 50_000.0, 6.0, "the whole site for the only session")
+    site.until(lambda: site.power(1) == 50_000.0, 20.0, "the whole site for the only session")
     begun = time.monotonic()
     site.sessions[2] = SessionState(session_active=True)
-    lowered = site.until(lambda: site.power(1) == 25_000.0 and site.budgets[1][-1][0], 3.0, "the lower share")
-    assert lowered - begun < 0.4
+    lowered = site.until(lambda: site.power(1) == 25_000.0 and site.budgets[1][-1][0], 20.0, "the lower share")
+    assert lowered - begun < PERIOD / 2
     assert site.power(2) == 0.0
-    raised = site.until(lambda: site.power(2) == 25_000.0 and site.budgets[2][-1][0], 4.0, "the higher share")
+    raised = site.until(lambda: site.power(2) == 25_000.0 and site.budgets[2][-1][0], 20.0, "the higher share")
     assert raised - lowered >= 0.9
 
 
@@ -73,16 +77,16 @@ def test_a_limit_of_the_csms_holds_at_once(site: Site) -> None:
     site.until(lambda: site.power(1) == 25_000.0, what="the share")
     asked = time.monotonic()
     site.write("charging_limit", ChargingLimit(power=7_000.0), "evse_1")
-    site.until(lambda: site.power(1) == 7_000.0, 3.0, "the limited share")
-    assert site.budgets[1][-1][0] - asked < 0.3
-    site.until(lambda: site.power(2) == 43_000.0, 4.0, "the rest for the other")
+    site.until(lambda: site.power(1) == 7_000.0, 20.0, "the limited share")
+    assert site.budgets[1][-1][0] - asked < PERIOD / 2
+    site.until(lambda: site.power(2) == 43_000.0, 20.0, "the rest for the other")
 
 
 def test_an_evse_that_fell_silent_keeps_its_share(site: Site) -> None:
     site.sessions = {1: SessionState(session_active=True), 2: SessionState(session_active=True)}
     site.until(lambda: site.power(1) == 25_000.0 == site.power(2), what="the shares")
     site.silent = {2}
-    site.spin(5.0)
+    site.spin(3.0 + 2.0 * PERIOD)
     assert (site.power(1), site.power(2)) == (25_000.0, 25_000.0)
 
 

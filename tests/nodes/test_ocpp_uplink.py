@@ -123,6 +123,7 @@ def test_an_uplink_that_is_killed_again_and_again_bills_every_session_once(bench
     energies = []
     for number in range(8):
         energies.append(100.0 + number)
+        evse.go(ChargeState.PREPARING, plugged=True)
         record = evse.begin(f"again-{number}", register=1000.0 * number)
         time.sleep(chosen.uniform(0.0, 1.0))
         if number % 2:

@@ -120,13 +120,13 @@ def test_the_permit_comes_at_20_hz_and_ends_within_milliseconds_of_the_report(st
 def delay_of_an_emergency_stop(station: Station) -> float:
     """Press, wait for the end of the permit, heal, reset and go on; return the delay [s]."""
     pressed = station.change("io", emergency_stop=True)
-    delay = station.until(lambda: not station.last.permit and station.states[-1][0], 2.0, "the end of the permit") - pressed
+    delay = station.until(lambda: not station.last.permit and station.states[-1][0], 20.0, "the end of the permit") - pressed
     station.enter(ChargeState.FAULTED)
     station.change("io", emergency_stop=False)
     station.spin(0.1)
     assert station.call("reset_faults").success
     station.enter(ChargeState.CHARGING)
-    station.until(lambda: station.last.permit, 2.0, "a permit")
+    station.until(lambda: station.last.permit, 20.0, "a permit")
     station.spin(0.037)
     return float(delay)
 
@@ -137,19 +137,19 @@ def test_each_silent_input_ends_the_permit_in_its_time(station: Station) -> None
         limit = PATIENT["command_timeout" if name == "power_command" else "bridge_timeout"]
         station.silent = {name}
         begin = time.monotonic()
-        station.until(lambda: not station.last.permit, 5.0, "the end of the permit")
+        station.until(lambda: not station.last.permit, 20.0, "the end of the permit")
         assert limit - 0.3 <= time.monotonic() - begin <= limit + 0.5
         assert station.last.first_fault == fault
         station.silent = set()
         station.enter(ChargeState.AVAILABLE)
-        station.until(lambda: station.last.faults == (), 5.0, "the reset by unplugging")
+        station.until(lambda: station.last.faults == (), 20.0, "the reset by unplugging")
         charging(station)
 
 
 def test_a_fault_is_told_with_its_codes_and_reset_only_when_it_is_gone(station: Station) -> None:
     charging(station)
     station.change("io", residual_current_trip=True)
-    _, event = station.until(lambda: station.events and station.events[-1], 2.0, "the event")
+    _, event = station.until(lambda: station.events and station.events[-1], 20.0, "the event")
     assert (event.fault, event.active, event.reaction, event.mrec_code, event.ocpp16_error, event.session_id) == (
         "residual_current", True, Reaction.EMERGENCY, "CX002", "GroundFailure", "s-1",
     )  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_fault_is_told_with_its_codes_and_reset_only_when_it_is_gone(station: 
     station.change("io", residual_current_trip=False)
     station.spin(0.1)
     assert station.call("reset_faults").success
-    station.until(lambda: not station.events[-1][1].active, 2.0, "the event")
+    station.until(lambda: not station.events[-1][1].active, 20.0, "the event")
 
 
 def test_the_service_emergency_stop_cuts_and_latches(station: Station) -> None:
@@ -176,7 +176,7 @@ def test_diagnostics_show_every_row_of_the_table(station: Station) -> None:
     station.node.create_subscription(DiagnosticArray, "/diagnostics", arrays.append, 10)
     charging(station)
     station.change("io", door_open=True)
-    station.until(lambda: any(status.level == b"\x02" for array in arrays for status in array.status), 5.0, "an error in the diagnostics")
+    station.until(lambda: any(status.level == b"\x02" for array in arrays for status in array.status), 20.0, "an error in the diagnostics")
     shown = {status.name: status for status in arrays[-1].status}
     assert set(shown) == {f"/evse_1/safety_monitor: {fault.name}" for fault in FAULTS}
     door = shown["/evse_1/safety_monitor: door_open"]
@@ -191,7 +191,7 @@ def test_it_watches_on_after_sigint_until_the_session_is_over(station: Station) 
     assert station.process.poll() is None
     assert station.last.permit
     station.enter(ChargeState.FINISHED)
-    station.until(lambda: station.process.poll() is not None, 5.0, "the end of the node")
+    station.until(lambda: station.process.poll() is not None, 20.0, "the end of the node")
     assert station.process.returncode == 0
 
 
@@ -203,7 +203,7 @@ def test_a_monitor_that_was_stalled_blames_nobody(station: Station) -> None:
         station.spin(1.5)
         before, events = len(station.states), len(station.events)
         station.process.send_signal(signal.SIGCONT)
-        station.until(lambda before=before: len(station.states) > before + 5, 5.0, "safety_state")
+        station.until(lambda before=before: len(station.states) > before + 5, 20.0, "safety_state")
         if station.last.permit and len(station.events) == events:
             return
         station.enter(ChargeState.AVAILABLE)

@@ -229,6 +229,15 @@ def test_values_that_become_unfit_with_the_permission_are_refused() -> None:
     assert S.CABLE_CHECK.name not in rig.path
 
 
+@pytest.mark.parametrize(("fields", "refused"), [({"protocol_number": 9}, True), ({"target_voltage": 600.0, "max_voltage": 20.0}, False)])
+def test_after_the_permission_only_what_was_not_latched_can_refuse(fields: dict[str, float], refused: bool) -> None:
+    rig = Rig().to(S.LOCKING)
+    rig.patch["vehicle"] = fields
+    rig.until(S.CABLE_CHECK, S.CLOSING)
+    assert (rig.state is S.CLOSING) is refused
+    assert (rig.out.session.stop_cause is StopCause.INCOMPATIBLE) is refused
+
+
 # Each step that takes too long.
 
 TOO_LONG: dict[str, tuple[ChargeState, Callable[[Rig], object], str, StopCause, str]] = {

@@ -216,8 +216,8 @@ def test_vehicle_that_follows_a_falling_offer_slowly_is_no_fault() -> None:
     rig = charging(dynamic=True, wants=120.0, max_power=60_000.0, budget=60_000.0).run(8.0)
     rig.budget = 4000.0
     request = rig.vehicle.request
-    for _ in range(round(6.0 / STEP)):
-        request = max(request - 20.0 * STEP, 10.0)
+    for _ in range(round(10.0 / STEP)):
+        request = max(request - 12.0 * STEP, 9.0)
         rig.patch["vehicle"] = {"current_request": request}
         rig.step()
     assert rig.state is S.CHARGING

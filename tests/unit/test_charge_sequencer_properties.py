@@ -373,8 +373,9 @@ def test_same_inputs_give_the_same_outputs() -> None:
 def test_clock_that_stands_or_runs_backwards_is_no_progress() -> None:
     rig = Rig().to(S.CHARGING).run(1.0)
     inputs = replace(rig.inputs, requests=())
-    current = rig.sequencer.step(inputs, rig.now).power.current
+    before = rig.sequencer.step(inputs, rig.now)
     for now in (rig.now, rig.now - 100.0, nan):
         out = rig.sequencer.step(inputs, now)
-        assert (out.session.state, out.power.current) == (S.CHARGING, current)
+        assert (out.session.state, out.power.current) == (S.CHARGING, before.power.current)
+        assert out.session.time_in_state == before.session.time_in_state
     assert rig.run(STEP * 2).state is S.CHARGING

@@ -170,7 +170,8 @@ def faulty(*, fault: str = "emergency_stop", permit_after: float = 0.05, off_aft
     ("changes", "wrong"),
     [
         ({}, ""),
-        ({"permit_after": 0.5}, "the permit fell"),
+        ({"permit_after": 0.5}, "the permit was still there"),
+        ({"permit_after": -0.5}, ""),
         ({"off_after": 1.5}, "power was off 1.5"),
         ({"off_after": 60.0}, "power did not go off"),
         ({"over": False}, "did not end"),
@@ -182,6 +183,14 @@ def test_a_reaction_is_judged_by_the_fault_table(changes: dict[str, object], wro
     outcome = judge("emergency_stop", faulty(**changes), START + 15.0)  # type: ignore[arg-type]
     assert bool(outcome.problems) == bool(wrong)
     assert any(wrong in problem for problem in outcome.problems or ("",))
+
+
+@pytest.mark.parametrize(("locked_in", "wrong"), [("the connector is locked", ""), ("", "could be pulled although it is live")])
+def test_a_live_connector_has_to_stay_locked(locked_in: str, wrong: str) -> None:
+    track = faulty(fault="contactor_welded")
+    outcome = judge("vehicle_contactor_welded", track, START + 15.0, locked_in)
+    assert bool(outcome.problems) == bool(wrong)
+    assert all(wrong in problem for problem in outcome.problems)
 
 
 def test_times_of_a_fault_count_from_its_injection() -> None:

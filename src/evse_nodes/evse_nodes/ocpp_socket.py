@@ -118,11 +118,13 @@ class OcppSocket:
         elif self._pending is not None and message.unique_id == self._pending[0] and not self._pending[1].done():
             self._pending[1].set_result(message)
         else:
-            LOG.info("an answer that nobody waits for: %.200s", frame)
+            LOG.debug("an answer that nobody waits for: %.200s", frame)
 
     def _note_malformed(self, frame: Any, error: object) -> None:
+        """Count a malformed frame; log the 1st, 2nd, 4th, 8th, ... so that a flood of them does not flood the log."""
         self.malformed += 1
-        LOG.warning("malformed frame number %d (%s): %.200s", self.malformed, type(error).__name__, frame)
+        if self.malformed & (self.malformed - 1) == 0:
+            LOG.warning("malformed frame number %d (%s): %.200s", self.malformed, type(error).__name__, frame)
 
     async def _take_call(self, call: Call) -> None:
         """Queue a call of the CSMS, so that its answer may take time while other frames are received."""

@@ -125,7 +125,7 @@ class Driver:
             self._enter(Phase.START, now)
         if track.is_charging:
             self._charging_since = min(self._charging_since, now)
-        if self.phase in {Phase.CHARGE, Phase.END} and track.is_over:
+        if self.phase in {Phase.CHARGE, Phase.END} and track.has_ended:
             self._enter(Phase.BILL, now)
         if self.phase is Phase.BILL and (track.is_billed or now - self._since > BILLING_TIME):
             self._enter(Phase.UNPLUG, now)

@@ -26,12 +26,14 @@ _VEHICLE = (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
 class Expected:
     """One row: faults of which at least one must be raised (none: any end will do), causes of which one must end the session.
 
-    `early`: must be broken before plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then.
+    `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
+    plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then.
     """
 
     faults: tuple[str, ...] = ()
     causes: tuple[StopCause, ...] = ()
     early: bool = False
+    stays_locked: bool = False
     seconds: float = 60.0
 
 
@@ -46,7 +48,7 @@ EXPECTED = {
     "vehicle_shift": Expected((), _VEHICLE),
     "vehicle_stops_permission": Expected((), _VEHICLE),
     "vehicle_contactor_opens": Expected((), _VEHICLE),
-    "vehicle_contactor_welded": Expected(seconds=SHORT),
+    "vehicle_contactor_welded": Expected(stays_locked=True, seconds=SHORT),
     "vehicle_no_request": Expected((), _VEHICLE),
     "vehicle_incompatible": Expected((), (StopCause.INCOMPATIBLE,), early=True),
     "plug_lost": Expected(("plug_lost",)),
@@ -98,7 +100,12 @@ def judge(name: str, track: Track, injected: float, locked_in: str = "") -> Outc
     reaction = max((event.reaction for event in raised), default=Reaction.NONE)
     permit = next((time for permit, time in track.permits if not permit and time >= injected), nan)
     off = track.power_off_after(injected)
-    problems = _ending(track) + _raising(EXPECTED[name], raised, track) + _table(raised) + _times(raised, reaction, track, off)
+    problems = (
+        _ending(EXPECTED[name], track, locked_in)
+        + _raising(EXPECTED[name], raised, track)
+        + _table(raised)
+        + _times(raised, reaction, track, off)
+    )
     if not isfinite(injected):
         problems = [f"{name} was never injected: the session did not get that far"]
     return Outcome(
@@ -115,14 +122,17 @@ def judge(name: str, track: Track, injected: float, locked_in: str = "") -> Outc
     )
 
 
-def _ending(track: Track) -> list[str]:
+def _ending(expected: Expected, track: Track, locked_in: str) -> list[str]:
     """Check what holds after every fault: the session is over and no power flows."""
-    problems = [] if track.is_over else [f"the session did not end; it is in {track.session.state.name}"]
+    over = track.has_ended if expected.stays_locked else track.is_over
+    problems = [] if over else [f"the session did not end; it is in {track.session.state.name}"]
+    if expected.stays_locked and not locked_in:
+        problems.append("the connector could be pulled although it is live")
     if track.currents and abs(track.currents[-1][0]) > NO_CURRENT:
         problems.append(f"{track.currents[-1][0]:.0f} A still flow")
     if track.safety.permit:
         problems.append("the permit is still there")
-    if track.is_over and track.record is None and isfinite(track.entered(ChargeState.CHARGING)):
+    if track.has_ended and track.record is None and isfinite(track.entered(ChargeState.CHARGING)):
         problems.append("the billing record was not closed")
     return problems
 
@@ -153,10 +163,9 @@ def _times(raised: tuple[FaultEvent, ...], reaction: Reaction, track: Track, off
     """Check that the permit fell and the power was off in time, counted from the first event of the strongest reaction."""
     first = next((event.stamp for event in raised if event.reaction is reaction), nan)
     problems = []
-    if reaction is Reaction.EMERGENCY:
-        late = next((time for permit, time in track.permits if not permit and time >= first - PERMIT_TIME), nan) - first
-        if not late <= PERMIT_TIME:
-            problems.append(f"the permit fell {late * 1e3:.0f} ms after the fault, not within {PERMIT_TIME * 1e3:.0f} ms")
+    # A stale input takes the permit away before its silence becomes a fault, so the permit may have fallen already.
+    if reaction is Reaction.EMERGENCY and track.permit_at(first + PERMIT_TIME):
+        problems.append(f"the permit was still there {PERMIT_TIME * 1e3:.0f} ms after the fault")
     limit = {Reaction.EMERGENCY: EMERGENCY_TIME, Reaction.STOP: STOP_TIME}.get(reaction)
     if limit is not None and not track.power_off_after(first) <= limit:
         problems.append(f"power was off {track.power_off_after(first):.2f} s after {reaction.name}, not within {limit:.1f} s")

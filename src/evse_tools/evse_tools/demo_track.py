@@ -75,6 +75,11 @@ class Track:
         return isfinite(self.end)
 
     @property
+    def has_ended(self) -> bool:
+        """The session is over, or it stays open only because its connector has to stay locked."""
+        return self.is_over or (bool(self.session_id) and self.session.state is ChargeState.FAULTED and not self.session.transaction_active)
+
+    @property
     def record(self) -> ChargeRecord | None:
         """The billing record of the session once it is closed, else None."""
         record = self.records.get(self.session_id)
@@ -110,6 +115,10 @@ class Track:
     def session_steps(self) -> Iterator[tuple[int, float]]:
         """Yield the steps that the session reached, with times since its start."""
         return ((step, self.relative(time)) for step, time in self.steps)
+
+    def permit_at(self, time: float) -> bool:
+        """Tell whether power was permitted at a time."""
+        return next((permit for permit, since in reversed(self.permits) if since <= time), False)
 
     def power_off_after(self, time: float) -> float:
         """Return how long after `time` the current was gone for good [s]; NaN where it flowed on or was never seen."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isfinite
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -16,17 +17,27 @@ WORDS = {
     ChargeState.UNKNOWN: "no report yet",
     ChargeState.EMERGENCY: "EMERGENCY",
     ChargeState.FAULTED: "FAULTED",
-    ChargeState.FINISHED: "finished: please unplug",
-    ChargeState.AUTHORIZED: "authorised: press start",
-    ChargeState.PREPARING: "plugged in: who are you?",
+    ChargeState.FINISHED: "finished",
+    ChargeState.AUTHORIZED: "authorised",
+    ChargeState.PREPARING: "plugged in",
 }
 
 
 def table(tracks: Sequence[Track], uplink: UplinkState, elapsed: float) -> Table:
     """Return the live table; elapsed since the demo's start [s]."""
-    result = Table(title=f"charging station, {elapsed:.0f} s", caption=csms(uplink), title_justify="left", caption_justify="left")
+    # A window of 80 columns has room for everything; long words go on in the next line.
+    result = Table(
+        title=f"charging station, {elapsed:.0f} s",
+        caption=csms(uplink),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
+        show_edge=False,
+    )
     for name in COLUMNS:
-        result.add_column(name, justify="left" if name in {"state", "safety"} else "right", no_wrap=name != "safety")
+        words = name in {"state", "safety"}
+        result.add_column(name, justify="left" if words else "right", no_wrap=not words, max_width=14 if name == "state" else None)
     for track in tracks:
         *plain, safe = cells(track)
         result.add_row(*plain, Text(safe, style=_style(track)), style="bold" if track.is_charging else "")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-# Discovery takes some 0.1 s where the station runs already; beyond this there is none. [s]
-DISCOVERY_TIME = 2.5
+# Discovery takes some 0.1 s where the station runs already, 3 s on a machine with ten times too much to do; beyond this there is none. [s]
+DISCOVERY_TIME = 4.0
 # Simulators answer from their executor, which is never busy for long. [s]
 ANSWER_TIME = 3.0
 

@@ -77,7 +77,8 @@ def _launch(file: Path) -> int:
 
     from evse_tools.ros_launch import station_actions  # noqa: PLC0415
 
-    service = LaunchService(noninteractive=True)
+    # On a terminal Ctrl-C reaches the nodes by itself; elsewhere launch hands it on.
+    service = LaunchService(noninteractive=not sys.stdin.isatty())
     service.include_launch_description(LaunchDescription(station_actions(str(file))))
     return int(service.run())
 
