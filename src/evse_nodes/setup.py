@@ -8,7 +8,7 @@ setup(
     maintainer="ros2_evse maintainers",
     maintainer_email="maintainers@ros2-evse.invalid",
     packages=find_packages(),
-    package_data={"evse_nodes": ["py.typed"]},
+    package_data={"evse_nodes": ["py.typed", "loopback_dds.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/evse_nodes"]),
         ("share/evse_nodes", ["package.xml"]),

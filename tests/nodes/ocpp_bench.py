@@ -31,8 +31,6 @@ class Processes:
         self.domain = random.randint(1, 100)
         self._environment = os.environ | {
             "ROS_DOMAIN_ID": str(self.domain),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "FASTDDS_BUILTIN_TRANSPORTS": "UDPv4",  # Killed processes leave shared memory behind.
         }
         self._started: list[subprocess.Popen[str]] = []
 

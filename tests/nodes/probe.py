@@ -18,6 +18,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from evse_nodes import topics
+from evse_nodes.loopback import stay_on_loopback
 
 # Longest wait [s] for a node to start and be found on a busy machine (../shared/ros/README.md: about 2 s on an idle one).
 START_TIME = 30.0
@@ -28,9 +29,7 @@ class Probe:
 
     def __init__(self, tmp_path: Path) -> None:
         self.domain = random.randint(1, 100)
-        # Killed processes leave shared memory behind (../shared/ros/README.md), so none is used.
-        os.environ["FASTDDS_BUILTIN_TRANSPORTS"] = "UDPv4"
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        stay_on_loopback()
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain)
         self.node = Node("probe", context=self.context, namespace="/evse_1")

@@ -13,7 +13,6 @@ from probe import Probe
 
 from evse_core.types import ChargingLimit, SessionState
 
-
 # Longer than the default, so that what happens at once can be told from what waits for its turn, on a busy machine, too. [s]
 PERIOD = 3.0
 

@@ -55,9 +55,7 @@ for line in sys.stdin:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Yield a function that starts a Python program on this test's own domain; what still runs is killed at the end."""
-    environment = os.environ | {"ROS_DOMAIN_ID": str(random.randint(1, 100)), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    # Killed processes leave shared memory behind (../shared/ros/README.md), so none is used.
-    environment |= {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4"}
+    environment = os.environ | {"ROS_DOMAIN_ID": str(random.randint(1, 100))}
     started: list[subprocess.Popen[str]] = []
 
     def begin(code: str, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:

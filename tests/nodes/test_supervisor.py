@@ -202,5 +202,7 @@ def test_an_executable_that_is_not_there_is_named_before_anything_starts(place: 
 
 
 def test_a_source_tree_that_is_not_built_runs_its_modules(place: Path) -> None:
-    assert module.executable(NodeSpec("evse_nodes", "can_bridge", "can_bridge"))[-1].startswith("import sys; from evse_nodes.can_bridge_node import main")
+    assert module.executable(NodeSpec("evse_nodes", "can_bridge", "can_bridge"))[-1].startswith(
+        "import sys; from evse_nodes.can_bridge_node import main"
+    )
     assert "evse_nodes.container" in module.executable(NodeSpec("evse_nodes", "evse_container", "c"))[-1]

@@ -18,6 +18,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from evse_nodes.loopback import stay_on_loopback
+
 # Longest wait for an orderly end: 10 s to ramp down and open (../shared/reference/can.md 2.3 E4) plus closing and records. [s]
 GRACE_PERIOD = 15.0
 # Nice value of a station's processes where the user may lower it (root, or a limit in limits.conf(5)). A command or permit that comes 200 ms late because a
@@ -42,6 +44,7 @@ def run(*factories: Callable[[], Node], argv: Sequence[str] | None = None) -> in
     signals = _Signals()
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    stay_on_loopback()
     rclpy.init(args=list(argv if argv is not None else sys.argv), signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Node] = []
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from evse_nodes.loopback import stay_on_loopback
 from evse_tools.demo_options import Options
 from evse_tools.demo_station import default_description, expand, own_domain
 from evse_tools.description import Description, DescriptionError, load
@@ -66,6 +67,7 @@ def run(
 def _demo(options: Options, station: Description, folder: Path, domain: int, began: float | None) -> "Report":
     """Run the station, show how it went, and return it."""
     os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+    stay_on_loopback()
     before = signal.signal(signal.SIGTERM, _interrupt)
     said: list[tuple[str, str]] = []
     supervisor = Supervisor(node_specs(station), folder / "log", lambda name, text: said.append((name, text)))

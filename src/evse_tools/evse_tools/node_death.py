@@ -24,6 +24,7 @@ from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.types import ChargeRecord, ChargeState, RecordStatus
 from evse_nodes.can_bus import CanPort
 from evse_nodes.databases import load as load_database
+from evse_nodes.loopback import stay_on_loopback
 from evse_tools.demo_end import billed_energy
 from evse_tools.demo_options import Options
 from evse_tools.demo_run import DemoRun, Place
@@ -163,6 +164,7 @@ def kill(victim: str, folder: Path, console: Console) -> Death:
     description = load(path)
     with own_domain() as domain:
         os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+        stay_on_loopback()
         supervisor = Supervisor(node_specs(description), folder / "log")
         supervisor.start()
         run = DeathRun(victim, description, supervisor, console)

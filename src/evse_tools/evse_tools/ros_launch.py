@@ -7,6 +7,7 @@ from typing import Any
 from evse_tools.description import load
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
+from evse_tools.shared_memory import remove_abandoned
 
 # Pause before a process is started again; launch knows no growing one, and a process that always fails takes a second of a core each time. [s]
 RESPAWN_DELAY = 3.0
@@ -19,6 +20,7 @@ def station_actions(file: str) -> list[Any]:
     from launch.actions import SetEnvironmentVariable  # noqa: PLC0415 not in the wheels
 
     description = load(find(file))
+    remove_abandoned()
     specs = node_specs(description)
     parameters = write_parameters(specs, description.data_dir / "log" / "parameters.yaml")
     # What the user has set counts; without a word of his, nothing leaves the machine.

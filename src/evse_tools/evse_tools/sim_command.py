@@ -118,6 +118,9 @@ def ask(call: Call) -> tuple[bool, str]:
     from rclpy.executors import SingleThreadedExecutor  # noqa: PLC0415
     from rclpy.signals import SignalHandlerOptions  # noqa: PLC0415
 
+    from evse_nodes.loopback import stay_on_loopback  # noqa: PLC0415
+
+    stay_on_loopback()
     context = Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(

@@ -17,10 +17,11 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from evse_nodes.loopback import stay_on_loopback
 from evse_tools.node_specs import NodeSpec
 from evse_tools.parameter_file import write_parameters
 from evse_tools.process_log import ProcessLog
-from evse_tools.shared_memory import remove_unused, segments
+from evse_tools.shared_memory import remove_abandoned, remove_unused, segments
 
 # First and longest pause before a process is started again, and how long it must run for the pauses to begin anew. [s]
 FIRST_PAUSE, LONGEST_PAUSE, STABLE = 1.0, 30.0, 60.0
@@ -158,7 +159,7 @@ class Supervisor:
         variables = dict(os.environ if environment is None else environment)
         # The logs are files here: no colours, no buffers, and no second copy in ~/.ros.
         variables |= {"RCUTILS_COLORIZED_OUTPUT": "0", "PYTHONUNBUFFERED": "1", "ROS_LOG_DIR": str(directory / "ros")}
-        variables.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        stay_on_loopback(variables)
         self.children = [
             Child(spec, command(spec, parameters), variables, ProcessLog(directory / f"{spec.full_name.strip('/').replace('/', '.')}.log"))
             for spec in specs
@@ -166,6 +167,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start everything."""
+        remove_abandoned()
         for child in self.children:
             child.start()
 
@@ -202,7 +204,8 @@ class Supervisor:
                 self._report("supervisor", f"{number.name} to {', '.join(child.spec.full_name for child in running)}")
             for child in running:
                 child.signal(number)
-            orderly &= self._wait(running, patience, hurry)
+            # Nobody can refuse SIGKILL: it is always waited for.
+            orderly &= self._wait(running, patience, hurry if number != signal.SIGKILL else lambda: False)
         return orderly
 
     def _wait(self, children: Sequence[Child], patience: float, hurry: Callable[[], bool]) -> bool:

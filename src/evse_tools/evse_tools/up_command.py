@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
+from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, DescriptionError, load
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.supervisor import Supervisor
@@ -47,7 +48,7 @@ def run(file: Path) -> int:
     except DescriptionError as error:
         print(error, file=sys.stderr)
         return 2
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    stay_on_loopback()
     try:
         with only_one(description.data_dir):
             return _launch(file) if _has_launch() else _supervise(description)
@@ -121,7 +122,7 @@ def introduction(description: Description, specs: list[NodeSpec]) -> str:
     return "\n".join(
         (
             f"{description.station['name']}: {len(description.evses)} EVSE, {len(specs)} processes, ROS domain {domain}"
-            f" ({os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE']})",
+            f" ({'this machine only' if stay_on_loopback() else os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE']})",
             f"simulated: {', '.join(simulated) or 'nothing'}",
             f"CSMS: {description.csms_url or 'none, charging is free'}",
             f"data: {description.data_dir}; logs: {description.data_dir / 'log'}",
