@@ -134,10 +134,11 @@ def cable_check_words(view: View) -> str:
 
 
 def contactor_in(view: View) -> bool:
-    """A vehicle that never reported its contactor open is one of 0.9: it gets time, then the voltage tells (can.md S10)."""
+    """A vehicle that never reported its contactor open is one of 0.9: it gets time, or asks for current, then the voltage tells (can.md S10)."""
     if view.vehicle is None or not view.output_voltage > view.config.connected_voltage:
         return False
-    return view.vehicle_contactor_closed or (not view.vehicle.contactor_reported and view.elapsed >= view.config.unreported_contactor_wait)
+    waited = view.elapsed >= view.config.unreported_contactor_wait or view.request > 0.0
+    return view.vehicle_contactor_closed or (not view.vehicle.contactor_reported and waited)
 
 
 def is_off(view: View) -> bool:

@@ -26,5 +26,5 @@ def stay_on_loopback(environment: MutableMapping[str, str] = os.environ) -> bool
     ):
         return False
     # Anything but LOCALHOST and SUBNET leaves the transports of the profile alone.
-    environment |= {PROFILE: str(PROFILE_FILE), RANGE: "SYSTEM_DEFAULT"}
+    environment.update({PROFILE: str(PROFILE_FILE), RANGE: "SYSTEM_DEFAULT"})
     return True

@@ -64,7 +64,7 @@ EVSE_TOPICS = (
     Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink")),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer",)),
-    Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ()),
+    Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter",)),
     Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
     Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer",)),
     Topic("sim/station_lines", types.SimStationLines, qos.REPORT, "io_board_simulator", ("vehicle_simulator", "power_module_simulator")),

@@ -22,18 +22,21 @@ def up(file: FileArgument) -> None:
 
 @app.command()
 def demo(
-    evses: Annotated[int | None, typer.Option(min=1, max=40, help="number of EVSEs (default: as the description, 1 without)")] = None,
-    seconds: Annotated[float, typer.Option(min=1.0, help="how long each car charges before its driver presses stop [s]")] = 30.0,
+    evses: Annotated[int | None, typer.Option(min=1, max=8, help="number of EVSEs (default: as the description, 1 without)")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="how long each car charges before its driver presses stop [s] (default 30)")
+    ] = None,
     energy_wh: Annotated[float | None, typer.Option(min=1.0, help="energy after which the driver presses stop [Wh]")] = None,
     fault: Annotated[str, typer.Option(help="break something while it charges; `station sim fault` lists what")] = "",
     csms: Annotated[str, typer.Option(help="a real CSMS, ws://host:port/path, instead of the simulated one")] = "",
     json: Annotated[str, typer.Option(metavar="FILE", help="write what happened as JSON; - for stdout")] = "",
     description: Annotated[Path | None, typer.Option(help="station description (default: config/single_evse.yaml)")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder for what the demo writes (default: station_data)")] = None,
 ) -> None:
     """Charge simulated cars through whole sessions; shows receipt, time line, chart and recording."""
     from evse_tools import demo as demo_module  # noqa: PLC0415
 
-    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description))
+    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description, output))
 
 
 @app.command()

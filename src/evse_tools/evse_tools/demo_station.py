@@ -13,6 +13,8 @@ from typing import Any
 
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
+# The simulated CSMS may come up after the uplink, and a demo is short: tried again soon, and enough meter values to look at. [s]
+QUICK_UPLINK = {"back_off_wait_minimum": 0.5, "back_off_random_range": 0.3, "meter_value_sample_interval": 5}
 BUSES = ("vehicle_bus", "power_bus", "io_bus")
 # A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence.py). [s]
 QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 0.5, "request_delay": 0.5}
@@ -49,6 +51,7 @@ def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_di
     else:
         result["csms_simulator"] = {"port": free_port(), "tokens": list(TOKENS[:count])}
         uplink.pop("url", None)
+        uplink = QUICK_UPLINK | uplink
     result["ocpp_uplink"] = uplink
     return result
 
