@@ -51,7 +51,7 @@ def test_requirements_are_exact_hashed_and_name_no_index(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert "://" not in text
     assert not re.search(r"^\s*--(index|extra-index|find-links)", text, re.MULTILINE)
-    entries = re.findall(r"^([A-Za-z0-9][^\n]*(?:\\\n[^\n]*)*)", text, re.MULTILINE)
+    entries = [line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert entries
     for entry in entries:
         assert re.match(r"[a-z0-9._-]+(\[[a-z,]+\])?==\S+", entry), entry
