@@ -1,5 +1,7 @@
 """The commands with their arguments. The work is done by the modules that they import."""
 
+import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +38,8 @@ def demo(
     """Charge simulated cars through whole sessions; shows receipt, time line, chart and recording."""
     from evse_tools import demo as demo_module  # noqa: PLC0415
 
-    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description, output))
+    began = float(os.environ.get("STATION_BEGAN", time.time()))
+    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description, output, began))
 
 
 @app.command()
