@@ -98,14 +98,19 @@ class Setup:
         return self.last("DC_Power_Control").get("Power_Function") == 0 and self.last("IO_Outputs").get("Close_Contactor") == 0
 
     def charge(self) -> None:
-        """Bring the bridge to power transfer."""
-        self.words |= {"power_command": POWER_OFF, "io_command": LINES_OFF, "safety_state": PERMIT}
-        # Statuses from before these words do not count.
-        self.probe.spin(0.2)
-        seen = len(self.probe.got["can_status"])
-        self.probe.until(lambda: any(status.power_allowed for _, status in self.probe.got["can_status"][seen:]), what="power allowed")
-        self.words |= {"power_command": CHARGING, "io_command": CONTACTOR}
-        self.probe.until(lambda: self.energised, what="power on the bus")
+        """Bring the bridge to power transfer; again from off where a stall of this process made it cut at once."""
+        deadline = time.monotonic() + 60.0
+        while not self.energised or self.words["power_command"] is not CHARGING:
+            self.words |= {"power_command": POWER_OFF, "io_command": LINES_OFF, "safety_state": PERMIT}
+            # Statuses from before these words do not count.
+            self.probe.spin(0.2)
+            seen = len(self.probe.got["can_status"])
+            self.probe.until(
+                lambda seen=seen: any(status.power_allowed for _, status in self.probe.got["can_status"][seen:]), what="permit"
+            )
+            self.words |= {"power_command": CHARGING, "io_command": CONTACTOR}
+            self.probe.spin(0.3)
+            assert time.monotonic() < deadline, "power never came to the bus"
 
     def close(self) -> None:
         for port in self.ports.values():

@@ -1,6 +1,7 @@
 """What the three simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,9 @@ from evse_nodes import databases, params, topics
 from evse_nodes.can_bus import declare_port
 from evse_simulators.faults import Answer
 from evse_simulators.pace import Periodic
+
+# A station that has sent nothing for so long has ended: its slowest frame comes every 0.1 s. [s]
+STATION_GONE = 0.5
 
 
 class SimulatorNode(Node):
@@ -30,6 +34,8 @@ class SimulatorNode(Node):
         self._wake = self.create_guard_condition(self.tick)
         self.port = declare_port(self, "bus", self._on_bus)
         self._rate = Periodic(period)
+        self._own: set[int] = set()
+        self._heard = -math.inf
         self.create_timer(period, self.tick)
         self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
 
@@ -72,15 +78,23 @@ class SimulatorNode(Node):
         now = time.monotonic()
         for received in self.port.drain():
             if not received.is_error:
+                # A simulated bus gives back what was sent.
+                if received.frame.id not in self._own:
+                    self._heard = received.at
                 self.model.on_frame(received.frame, received.at)
         output = self.model.step(now)
         for frame in output.frames:
+            self._own.add(frame.id)
             self.port.send(frame)
         self.publish(output, self._rate.due(now))
 
     def publish(self, output: Any, due: bool) -> None:
         """Publish what others see of the model; due is true once per period."""
         raise NotImplementedError
+
+    def shutdown_done(self) -> bool:
+        """Play on until the station has ended its session and is silent: `ros2 launch` ends all processes at the same time."""
+        return time.monotonic() - self._heard > STATION_GONE
 
     def close(self) -> None:
         """Close the bus."""
