@@ -59,8 +59,6 @@ class SafetyMonitorNode(Node):
         self.create_service(Trigger, "emergency_stop", self._emergency_stop)
         self.create_timer(PERIOD, self._tick)
         self.create_timer(1.0, self._diagnose)
-        # The first line of a rclpy logger takes 80 ms here (it looks through the sources of all modules): not in the middle of an emergency.
-        self.get_logger().info(f"watching {len(FAULTS)} faults")
 
     def begin_shutdown(self) -> None:
         """Watch on: power is still on until the sequencer has ended the session."""

@@ -4,7 +4,6 @@ The processes are started before the libraries are loaded that only the observer
 """
 
 import json as json_module
-import os
 import signal
 import sys
 from contextlib import suppress
@@ -14,11 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import yaml
-
-from evse_nodes.loopback import stay_on_loopback
 from evse_tools.demo_options import Options
-from evse_tools.demo_station import default_description, expand, own_domain
+from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description, DescriptionError, load
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
@@ -66,8 +62,6 @@ def run(
 
 def _demo(options: Options, station: Description, folder: Path, domain: int, began: float | None) -> "Report":
     """Run the station, show how it went, and return it."""
-    os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-    stay_on_loopback()
     before = signal.signal(signal.SIGTERM, _interrupt)
     said: list[tuple[str, str]] = []
     supervisor = Supervisor(node_specs(station), folder / "log", lambda name, text: said.append((name, text)))
@@ -105,10 +99,7 @@ def _station(options: Options) -> tuple[Path, Description]:
     original = Path(options.description) if options.description else default_description()
     load(original)
     folder = _folder(Path(options.output or "station_data"))
-    data = expand(yaml.safe_load(original.read_text(encoding="utf-8")), options.evses, options.csms, folder)
-    path = folder / "station.yaml"
-    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return folder, load(path)
+    return folder, write_station(original, options.evses, options.csms, folder)
 
 
 def _write_json(report: "Report", target: str) -> None:

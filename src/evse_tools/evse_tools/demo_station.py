@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from evse_nodes.loopback import stay_on_loopback
+from evse_tools.description import Description, load
+
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
 # The simulated CSMS may come up after the uplink, and a demo is short: tried again soon, and enough meter values to look at. [s]
@@ -56,6 +61,14 @@ def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_di
     return result
 
 
+def write_station(original: Path, evses: int | None, csms: str, folder: Path) -> Description:
+    """Expand a description into folder/station.yaml, which `./station up` can start again, and return it. DescriptionError where it is wrong."""
+    data = expand(yaml.safe_load(original.read_text(encoding="utf-8")), evses, csms, folder)
+    path = folder / "station.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return load(path)
+
+
 def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return an EVSE with simulated parts on buses of its own."""
     result: dict[str, Any] = copy.deepcopy(dict(original))
@@ -83,7 +96,7 @@ def free_port() -> int:
 
 @contextmanager
 def own_domain() -> Iterator[int]:
-    """Yield a ROS domain that no other demo of this machine uses, until the block ends. RuntimeError where all are taken."""
+    """Yield a ROS domain that no other demo of this machine uses, until the block ends; the environment names it, too. RuntimeError where all are taken."""
     folder = Path(tempfile.gettempdir()) / f"ros2_evse_domains_{os.getuid()}"
     folder.mkdir(exist_ok=True)
     for domain in random.sample(DOMAINS, len(DOMAINS)):
@@ -92,6 +105,8 @@ def own_domain() -> Iterator[int]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
+            os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
+            stay_on_loopback()
             yield domain
             return
     raise RuntimeError(f"all ROS domains {DOMAINS.start} to {DOMAINS.stop - 1} are taken by other demos (locks in {folder})")

@@ -11,12 +11,11 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -24,12 +23,11 @@ from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.types import ChargeRecord, ChargeState, RecordStatus
 from evse_nodes.can_bus import CanPort
 from evse_nodes.databases import load as load_database
-from evse_nodes.loopback import stay_on_loopback
 from evse_tools.demo_end import billed_energy
 from evse_tools.demo_options import Options
 from evse_tools.demo_run import DemoRun, Place
-from evse_tools.demo_station import default_description, expand, own_domain
-from evse_tools.description import Description, load
+from evse_tools.demo_station import default_description, own_domain, write_station
+from evse_tools.description import Description
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
 
@@ -158,13 +156,8 @@ class Death:
 
 def kill(victim: str, folder: Path, console: Console) -> Death:
     """Run one demo in which victim dies, and tell what happened."""
-    data = expand(yaml.safe_load(default_description().read_text(encoding="utf-8")), 1, "", folder)
-    path = folder / "station.yaml"
-    path.write_text(yaml.safe_dump(data), encoding="utf-8")
-    description = load(path)
+    description = write_station(default_description(), 1, "", folder)
     with own_domain() as domain:
-        os.environ.update(ROS_DOMAIN_ID=str(domain), ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST")
-        stay_on_loopback()
         supervisor = Supervisor(node_specs(description), folder / "log")
         supervisor.start()
         run = DeathRun(victim, description, supervisor, console)
@@ -185,7 +178,7 @@ def _row(run: DeathRun, found_bills: dict[int, float]) -> Death:
         run.victim, withdrawn, off, run.stop_words, energy if closed else None, sum(found_bills.values()) if found_bills else None,
         len(closed), len(found_bills), (),
     )  # fmt: skip
-    return Death(**vars(row) | {"problems": (*run.failures, *_problems(row))})
+    return replace(row, problems=(*run.failures, *_problems(row)))
 
 
 def _problems(row: Death) -> Iterable[str]:
