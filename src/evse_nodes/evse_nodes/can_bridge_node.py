@@ -1,6 +1,5 @@
 """can_bridge: the three CAN buses of one EVSE as topics, and the cut of power without a permit. The rule is evse_core/can_bridge.py."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from evse_nodes.can_bus import CanPort, Received, declare_port
 from evse_nodes.can_bus_health import diagnosis, port_status
 from evse_nodes.can_frame_log import FrameLog
 from evse_nodes.databases import load
+from evse_nodes.executor import Waker, every
 from evse_nodes.params import declare, value
 from evse_nodes.run import run
 
@@ -41,12 +41,12 @@ class CanBridgeNode(Node):
         self._write_frames = topics.writer(self, "can_frames")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._worked, self._resumed = time.monotonic(), -math.inf
-        self._guard = self.create_guard_condition(self._on_frames)
-        self._timer = self.create_timer(SHORTEST_PAUSE, self._work)
+        self._waker = Waker(self, self._on_frames)
+        self._timer = every(self, SHORTEST_PAUSE, self._work)
         self._ports: dict[BusLink, CanPort] = {}
         try:
             for link, prefix in PREFIXES.items():
-                self._ports[link] = declare_port(self, prefix, self._wake)
+                self._ports[link] = declare_port(self, prefix, self._waker.wake)
         except ValueError:
             self._close_ports()
             raise
@@ -54,8 +54,8 @@ class CanBridgeNode(Node):
         self._read("power_command", self._bridge.on_power_command)
         self._read("vehicle_command", self._bridge.on_vehicle_command)
         self._read("io_command", self._bridge.on_io_command)
-        self.create_timer(0.1, self._report_frames)
-        self.create_timer(1.0, self._diagnose)
+        every(self, 0.1, self._report_frames)
+        every(self, 1.0, self._diagnose)
 
     def begin_shutdown(self) -> None:
         """Work on: the sequencer needs the buses to end the session."""
@@ -77,11 +77,6 @@ class CanBridgeNode(Node):
             self._work()
 
         topics.reader(self, name, on_value, on_deadline=self._work if name == "safety_state" else None)
-
-    def _wake(self) -> None:
-        """Let the executor call _work; from a reader thread, also while the node goes away."""
-        with contextlib.suppress(Exception):
-            self._guard.trigger()
 
     def _on_frames(self) -> None:
         """Work where there is news: a simulated bus brings back every frame that was sent."""

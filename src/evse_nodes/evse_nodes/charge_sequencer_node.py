@@ -17,6 +17,7 @@ from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, Sequenc
 from evse_core.sample import Sample
 from evse_core.types import RequestKind, SessionRequest, SessionState, StopCause
 from evse_nodes import topics
+from evse_nodes.executor import every
 from evse_nodes.params import declare
 from evse_nodes.run import run
 from evse_nodes.session_news import diagnosis, essence, flags
@@ -50,8 +51,8 @@ class ChargeSequencerNode(Node):
         self.create_service(StopSession, "stop_session", self._stop_session)
         self.create_service(Trigger, "unlock_connector", self._unlock_connector)
         self.create_service(SetBool, "set_availability", self._set_availability)
-        self.create_timer(PERIOD, self._step)
-        self.create_timer(1.0, self._diagnose)
+        every(self, PERIOD, self._step)
+        every(self, 1.0, self._diagnose)
 
     def begin_shutdown(self) -> None:
         """Ask the sequence to end its session; it goes on stepping until it has."""

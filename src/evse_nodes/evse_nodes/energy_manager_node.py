@@ -13,6 +13,7 @@ from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
 from evse_core.sample import fresh
 from evse_core.types import ChargingLimit, MeterReading, PowerBudget, SessionState
 from evse_nodes import topics
+from evse_nodes.executor import every
 from evse_nodes.params import declare, value
 from evse_nodes.run import run
 
@@ -41,7 +42,7 @@ class EnergyManagerNode(Node):
         self._evses = {number: self._connect(number) for number in numbers}
         self._told: dict[int, float] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(self._config.period, self._tick)
+        every(self, self._config.period, self._tick)
 
     def _connect(self, number: int) -> _Evse:
         space = f"evse_{number}"

@@ -10,6 +10,7 @@ from evse_core.energy_meter import LEGAL, MeterConfig, billed_wh
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, MeterReading, PowerReport, SessionState, Transaction
 from evse_nodes import topics
+from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
 from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
@@ -33,7 +34,7 @@ class EnergyMeterNode(Node):
         topics.reader(self, "power_report", self._on_power)
         topics.reader(self, "session_state", self._on_session)
         topics.reader(self, "transaction", self._on_transaction)
-        self.create_timer(self._config.charging_period, self._tick)
+        every(self, self._config.charging_period, self._tick)
 
     def shutdown_done(self) -> bool:
         """Return whether no record is open and the last one has been told."""

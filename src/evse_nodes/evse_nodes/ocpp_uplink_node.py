@@ -1,6 +1,6 @@
 """ocpp_uplink: the station's connection to its CSMS, as a node. The protocol runs in a thread of its own (ocpp_uplink.py); ROS objects stay in the executor.
 
-Values go into that thread by OcppUplink.post(); what comes out waits in a queue until a guard condition has the executor take it.
+Values go into that thread by OcppUplink.post(); what comes out waits in a queue until a wake-up has the executor take it.
 """
 
 import logging
@@ -12,16 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import evse_msgs.srv
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.task import Future
 
 from evse_core.ocpp16 import OcppConfig
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes import params, topics
+from evse_nodes.executor import Waker
 from evse_nodes.log_handover import LogHandover, write_log
 from evse_nodes.message_queue import MessageQueue
+from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
 from evse_nodes.ocpp_services import EvseServices
 from evse_nodes.ocpp_settings import Settings
@@ -41,8 +40,8 @@ class OcppUplinkNode(Node):
         config = params.declare(self, OcppConfig)
         evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
         directory = Path(params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")).expanduser()
-        self._events: queue.SimpleQueue[Event | logging.LogRecord | tuple[Future, Authorization]] = queue.SimpleQueue()
-        self._guard = self.create_guard_condition(self._take_events)
+        self._events: queue.SimpleQueue[Event | logging.LogRecord] = queue.SimpleQueue()
+        self._waker = Waker(self, self._take_events)
         self._log = LogHandover("ocpp_uplink", self._emit)
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
         self._uplink = OcppUplink(config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit)
@@ -51,9 +50,8 @@ class OcppUplinkNode(Node):
         self._evse_services = EvseServices(self, tuple(evses))
         for number in evses:
             self._connect_evse(number)
-        # A callback that waits holds its group: in the node's own group nothing else would run meanwhile, not even what it waits for.
-        self.create_service(evse_msgs.srv.Authorize, "authorize", self._authorize, callback_group=ReentrantCallbackGroup())
         self._uplink.start()
+        self._authorize = AuthorizeService(self, lambda token, tell: self._uplink.post(self._uplink.authorize, token, tell))
 
     def _connect_evse(self, number: int) -> None:
         space, uplink = f"evse_{number}", self._uplink
@@ -70,7 +68,7 @@ class OcppUplinkNode(Node):
     def _emit(self, event: Any) -> None:
         """Hand an event to the executor; called from any thread."""
         self._events.put(event)
-        self._guard.trigger()
+        self._waker.wake()
 
     def _take_events(self) -> None:
         while not self._events.empty():
@@ -84,16 +82,6 @@ class OcppUplinkNode(Node):
                     self._evse_services.ask(request, reply)
                 case logging.LogRecord():
                     write_log(self.get_logger(), event)
-                case (Future() as future, Authorization() as verdict):
-                    future.set_result(verdict)
-
-    async def _authorize(self, request: Any, response: Any) -> Any:
-        """Serve authorize."""
-        future: Future = Future(executor=self.executor)
-        self._uplink.post(self._uplink.authorize, request.token, lambda verdict: self._emit((future, verdict)))
-        verdict = await future
-        response.verdict, response.parent_token = int(verdict.verdict), verdict.parent_token
-        return response
 
     # The end
 
@@ -106,7 +94,8 @@ class OcppUplinkNode(Node):
         return self._uplink.drained
 
     def close(self) -> None:
-        """End the thread and the queue."""
+        """End the threads and the queue."""
+        self._authorize.close()
         self._uplink.close()
         self._log.close()
 

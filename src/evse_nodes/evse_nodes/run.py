@@ -4,20 +4,20 @@ A node may have `begin_shutdown()`, called once on the first signal, `shutdown_d
 `close()`, called last and also after an exception. The second signal ends at once.
 """
 
+import gc
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import FrameType
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from evse_nodes.executor import Signals, events_executor
 from evse_nodes.loopback import stay_on_loopback
 
 # Longest wait for an orderly end: 10 s to ramp down and open (../shared/reference/can.md 2.3 E4) plus closing and records. [s]
@@ -27,26 +27,17 @@ GRACE_PERIOD = 15.0
 NICE = -10
 
 
-class _Signals:
-    """Counts SIGINT and SIGTERM."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._count)
-
-    def _count(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
-
-
-def run(*factories: Callable[[], Node], argv: Sequence[str] | None = None) -> int:
+def run(
+    *factories: Callable[[], Node], argv: Sequence[str] | None = None, make_executor: Callable[[Signals], Executor] = events_executor
+) -> int:
     """Make the nodes, spin them, end them. Returns the exit code: 0, or 2 where a parameter is wrong."""
-    signals = _Signals()
+    signals = Signals()
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
     stay_on_loopback()
     rclpy.init(args=list(argv if argv is not None else sys.argv), signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Node] = []
+    executor = make_executor(signals)
     try:
         nodes.extend(factory() for factory in factories)
     except ValueError as error:
@@ -56,14 +47,16 @@ def run(*factories: Callable[[], Node], argv: Sequence[str] | None = None) -> in
         for node in nodes:
             # A logger's first line takes 80 ms (it looks through the sources of all modules): not in the middle of an emergency.
             node.get_logger().info("running")
-        _spin(nodes, signals)
+        # What was made so far stays: the collector need not walk through it again and again, which takes some 50 ms each time.
+        gc.collect()
+        gc.freeze()
+        _spin(executor, nodes, signals)
         return 0
     finally:
         _close(nodes)
 
 
-def _spin(nodes: list[Node], signals: _Signals) -> None:
-    executor = SingleThreadedExecutor()
+def _spin(executor: Executor, nodes: list[Node], signals: Signals) -> None:
     for node in nodes:
         executor.add_node(node)
     try:
@@ -76,7 +69,7 @@ def _spin(nodes: list[Node], signals: _Signals) -> None:
         executor.shutdown()
 
 
-def _drain(executor: SingleThreadedExecutor, nodes: list[Node], signals: _Signals) -> None:
+def _drain(executor: Executor, nodes: list[Node], signals: Signals) -> None:
     """Spin on until every node says that it is done, the grace period is over, or a second signal comes."""
     seen, deadline = signals.count, time.monotonic() + GRACE_PERIOD
     for node in nodes:

@@ -15,6 +15,7 @@ from evse_core.safety_view import PERMIT_STATES
 from evse_core.sample import Sample
 from evse_core.types import FaultEvent, Reaction, SafetyState
 from evse_nodes import topics
+from evse_nodes.executor import every
 from evse_nodes.params import declare
 from evse_nodes.run import run
 
@@ -57,8 +58,8 @@ class SafetyMonitorNode(Node):
             topics.reader(self, name, self._taker(field, at_once=False))
         self.create_service(Trigger, "reset_faults", self._reset_faults)
         self.create_service(Trigger, "emergency_stop", self._emergency_stop)
-        self.create_timer(PERIOD, self._tick)
-        self.create_timer(1.0, self._diagnose)
+        every(self, PERIOD, self._tick)
+        every(self, 1.0, self._diagnose)
 
     def begin_shutdown(self) -> None:
         """Watch on: power is still on until the sequencer has ended the session."""

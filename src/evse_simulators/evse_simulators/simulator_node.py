@@ -1,6 +1,5 @@
 """What the three simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from std_srvs.srv import Trigger
 from evse_core.codecs.signals import SignalDatabase
 from evse_nodes import databases, params, topics
 from evse_nodes.can_bus import declare_port
+from evse_nodes.executor import Waker, every
 from evse_simulators.faults import Answer
 from evse_simulators.pace import Periodic
 
@@ -31,12 +31,12 @@ class SimulatorNode(Node):
     def __init__(self, name: str, database: str, config: type[Any], model: Callable[[Any, SignalDatabase], Any], period: float) -> None:
         super().__init__(name)
         self.model = model(params.declare(self, config), databases.load(database))
-        self._wake = self.create_guard_condition(self.tick)
-        self.port = declare_port(self, "bus", self._on_bus)
+        self._waker = Waker(self, self.tick)
+        self.port = declare_port(self, "bus", self._waker.wake if self.FRAMES_WAKE else lambda: None)
         self._rate = Periodic(period)
         self._own: set[int] = set()
         self._heard = -math.inf
-        self.create_timer(period, self.tick)
+        every(self, period, self.tick)
         self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
 
     def serve(self, name: str, kind: type[Any], act: Callable[[Any], Answer]) -> None:
@@ -66,12 +66,6 @@ class SimulatorNode(Node):
                 self.tick()
 
         topics.reader(self, name, callback)
-
-    def _on_bus(self) -> None:
-        """Let the executor call tick; from the reader's thread, also while the node goes away."""
-        if self.FRAMES_WAKE:
-            with contextlib.suppress(Exception):
-                self._wake.trigger()
 
     def tick(self) -> None:
         """Take the received frames, step the model, send what it sends."""

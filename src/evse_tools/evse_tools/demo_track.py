@@ -122,11 +122,10 @@ class Track:
 
     def power_off_after(self, time: float) -> float:
         """Return how long after `time` the current was gone for good [s]; NaN where it flowed on or was never seen."""
-        later = [(current, stamp) for current, stamp in self.currents if stamp >= time]
-        if not later or abs(later[-1][0]) > NO_CURRENT:
+        if not self.currents or self.currents[-1][1] < time or abs(self.currents[-1][0]) > NO_CURRENT:
             return nan
-        flowing = [number for number, (current, _) in enumerate(later) if abs(current) > NO_CURRENT]
-        return later[flowing[-1] + 1][1] - time if flowing else 0.0
+        flowing = [number for number, (current, _) in enumerate(self.currents) if abs(current) > NO_CURRENT]
+        return max(self.currents[flowing[-1] + 1][1] - time, 0.0) if flowing else 0.0
 
     def _take_session(self, value: SessionState) -> None:
         if not self.states or self.states[-1][0] is not value.state:

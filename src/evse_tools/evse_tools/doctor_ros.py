@@ -30,6 +30,9 @@ def _ros() -> Iterator[tuple[str, str, str]]:
     except ImportError as error:
         yield "ros", "failure", f"rclpy cannot be imported: {error}"
         return
+    if find_spec("rclpy.experimental") is None:
+        yield "ros", "failure", f"{_rclpy_version()} has no events executor: 7.1.4 or later is needed (apt upgrade ros-jazzy-rclpy)"
+        return
     yield "ros", "ok", f"{_rclpy_version()}, {rmw}, {Path(rclpy.__file__).parent}"
     try:
         import evse_msgs.msg as messages  # noqa: PLC0415 must be able to fail

@@ -8,9 +8,11 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from evse_msgs.msg import SessionState
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
+from evse_nodes.executor import every
 from evse_nodes.params import declare
 from evse_nodes.run import run
 from evse_tools.polling import Polled, Unserved
@@ -37,8 +39,8 @@ class RecorderNode(Node):
         self._session_channels = {number for number, row in enumerate(rows) if row.message is SessionState}
         self._thread = RecorderThread(config, rows, self.get_logger().warning)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(FETCH_PERIOD, self._fetch)
-        self.create_timer(1.0, self._report)
+        every(self, FETCH_PERIOD, self._fetch)
+        every(self, 1.0, self._report)
 
     def shutdown_done(self) -> bool:
         """Record on until no session is open any more."""
@@ -82,4 +84,4 @@ def make() -> Node:
 
 def main() -> int:
     """Run the recorder."""
-    return run(make)
+    return run(make, make_executor=lambda _: SingleThreadedExecutor())
