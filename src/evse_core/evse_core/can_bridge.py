@@ -4,15 +4,16 @@ Theory of operation. `on_frame` feeds the receivers; `on_safety` and `on_..._com
 each frame by itself whether power may pass (permit_gate.py) and returns the frames that are due: each link in its own period, and at once when something
 changes that cannot wait. Where the sequencer is silent, vehicle and lines are taken down in the order of the permit's rule 4. `reports` returns the values
 that are due on topics. A link whose receive path does not work gets no frames, so that its devices stop by their own timeouts.
-No thread and no clock: a node and a simulated world drive it the same way, by `step` and `reports` after every event and at `next_wake`.
+No thread and no clock: a node and a simulated world drive it the same way, by `step`, `reports` and `next_wake` whenever `needs_step` says so.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from math import nan as NAN
 from operator import attrgetter
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 from evse_core.can_schedule import LineRelease, LinkSchedule, TopicSchedule
 from evse_core.codecs.chademo import ChademoStation
@@ -83,6 +84,21 @@ class Report:
     value: Any
 
 
+class Receiver(Protocol):
+    """What a device on a bus has said: codecs/."""
+
+    @property
+    def changes(self) -> int:
+        """Count of frames that said something new or closed a period of the device."""
+
+    @property
+    def pulse(self) -> float:
+        """Time of the newest frame that closes a period. [s]"""
+
+    def report(self, now: float) -> Any:
+        """Return what is known of the device now."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Output:
     """What all links are told at one moment."""
@@ -115,19 +131,22 @@ class CanBridge:
         self._cause = CutCause.PERMIT_ABSENT
         self._alive = 0
         self._transmitting = self._plugged = False
+        self._news, self._wake = True, -math.inf
+        self._reported: dict[str, int] = {}
 
     # What comes in
 
     def on_frame(self, link: BusLink, frame: Frame, now: float) -> bool:
-        """Take a frame from a bus; return False for the echo of a frame of this station, which is no news."""
-        news = self._links[link].take(frame, now)
+        """Take a frame from a bus; return False for the echo of a frame of this station."""
+        is_foreign = self._links[link].take(frame, now)
         if self._plugged and not self._board.plugged:
             self._vehicle.reset()
         self._plugged = self._board.plugged
-        return news
+        return is_foreign
 
     def on_bus(self, status: CanBusStatus) -> None:
         """Take health, detail, sent, errors and dropped of a bus as its port sees them."""
+        self._news |= status.health is not self._links[status.link].status.health
         self._links[status.link].status = status
 
     def on_refused(self, link: BusLink, now: float) -> None:
@@ -136,24 +155,42 @@ class CanBridge:
 
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit."""
+        self._note(self._inputs.safety, state, self.config.permit_timeout, now)
         self._inputs = replace(self._inputs, safety=Sample(state, now))
 
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""
+        self._note(self._inputs.power, command, self.config.command_timeout, now)
         self._inputs = replace(self._inputs, power=Sample(command, now))
 
     def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
         """Take the sequencer's word to the vehicle."""
+        self._note(self._inputs.vehicle, command, self.config.command_timeout, now)
         self._inputs = replace(self._inputs, vehicle=Sample(command, now))
 
     def on_io_command(self, command: IoCommand, now: float) -> None:
         """Take the sequencer's word to the I/O board."""
+        self._note(self._inputs.io, command, self.config.command_timeout, now)
         self._inputs = replace(self._inputs, io=Sample(command, now))
+
+    def _note(self, last: Sample[Any] | None, value: Any, limit: float, now: float) -> None:
+        """Remember that something changed: a set point that drifts goes out with the next period, everything else at once."""
+        self._news |= last is None or last.age(now) > limit or _flags(last.value) != _flags(value)
 
     # What goes out
 
+    def needs_step(self, now: float) -> bool:
+        """Return whether step and reports have something to do: news has come, or the time has that next_wake named."""
+        return (
+            self._news or now >= self._wake or any(receiver.changes != self._reported.get(topic) for topic, receiver in self._receivers())
+        )
+
+    def _receivers(self) -> tuple[tuple[str, Receiver], ...]:
+        return ("vehicle_report", self._vehicle), ("power_report", self._modules), ("io_report", self._board)
+
     def step(self, now: float) -> list[Outgoing]:
         """Return the frames that are due, a cut at once and to the modules first."""
+        self._news = False
         output = self._output(now)
         outgoing: list[Outgoing] = []
         for link in LINKS:
@@ -167,14 +204,19 @@ class CanBridge:
 
     def reports(self, now: float) -> list[Report]:
         """Return the values that are due on topics."""
-        vehicle, power, io, status = self._vehicle.report(now), self._modules.report(now), self._board.report(now), self.status()
-        rows = (
-            ("vehicle_report", vehicle, (_flags(vehicle), vehicle.current_request), self._vehicle.pulse),
-            ("power_report", power, _flags(power), self._modules.pulse),
-            ("io_report", io, _flags(io), self._board.pulse),
-            ("can_status", status, (_flags(status), [bus.health for bus in status.buses]), 0.0),
-        )
-        return [Report(topic, value) for topic, value, key, pulse in rows if self._topics[topic].due(key, pulse, now)]
+        due = []
+        for topic, receiver in self._receivers():
+            schedule = self._topics[topic]
+            if receiver.changes == self._reported.get(topic) and now < schedule.next_wake():
+                continue
+            self._reported[topic] = receiver.changes
+            value = receiver.report(now)
+            if schedule.due((_flags(value), getattr(value, "current_request", None)), receiver.pulse, now):
+                due.append(Report(topic, value))
+        status = self.status()
+        if self._topics["can_status"].due((_flags(status), [bus.health for bus in status.buses]), 0.0, now):
+            due.append(Report("can_status", status))
+        return due
 
     def status(self) -> CanStatus:
         """Return the health of the buses and whether power passes, as of the last step."""
@@ -182,12 +224,13 @@ class CanBridge:
         return CanStatus(buses=buses, power_allowed=self._cause is CutCause.NONE, cut_cause=self._cause, cut_count=self._gate.cut_count)
 
     def next_wake(self, now: float) -> float:
-        """Return the time by which step and reports must be called again where nothing happens before. [s]"""
+        """Return the time by which step and reports must be called again where nothing happens before, and keep it for needs_step. [s]"""
         inputs = ((self._inputs.safety, self.config.permit_timeout), *((item, self.config.command_timeout) for item in self._commands()))
         times = [sample.received + limit + JUST_AFTER for sample, limit in inputs if sample is not None]
         times += [*self._release.times(), *(topic.next_wake() for topic in self._topics.values())]
         times += [link.next_send for link in self._links.values() if link.usable]
-        return min((time for time in times if time > now), default=now + self.config.report_period)
+        self._wake = min((time for time in times if time > now), default=now + self.config.report_period)
+        return self._wake
 
     def idle(self, now: float) -> bool:
         """Return whether this process may end: all is commanded off and the connector is free, or nobody commands and the lines are down."""
@@ -214,7 +257,8 @@ class CanBridge:
 
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
         if link is BusLink.POWER:
-            return self._sender.frames(output.power, self._modules.enabled_now(now, READING_LIMIT), now)
+            power = replace(output.power, vehicle=self._vehicle.report(now))
+            return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:
             return self._vehicle.frames(output.vehicle) if output.vehicle.transmit else []
         self._alive += 1
@@ -254,7 +298,7 @@ class CanBridge:
     def _power_output(self, command: PowerCommand, io: IoCommand, now: float) -> PowerOutput:
         safety = fresh(self._inputs.safety, now, self.config.permit_timeout)
         emergency = safety is not None and safety.reaction is Reaction.EMERGENCY and command.session_announced
-        return PowerOutput(command, io.close_contactor, emergency or self._gate.tripped, self._vehicle.report(now))
+        return PowerOutput(command, io.close_contactor, emergency or self._gate.tripped)
 
     def _power_off(self) -> PowerCommand:
         """Return the last command without any power; the session stays announced, so that the modules go on reporting."""
@@ -286,8 +330,7 @@ class CanBridge:
 
     def _current(self, now: float) -> float:
         """Return the output current, NaN where no fresh reading tells it. [A]"""
-        power = self._modules.report(now)
-        return power.current if power.age <= READING_LIMIT else NAN
+        return self._modules.current if now - self._modules.pulse <= READING_LIMIT else NAN
 
 
 def _schedule(link: BusLink, receive: Any, period: float) -> LinkSchedule:

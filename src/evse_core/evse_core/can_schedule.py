@@ -87,21 +87,19 @@ class TopicSchedule:
     last: float = -math.inf
     key: Any = None
     pulse: float = -math.inf
-    pending: bool = False
+    pause: float = 0.0
 
     def due(self, key: Any, pulse: float, now: float) -> bool:
         """Return whether to publish: the key has changed, the periodic frame of time pulse has come, or it has been quiet for long."""
-        age = now - self.last
-        news = key != self.key or (pulse != self.pulse and age >= self.period / 2)
-        self.pending = news and age < REPORT_SPACING
-        if self.pending or not (news or age >= PATIENCE * self.period):
+        self.pause = REPORT_SPACING if key != self.key else self.period / 2 if pulse != self.pulse else PATIENCE * self.period
+        if now - self.last < self.pause:
             return False
-        self.last, self.key, self.pulse = now, key, pulse
+        self.last, self.key, self.pulse, self.pause = now, key, pulse, PATIENCE * self.period
         return True
 
     def next_wake(self) -> float:
         """Return when to ask again without news. [s]"""
-        return self.last + (REPORT_SPACING if self.pending else PATIENCE * self.period)
+        return self.last + self.pause
 
 
 @dataclass(slots=True)

@@ -100,11 +100,14 @@ class SafetyMonitor:
     def _raise(self, view: View, now: float) -> list[FaultEvent]:
         """Ask every condition; raise what held long enough, make worse what now does more."""
         events = []
+        energised = view.energised
         for fault in self._faults:
-            text = fault.condition(view)
-            self._remember(fault.name, text, now)
-            effect = fault.energised if view.energised else fault.idle
-            if effect and fault.name in self._seen and self._debounced(fault.name, effect, now):
+            text, name = fault.condition(view), fault.name
+            if not text and name not in self._seen and name not in self._held:
+                continue
+            self._remember(name, text, now)
+            effect = fault.energised if energised else fault.idle
+            if effect and name in self._seen and self._debounced(name, effect, now):
                 events += self._apply(fault, effect)
         return events
 

@@ -5,7 +5,7 @@ An input is None in the view while it is stale, missing or incomplete, so a cond
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
@@ -43,7 +43,7 @@ CONNECTED_STATES = (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING, Charg
 NEVER = inf
 
 
-class Input(Enum):
+class Input(StrEnum):
     """The inputs of the monitor by the names of their topics."""
 
     VEHICLE = "vehicle_report"

@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing
-from evse_core.types import BusLink
+from evse_core.types import BusHealth, BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
 from evse_nodes.can_bus_health import diagnosis, port_status
@@ -24,9 +24,9 @@ SHORTEST_PAUSE = 0.001
 PREFIXES = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
 DATABASES = ("chademo", "evse_v3", "io_board")
 
-# A pause between two rounds that was no plan but a stall of the process, and how long messages that wait are then taken before anything is judged. The
-# longest planned pause is 50 ms; 20 ms more are within what a permit of 200 ms allows. [s]
-STALL, CATCH_UP = 0.1, 0.02
+# A round that comes so late after its time was no plan but a stall of the process, and how long messages that wait are then taken before anything is
+# judged. Planned pauses are at most 50 ms while a bus can be used; 20 ms more are within what a permit of 200 ms allows. [s]
+STALL, CATCH_UP = 0.05, 0.02
 
 
 class CanBridgeNode(Node):
@@ -40,10 +40,11 @@ class CanBridgeNode(Node):
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
         self._write_frames = topics.writer(self, "can_frames")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._worked, self._resumed = time.monotonic(), -math.inf
+        self._planned, self._resumed = time.monotonic(), -math.inf
         self._waker = Waker(self, self._on_frames)
         self._timer = every(self, SHORTEST_PAUSE, self._work)
         self._ports: dict[BusLink, CanPort] = {}
+        self._health: list[BusHealth] = []
         try:
             for link, prefix in PREFIXES.items():
                 self._ports[link] = declare_port(self, prefix, self._waker.wake)
@@ -73,14 +74,19 @@ class CanBridgeNode(Node):
 
     def _read(self, name: str, take: Callable[[Any, float], None]) -> None:
         def on_value(received: Any) -> None:
-            take(received, time.monotonic())
-            self._work()
+            now = time.monotonic()
+            take(received, now)
+            if self._bridge.needs_step(now):
+                self._work()
 
         topics.reader(self, name, on_value, on_deadline=self._work if name == "safety_state" else None)
 
     def _on_frames(self) -> None:
-        """Work where there is news: a simulated bus brings back every frame that was sent."""
-        if self._take_frames():
+        """Work where there is news: devices repeat themselves, and a simulated bus brings back every frame that was sent."""
+        self._take_frames()
+        health = [port.health for port in self._ports.values()]
+        if health != self._health or self._bridge.needs_step(time.monotonic()):
+            self._health = health
             self._work()
 
     def _work(self) -> None:
@@ -100,9 +106,8 @@ class CanBridgeNode(Node):
 
     def _is_catching_up(self, now: float) -> bool:
         """Return whether this process stood still just now: fresh commands and permits wait in the middleware and must not be judged stale unread."""
-        if now - self._worked > STALL:
-            self._resumed = now
-        self._worked = now
+        if now - self._planned > STALL:
+            self._resumed = self._planned = now
         return now - self._resumed < CATCH_UP
 
     def _send(self, outgoing: Outgoing) -> None:
@@ -111,17 +116,15 @@ class CanBridgeNode(Node):
         else:
             self._bridge.on_refused(outgoing.link, time.monotonic())
 
-    def _take_frames(self) -> bool:
-        """Hand frames to the rule; return whether there was one of another node."""
-        news = False
+    def _take_frames(self) -> None:
+        """Hand frames to the rule, those of other nodes to the log."""
         for link, port in self._ports.items():
             for received in port.drain():
                 if received.is_error or self._bridge.on_frame(link, received.frame, received.at):
-                    news = True
                     self._note(link, received)
-        return news
 
     def _sleep_until(self, moment: float) -> None:
+        self._planned = moment
         self._timer.timer_period_ns = int(max(moment - time.monotonic(), SHORTEST_PAUSE) * 1e9)
         self._timer.reset()
 

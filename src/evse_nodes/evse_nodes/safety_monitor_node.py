@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -24,17 +25,15 @@ PERIOD = 0.05
 # A period that comes later than STALL found this process stalled, and the last permit expired with it (design.md, The permit 2): until every input has come
 # again, at most for CATCH_UP, nothing is judged and no permit given, else every input would look silent for what was this process's own pause. [s]
 STALL, CATCH_UP = 0.2, 0.5
-# Fields of SafetyInputs by topic. A report is judged when it comes, so that an emergency does not wait for the next period; commands wait for it.
-# The state stands first, because rclpy takes what came together in this order: what follows from a new state is judged by it.
-REPORTS = {
-    "session_state": "session",
-    "vehicle_report": "vehicle",
-    "power_report": "power",
-    "io_report": "io",
-    "can_status": "can_status",
-    "meter_reading": "meter",
+# Fields of SafetyInputs by topic. What may show an emergency is judged when it comes, the rest with the next period.
+AT_ONCE = {"session_state": "session", "vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "can_status": "can_status"}
+WITH_THE_NEXT = {"meter_reading": "meter", "power_command": "power_command", "io_command": "io_command"}
+INPUTS = AT_ONCE | WITH_THE_NEXT
+# Of these only a change in the named fields cannot wait: they repeat themselves ten times a second.
+NEWS: dict[str, Callable[[Any], Any]] = {
+    "session_state": attrgetter("state", "session_active"),
+    "can_status": lambda status: (status.power_allowed, status.cut_cause, [bus.health for bus in status.buses]),
 }
-COMMANDS = {"power_command": "power_command", "io_command": "io_command"}
 LEVELS = {Reaction.EMERGENCY: DiagnosticStatus.ERROR, Reaction.STOP: DiagnosticStatus.ERROR, Reaction.BLOCK: DiagnosticStatus.ERROR}
 
 
@@ -52,10 +51,8 @@ class SafetyMonitorNode(Node):
         self._write_state = topics.writer(self, "safety_state")
         self._write_event = topics.writer(self, "fault_event")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for name, field in REPORTS.items():
-            topics.reader(self, name, self._taker(field, at_once=True))
-        for name, field in COMMANDS.items():
-            topics.reader(self, name, self._taker(field, at_once=False))
+        for name, field in INPUTS.items():
+            topics.reader(self, name, self._taker(name, field))
         self.create_service(Trigger, "reset_faults", self._reset_faults)
         self.create_service(Trigger, "emergency_stop", self._emergency_stop)
         every(self, PERIOD, self._tick)
@@ -72,11 +69,14 @@ class SafetyMonitorNode(Node):
             return True
         return not session.value.session_active and session.value.state not in PERMIT_STATES
 
-    def _taker(self, field: str, at_once: bool) -> Callable[[Any], None]:
+    def _taker(self, name: str, field: str) -> Callable[[Any], None]:
+        at_once, news = name in AT_ONCE, NEWS.get(name)
+
         def take(value: Any) -> None:
+            last = getattr(self._inputs, field)
             changed: dict[str, Any] = {field: Sample(value, time.monotonic())}
             self._inputs = replace(self._inputs, **changed)
-            if at_once:
+            if at_once and (news is None or last is None or news(last.value) != news(value)):
                 self._step(only_changes=True)
 
         return take
@@ -90,7 +90,7 @@ class SafetyMonitorNode(Node):
             self._resumed = now
         if now - self._resumed > CATCH_UP:
             return False
-        samples = (getattr(self._inputs, field) for field in (REPORTS | COMMANDS).values())
+        samples = (getattr(self._inputs, field) for field in INPUTS.values())
         return any(sample is not None and sample.received < self._resumed for sample in samples)
 
     def _step(self, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> None:

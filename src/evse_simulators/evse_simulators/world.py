@@ -84,7 +84,7 @@ class World:
         self._requests: list[SessionRequest] = []
         self._asked, self._answer_at = "", inf
         self._reset_faults = False
-        self._bridge_wake, self._bridge_news, self._board_news = 0.0, True, False
+        self._board_news = False
         self._rate = {name: Periodic(period) for name, period in self._periods().items()}
         self._last: dict[str, Any] = {}
         for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
@@ -108,12 +108,12 @@ class World:
             "power_report": (seq("power"), safe("power"), self._to(self.meter.on_report)),
             "io_report": (seq("io"), safe("io")),
             "can_status": (seq("can_status"), safe("can_status")),
-            "power_command": (self._to_bridge(bridge.on_power_command), safe("power_command")),
-            "vehicle_command": (self._to_bridge(bridge.on_vehicle_command),),
-            "io_command": (self._to_bridge(bridge.on_io_command), safe("io_command")),
+            "power_command": (self._to(bridge.on_power_command), safe("power_command")),
+            "vehicle_command": (self._to(bridge.on_vehicle_command),),
+            "io_command": (self._to(bridge.on_io_command), safe("io_command")),
             "session_state": (safe("session"), self._csms, self._on_session),
             "meter_reading": (safe("meter"),),
-            "safety_state": (self._to_bridge(bridge.on_safety), seq("safety")),
+            "safety_state": (self._to(bridge.on_safety), seq("safety")),
             "authorization": (seq("authorization"),),
             "charge_record": (seq("record"),),
             "power_budget": (seq("budget"),),
@@ -157,18 +157,10 @@ class World:
     def _on_frame(self, received: tuple[BusLink, Frame]) -> None:
         link, frame = received
         self.bridge.on_frame(link, frame, self.now)
-        self._bridge_news = True
 
     def _to_board(self, frame: Frame) -> None:
         self.board.on_frame(frame, self.now)
         self._board_news = True
-
-    def _to_bridge(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
-        def give(value: Any) -> None:
-            take(value, self.now)
-            self._bridge_news = True
-
-        return give
 
     # One tick
 
@@ -216,14 +208,13 @@ class World:
 
     def _run_bridge(self) -> None:
         """Step the bridge as its node does: when something came for it, and when it wants to be woken."""
-        if not self._bridge_news and self.now < self._bridge_wake:
+        if not self.bridge.needs_step(self.now):
             return
-        self._bridge_news = False
         for outgoing in self.bridge.step(self.now):
             self.publish(outgoing.link, outgoing.frame)
         for report in self.bridge.reports(self.now):
             self.publish(report.topic, report.value)
-        self._bridge_wake = self.bridge.next_wake(self.now)
+        self.bridge.next_wake(self.now)
 
     def _run_safety(self) -> None:
         if not self._rate["safety"].due(self.now):

@@ -15,6 +15,8 @@ from evse_core.types import VehicleCommand, VehicleLink, VehicleReport
 OWN_NODE = "Station"
 # Frames that every vehicle sends every 100 ms (../shared/reference/can.md 2.3 S1).
 REQUIRED = ("EV_ChargingLimits", "EV_ChargingTime", "EV_Status")
+# The last of them, which closes a period of the vehicle.
+PULSE = "EV_Status"
 # Signals without which a frame says nothing; a truncated one is malformed and does not count as a sign of life.
 _NEEDED = {
     "EV_ChargingLimits": (
@@ -51,10 +53,12 @@ class ChademoStation:
 
     def __init__(self, database: SignalDatabase) -> None:
         self._database = database
+        self.changes = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget the vehicle."""
+        self.changes += 1
         self._signals: dict[str, Mapping[str, float]] = {}
         self._received: dict[str, float] = {}
         self._contactor_reported = False
@@ -69,6 +73,7 @@ class ChademoStation:
             raise Malformed(f"{decoded.name}: too short for {missing[0]}")
         if decoded.name in REQUIRED:
             self._note_sign_of_life(decoded.name, now)
+        self.changes += decoded.name == PULSE or decoded.signals != self._signals.get(decoded.name)
         self._signals[decoded.name] = decoded.signals
         self._contactor_reported |= bool(decoded.signals.get("status_contactor_open"))
         return decoded.unknown_values
@@ -81,7 +86,7 @@ class ChademoStation:
     @property
     def pulse(self) -> float:
         """Time of the newest status frame, the one that closes a period of the vehicle. [s]"""
-        return self._received.get("EV_Status", -math.inf)
+        return self._received.get(PULSE, -math.inf)
 
     def silence(self, now: float) -> float:
         """Return how long the vehicle has sent none of its periodic frames, infinite before the first. [s]"""

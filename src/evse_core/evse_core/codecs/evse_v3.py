@@ -14,8 +14,10 @@ from evse_core.types import ControllerPhase, PowerCommand, PowerFunction, PowerR
 
 # Node name of the station in the database: it is the controller.
 OWN_NODE = "Controller"
+# The frame that closes a period of the modules.
+PULSE = "Power_Modules_Status"
 _NEEDED = {
-    "Power_Modules_Status": ("Present_Voltage", "Present_Current", "System_Enable", "Insulation_Resistance"),
+    PULSE: ("Present_Voltage", "Present_Current", "System_Enable", "Insulation_Resistance"),
     "DC_Power_Parameters": ("Maximum_Voltage", "Maximum_Charge_Current"),
 }
 # Values of Power_Function.
@@ -74,13 +76,14 @@ class ModulesReceiver:
         self._database = database
         self._pistol = pistol
         self._signals: dict[str, Mapping[str, float]] = {}
+        self.changes = 0
         self.pulse = -math.inf
         """Time of the newest status frame. [s]"""
 
     @property
     def enabled(self) -> bool:
         """The modules' last word on System_Enable; only 1 is a permission."""
-        return self._signals.get("Power_Modules_Status", {}).get("System_Enable") == 1.0
+        return self._signals.get(PULSE, {}).get("System_Enable") == 1.0
 
     def enabled_now(self, now: float, limit: float) -> bool:
         """Return whether the modules allow power, and said so at most limit ago. [s]"""
@@ -94,14 +97,20 @@ class ModulesReceiver:
         missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
         if missing:
             raise Malformed(f"{decoded.name}: too short for {missing[0]}")
+        self.changes += decoded.name == PULSE or decoded.signals != self._signals.get(decoded.name)
         self._signals[decoded.name] = decoded.signals
-        if decoded.name == "Power_Modules_Status":
+        if decoded.name == PULSE:
             self.pulse = now
         return decoded.unknown_values
 
+    @property
+    def current(self) -> float:
+        """Output current as they said last [A], NaN where they have not."""
+        return self._signals.get(PULSE, {}).get("Present_Current", NAN)
+
     def report(self, now: float) -> PowerReport:
         """Return what is known of the modules now."""
-        status, limits = self._signals.get("Power_Modules_Status", {}), self._signals.get("DC_Power_Parameters", {})
+        status, limits = self._signals.get(PULSE, {}), self._signals.get("DC_Power_Parameters", {})
         return PowerReport(
             complete=bool(status),
             age=now - self.pulse if status else NAN,

@@ -20,6 +20,8 @@ PART_0_BYTES = 6
 # The board repeats IO_Token every 1 s; a board without a reader is complete without it after so long. Else a station program that restarts would take
 # the count that it first sees for a new token. [s]
 TOKEN_WAIT = 1.5
+# The frame that closes a period of the board.
+PULSE = "IO_Measurements"
 # Fields of IoReport that are a bit of IO_Inputs.
 _INPUTS = {
     "plugged": "Plugged",
@@ -55,6 +57,7 @@ class IoBoard:
         self._signals: dict[str, Mapping[str, float]] = {}
         self._received: dict[str, float] = {}
         self._first = NAN
+        self.changes = 0
         self._token = _Token()
 
     def receive(self, frame: Frame, now: float) -> int | None:
@@ -73,9 +76,11 @@ class IoBoard:
             self._token.take(decoded.signals)
         if not self._received:
             self._first = now
+        last = self._signals.get(decoded.name, {})
         # A counter that stands is an old frame that something repeats: its content counts, but it is no sign of life.
-        if decoded.signals.get("Alive", -1.0) != self._signals.get(decoded.name, {}).get("Alive", -2.0):
+        if decoded.signals.get("Alive", -1.0) != last.get("Alive", -2.0):
             self._received[decoded.name] = now
+        self.changes += decoded.name == PULSE or any(value != last.get(name) for name, value in decoded.signals.items() if name != "Alive")
         self._signals[decoded.name] = decoded.signals
 
     @property
@@ -86,7 +91,7 @@ class IoBoard:
     @property
     def pulse(self) -> float:
         """Time of the newest measurement. [s]"""
-        return self._received.get("IO_Measurements", -math.inf)
+        return self._received.get(PULSE, -math.inf)
 
     def report(self, now: float) -> IoReport:
         """Return what is known of the board now."""
