@@ -19,6 +19,7 @@ setup(
             "vehicle_simulator = evse_simulators.vehicle_simulator_node:main",
             "power_module_simulator = evse_simulators.power_module_simulator_node:main",
             "io_board_simulator = evse_simulators.io_board_simulator_node:main",
+            "simulator_container = evse_simulators.container:main",
             "csms_simulator = evse_simulators.csms_simulator:main",
         ],
     },

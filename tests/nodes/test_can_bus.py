@@ -11,7 +11,7 @@ import pytest
 from evse_core.frame import Frame
 from evse_core.types import BusHealth
 from evse_nodes import can_bus
-from evse_nodes.can_bus import CanPort, Received, bus_arguments
+from evse_nodes.can_bus import MOST_ECHOES, CanPort, Echoes, Received, bus_arguments
 
 pytest.importorskip("msgpack")
 FRAME = Frame(0x102, bytes([2, 154, 1, 0, 0, 200, 73, 0]))
@@ -70,11 +70,24 @@ def test_frame_arrives_as_it_was_sent(port: Callable[..., CanPort], frame: Frame
     assert (sender.sent, receiver.received, receiver.health, receiver.detail) == (1, 1, BusHealth.OK, "")
 
 
-def test_sender_reads_its_own_frames_back(port: Callable[..., CanPort]) -> None:
-    """The back end does that, socketcan does not: receivers must drop frames of their own direction and rely on neither."""
-    sender = port(group())
-    sender.send(FRAME)
+def test_sender_does_not_read_its_own_frames_back(port: Callable[..., CanPort]) -> None:
+    """The back end does that, socketcan does not: a port is the same on both. The same frame of another sender is no echo."""
+    channel = group()
+    sender, other = port(channel), port(channel)
+    assert sender.send(FRAME)
+    assert receive(sender, limit=0.3) == []
+    other.send(FRAME)
     assert [item.frame for item in receive(sender)] == [FRAME]
+    assert (sender.sent, sender.received) == (1, 1)
+
+
+def test_echo_that_never_came_costs_one_frame_at_most() -> None:
+    echoes = Echoes()
+    echoes.expect(FRAME)
+    assert [echoes.take(FRAME), echoes.take(FRAME)] == [True, False]
+    for number in range(2 * MOST_ECHOES):
+        echoes.expect(Frame(number, b""))
+    assert [number for number in range(2 * MOST_ECHOES) if echoes.take(Frame(number, b""))] == list(range(MOST_ECHOES, 2 * MOST_ECHOES))
 
 
 def test_groups_on_one_port_do_not_leak_into_each_other(port: Callable[..., CanPort]) -> None:
@@ -82,8 +95,10 @@ def test_groups_on_one_port_do_not_leak_into_each_other(port: Callable[..., CanP
     ports = [port(channel) for channel in channels]
     for index, sender in enumerate(ports):
         sender.send(Frame(0x100 + index, b""))
+    for index, channel in enumerate(channels):
+        port(channel).send(Frame(0x200 + index, b""))
     seen = [[item.frame.id for item in receive(receiver, count=2, limit=0.3)] for receiver in ports]
-    assert seen == [[0x100], [0x101], [0x102]]
+    assert seen == [[0x200], [0x201], [0x202]]
 
 
 def test_back_end_alone_does_leak_between_groups() -> None:

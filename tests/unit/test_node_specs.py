@@ -41,13 +41,21 @@ def test_a_station_has_every_node_once() -> None:
     assert sorted(spec.full_name for spec in specs) == sorted(expected)
 
 
-def test_composition_puts_an_evse_into_two_processes_and_loses_no_node_or_parameter() -> None:
+def test_composition_puts_an_evse_into_four_processes_and_loses_no_node_or_parameter() -> None:
     apart, together = node_specs(description()), node_specs(description(composition="evse"))
-    mine = [spec for spec in together if spec.namespace == "/evse_2" and spec.package == "evse_nodes"]
-    assert sorted(spec.name for spec in mine) == ["evse_container", "safety_monitor"]
-    container = next(spec for spec in mine if spec.members)
-    assert container.arguments == list(COMPOSED)
+    mine = {spec.name: spec for spec in together if spec.namespace == "/evse_2"}
+    assert sorted(mine) == ["energy_meter", "evse_container", "safety_monitor", "simulator_container"]
+    assert mine["evse_container"].arguments == list(COMPOSED)
+    assert mine["simulator_container"].arguments == ["vehicle_simulator", "power_module_simulator", "io_board_simulator"]
+    assert mine["simulator_container"].is_simulator
     assert parameter_file(apart) == parameter_file(together)
+
+
+def test_one_simulator_needs_no_container() -> None:
+    data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8")) | {"composition": "evse"}
+    for name in ("power_module_simulator", "io_board_simulator"):
+        data["evses"][0].pop(name)
+    assert "/evse_1/vehicle_simulator" in by_name(node_specs(from_data(data)))
 
 
 @pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {"vehicle_simulator", "io_board_simulator"}))

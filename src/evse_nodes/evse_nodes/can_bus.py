@@ -22,6 +22,8 @@ from evse_core.types import BusHealth
 
 # Frames that wait for the rule. A loaded 500 kbit/s bus carries about 4,000 frames/s (../shared/reference/can.md 5.1), so this is 0.25 s.
 QUEUE = 1024
+# Own frames that are on their way back at most; one that was lost is forgotten with the next ones. [1]
+MOST_ECHOES = 32
 # Longest wait of the reader before it looks whether it is to end. [s]
 POLL = 0.2
 # A reader that has not looked for so long is dead or hangs in its back end, and nothing may be sent on trust. [s]
@@ -46,6 +48,28 @@ class Received:
     is_error: bool = False
 
 
+class Echoes:
+    """Frames that were sent and will come back: a multicast group also hears who speaks. Sent by one thread, received by another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._expected: deque[Frame] = deque(maxlen=MOST_ECHOES)
+
+    def expect(self, frame: Frame) -> None:
+        """Note a frame that is sent now."""
+        with self._lock:
+            self._expected.append(frame)
+
+    def take(self, frame: Frame) -> bool:
+        """Return whether this is an own frame, and expect it no more."""
+        with self._lock:
+            try:
+                self._expected.remove(frame)
+            except ValueError:
+                return False
+            return True
+
+
 class CanPort:
     """A CAN bus that is always there: `drain` what came, `send`, look at `health`.
 
@@ -67,6 +91,7 @@ class CanPort:
         self._arguments = bus_arguments(interface, channel, bitrate, options or {})
         self._wake = wake
         self._queue: deque[Received] = deque(maxlen=QUEUE)
+        self._echoes = Echoes() if interface == "udp_multicast" else None
         self._bus: can.BusABC | None = None
         self._bus_off = False
         self._last_error = -math.inf
@@ -112,6 +137,8 @@ class CanPort:
         bus = self._bus
         if bus is None:
             return False
+        if self._echoes is not None:
+            self._echoes.expect(frame)
         try:
             bus.send(can.Message(arbitration_id=frame.id, data=frame.data, is_extended_id=frame.extended, is_fd=False))
         except Exception as error:  # back ends raise CanError, OSError, ValueError: each is a frame that did not go out
@@ -185,12 +212,15 @@ class CanPort:
             self._note_error_frame(message, now)
         else:
             self._bus_off = False
+        # A remote frame carries no data: the rule counts it as malformed.
+        data = b"" if message.is_remote_frame else bytes(message.data)
+        frame = Frame(message.arbitration_id, data, message.is_extended_id)
+        if self._echoes is not None and self._echoes.take(frame):
+            return
         self.received += 1
         if len(self._queue) == QUEUE:  # the oldest goes: what is newest counts
             self.dropped += 1
-        # A remote frame carries no data: the rule counts it as malformed.
-        data = b"" if message.is_remote_frame else bytes(message.data)
-        self._queue.append(Received(Frame(message.arbitration_id, data, message.is_extended_id), now, message.is_error_frame))
+        self._queue.append(Received(frame, now, message.is_error_frame))
         self._wake()
 
     def _note_error_frame(self, message: can.Message, now: float) -> None:

@@ -1,6 +1,7 @@
 """Several nodes of one EVSE in one process: `evse_container can_bridge charge_sequencer --ros-args -r __ns:=/evse_1 ...`."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 from rclpy.utilities import remove_ros_args
@@ -10,10 +11,15 @@ from evse_nodes.run import run
 NODES = ("can_bridge", "charge_sequencer", "energy_meter", "safety_monitor", "ocpp_uplink", "energy_manager")
 
 
-def main() -> int:
-    """Run the nodes named on the command line."""
+def run_container(package: str, known: Sequence[str]) -> int:
+    """Run the nodes named on the command line, modules `<name>_node` of the package. Returns 2 where one is not known."""
     names = remove_ros_args(sys.argv)[1:]
-    if unknown := [name for name in names if name not in NODES]:
-        print(f"unknown node {', '.join(unknown)}; known: {', '.join(NODES)}", file=sys.stderr)
+    if unknown := [name for name in names if name not in known]:
+        print(f"unknown node {', '.join(unknown)}; known: {', '.join(known)}", file=sys.stderr)
         return 2
-    return run(*(import_module(f"evse_nodes.{name}_node").make for name in names))
+    return run(*(import_module(f"{package}.{name}_node").make for name in names))
+
+
+def main() -> int:
+    """Run nodes of the station."""
+    return run_container("evse_nodes", NODES)

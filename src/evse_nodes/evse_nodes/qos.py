@@ -17,10 +17,10 @@ def _profile(depth: int, *, reliable: bool = True, late: bool = False, deadline_
 
 
 # The newest value counts, an older one is worthless.
-REPORT = _profile(1)
-COMMAND = _profile(1)
+REPORT = _profile(1, reliable=False)
+COMMAND = _profile(1, reliable=False)
 # 20 Hz, so a gap of 100 ms is one lost message; the permit expires after 200 ms.
-HEARTBEAT = _profile(1, deadline_ms=100, lease_ms=1000)
+HEARTBEAT = _profile(1, reliable=False, deadline_ms=100, lease_ms=1000)
 # Each one counts, and who comes late wants the state as it is.
 STATE = _profile(1, late=True)
 # Each one counts, in order.

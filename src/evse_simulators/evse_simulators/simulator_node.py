@@ -34,7 +34,6 @@ class SimulatorNode(Node):
         self._waker = Waker(self, self.tick)
         self.port = declare_port(self, "bus", self._waker.wake if self.FRAMES_WAKE else lambda: None)
         self._rate = Periodic(period)
-        self._own: set[int] = set()
         self._heard = -math.inf
         every(self, period, self.tick)
         self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
@@ -72,13 +71,10 @@ class SimulatorNode(Node):
         now = time.monotonic()
         for received in self.port.drain():
             if not received.is_error:
-                # A simulated bus gives back what was sent.
-                if received.frame.id not in self._own:
-                    self._heard = received.at
+                self._heard = received.at
                 self.model.on_frame(received.frame, received.at)
         output = self.model.step(now)
         for frame in output.frames:
-            self._own.add(frame.id)
             self.port.send(frame)
         self.publish(output, self._rate.due(now))
 

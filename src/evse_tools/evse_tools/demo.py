@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from evse_tools.demo_options import Options
-from evse_tools.demo_station import default_description, own_domain, write_station
+from evse_tools.demo_station import default_description, own_domain, processors, write_station
 from evse_tools.description import Description, DescriptionError, load
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
@@ -70,6 +70,8 @@ def _demo(options: Options, station: Description, folder: Path, domain: int, beg
         from evse_tools import demo_end, demo_print, demo_run  # noqa: PLC0415  (see the top: the processes start meanwhile)
 
         console = demo_print.console(options.json == "-")
+        if station.composition == "evse":
+            console.print(f"{len(station.evses)} EVSEs on {processors()} processors: the nodes of an EVSE share processes (composition: evse)")
         found = demo_run.DemoRun(options, station, supervisor, said, console, began).run(domain)
         report = demo_end.report(options, station, folder, found)
         demo_print.show(report, console)

@@ -6,7 +6,6 @@ from typing import Any
 
 from evse_msgs.srv import InjectFault, PresentToken
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
@@ -15,7 +14,7 @@ from evse_nodes.convert import from_message
 from evse_nodes.topics import EVSE_TOPICS, STATION_TOPICS, Topic
 from evse_tools.demo_driver import PLUG_IN, PRESENT_TOKEN, PRESS_START, PRESS_STOP, UNPLUG, Action
 from evse_tools.demo_track import WANTED, Track
-from evse_tools.polling import Polled, Unserved
+from evse_tools.polling import Polled, Unserved, watching
 
 # Messages kept between two visits: 1 s of the fastest topic (sim/power, 25 Hz) four times over. [1]
 DEPTH = 100
@@ -69,10 +68,7 @@ class Observer(Node):
         return True
 
     def _watch(self, row: Topic, name: str, take: Callable[[Any], None]) -> None:
-        late = row.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
-        wanted = QoSProfile(depth=DEPTH, history=HistoryPolicy.KEEP_LAST, reliability=row.qos.reliability)
-        wanted.durability = DurabilityPolicy.TRANSIENT_LOCAL if late else DurabilityPolicy.VOLATILE
-        self._inputs.append((Polled(self, row.message, name, wanted, self._group), row.type, take))
+        self._inputs.append((Polled(self, row.message, name, watching(row.qos, DEPTH), self._group), row.type, take))
 
     def _make_clients(self, evse: int) -> None:
         kinds = dict.fromkeys((PLUG_IN, UNPLUG, PRESS_START, PRESS_STOP), Trigger) | {PRESENT_TOKEN: PresentToken}

@@ -42,11 +42,16 @@ def default_description() -> Path:
 
 
 def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path) -> dict[str, Any]:
-    """Return the description for a demo: `evses` EVSEs (None: as many as it has) like its own, in turn; csms "" for the simulated one."""
+    """Return the description for a demo: `evses` EVSEs (None: as many as it has) like its own, in turn; csms "" for the simulated one.
+
+    More EVSEs than processors share processes, where the description does not say otherwise: an EVSE with its simulators takes about half a processor.
+    """
     result: dict[str, Any] = copy.deepcopy(dict(description))
     originals: Sequence[dict[str, Any]] = result["evses"]
     count = evses or len(originals)
     result["evses"] = [_evse(originals[number % len(originals)], number + 1) for number in range(count)]
+    if count > processors():
+        result.setdefault("composition", "evse")
     result["data_dir"] = str(data_dir)
     result["recorder"] = result.get("recorder") or {}
     uplink = dict(result.get("ocpp_uplink") or {})
@@ -80,6 +85,11 @@ def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
         result[name] = result.get(name) or {}
     result["vehicle_simulator"] = QUICK_VEHICLE | result["vehicle_simulator"]
     return result
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def group() -> str:

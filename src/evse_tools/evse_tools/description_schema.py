@@ -170,7 +170,10 @@ def station_model() -> type[Section]:
             ...,
         ),
         "composition": (
-            _key(Literal["node", "evse"], "node: a process per node; evse: one per EVSE, and one for its safety monitor"),
+            _key(
+                Literal["node", "evse"],
+                "node: a process per node; evse: can_bridge and charge_sequencer of an EVSE share one, its simulators another",
+            ),
             Field(default="node"),
         ),
         **{name: _optional_with_defaults(_made(name, source)) for name, source in STATION_SECTIONS.items() if name != "recorder"},

@@ -1,16 +1,18 @@
 """From a description to the list of processes that make the station. Pure: supervisor.py and launch/station.launch.py start what stands here."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evse_tools.description import Description, Evse, Values
 from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, Bus, Source
 
-# Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate.
-COMPOSED = ("can_bridge", "charge_sequencer", "energy_meter")
+# Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate; the energy meter waits for
+# the disk, which a permit must not do.
+COMPOSED = ("can_bridge", "charge_sequencer")
 CONTAINER = "evse_container"
+SIMULATOR_CONTAINER = "simulator_container"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,21 @@ def _world(description: Description) -> Iterator[NodeSpec]:
     if "csms_simulator" in description.sections:
         yield NodeSpec("evse_simulators", "csms_simulator", "csms_simulator", arguments=_csms_arguments(description))
     for evse in description.evses:
-        for name, bus in SIMULATOR_BUSES.items():
-            if name in evse.sections:
-                parameters = _values(evse, name, EVSE_SECTIONS[name]) | _bus("bus", evse.buses[bus])
-                yield NodeSpec("evse_simulators", name, name, evse.namespace, parameters)
+        simulators = [_simulator(evse, name, bus) for name, bus in SIMULATOR_BUSES.items() if name in evse.sections]
+        yield from _together(SIMULATOR_CONTAINER, simulators) if description.composition == "evse" else simulators
+
+
+def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
+    parameters = _values(evse, name, EVSE_SECTIONS[name]) | _bus("bus", evse.buses[bus])
+    return NodeSpec("evse_simulators", name, name, evse.namespace, parameters)
+
+
+def _together(container: str, nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """Return one process for several nodes of an EVSE; one node needs no container."""
+    if len(nodes) < 2:
+        return list(nodes)
+    first = nodes[0]
+    return [NodeSpec(first.package, container, container, first.namespace, arguments=[node.name for node in nodes], members=tuple(nodes))]
 
 
 def _csms_arguments(description: Description) -> list[str]:
@@ -96,13 +109,9 @@ def _uplink(description: Description) -> dict[str, Any]:
 
 
 def _evse(description: Description, evse: Evse) -> Iterator[NodeSpec]:
-    nodes = {name: _node(description, evse, name) for name in (*COMPOSED, "safety_monitor")}
-    if description.composition == "node":
-        yield from nodes.values()
-        return
-    members = tuple(nodes[name] for name in COMPOSED)
-    yield NodeSpec("evse_nodes", CONTAINER, CONTAINER, evse.namespace, arguments=list(COMPOSED), members=members)
-    yield nodes["safety_monitor"]
+    nodes = [_node(description, evse, name) for name in COMPOSED]
+    yield from _together(CONTAINER, nodes) if description.composition == "evse" else nodes
+    yield from (_node(description, evse, name) for name in ("energy_meter", "safety_monitor"))
 
 
 def _node(description: Description, evse: Evse, name: str) -> NodeSpec:

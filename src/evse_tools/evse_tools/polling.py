@@ -4,7 +4,14 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import HistoryPolicy, QoSProfile
+
+
+def watching(offered: QoSProfile, depth: int) -> QoSProfile:
+    """Return a quality of service that matches a writer's and does not ask for its deadline or lease: who only watches judges nobody."""
+    profile = QoSProfile(depth=max(depth, offered.depth), history=HistoryPolicy.KEEP_LAST)
+    profile.reliability, profile.durability = offered.reliability, offered.durability
+    return profile
 
 
 class Unserved(CallbackGroup):

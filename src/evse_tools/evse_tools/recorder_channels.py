@@ -7,10 +7,11 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Log
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 
 from evse_nodes.topics import EVSE_TOPICS, STATION_TOPICS
+from evse_tools.polling import watching
 
 # Messages that the middleware holds between two visits of the recorder: 0.1 s of 2,000 messages/s. [1]
 DEPTH = 200
@@ -39,11 +40,8 @@ class Channel:
         return bool(self.offered.durability == DurabilityPolicy.TRANSIENT_LOCAL)
 
     def wanted(self) -> QoSProfile:
-        """Return a quality of service that matches the writer's and does not ask for its deadline or lease: the recorder judges nobody."""
-        profile = QoSProfile(depth=max(DEPTH, self.offered.depth), history=HistoryPolicy.KEEP_LAST)
-        profile.reliability = self.offered.reliability
-        profile.durability = self.offered.durability
-        return profile
+        """Return the quality of service to subscribe with."""
+        return watching(self.offered, DEPTH)
 
 
 def channels(evses: Sequence[int]) -> tuple[Channel, ...]:

@@ -4,26 +4,23 @@ import time
 from typing import Any
 
 import rclpy
-from evse_msgs.msg import MeterReading, SafetyState, SessionState, UplinkState
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from evse_core import types
 from evse_nodes.convert import from_message
+from evse_nodes.topics import TOPICS, Topic
 from evse_tools.description import Description
-from evse_tools.polling import Polled, Unserved
+from evse_tools.polling import Polled, Unserved, watching
 
 # How often the table changes. [s]
 PERIOD = 0.5
 # A value older than this is not shown as if it were so. [s]
 STALE = 3.0
-TOPICS = {
-    "session_state": (SessionState, types.SessionState),
-    "meter_reading": (MeterReading, types.MeterReading),
-    "safety_state": (SafetyState, types.SafetyState),
-}
+PER_EVSE, PER_STATION = ("session_state", "meter_reading", "safety_state"), "uplink_state"
+# Messages that may come between two looks. [1]
+DEPTH = 5
 
 
 class Status:
@@ -32,18 +29,19 @@ class Status:
     def __init__(self, description: Description) -> None:
         rclpy.init(args=[])
         self._node = rclpy.create_node("station_up", enable_rosout=False, start_parameter_services=False)
-        group, qos = Unserved(), QoSProfile(depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
+        group = Unserved()
         self._numbers = description.numbers
         self._inputs = {
-            (number, name): (Polled(self._node, message, f"/evse_{number}/{name}", qos, group), value)
-            for number in self._numbers
-            for name, (message, value) in TOPICS.items()
+            (number, name): self._watch(TOPICS[name], f"/evse_{number}/{name}", group) for number in self._numbers for name in PER_EVSE
         }
-        self._inputs[0, "uplink_state"] = (Polled(self._node, UplinkState, "/uplink_state", qos, group), types.UplinkState)
+        self._inputs[0, PER_STATION] = self._watch(TOPICS[PER_STATION], f"/{PER_STATION}", group)
         self._latest: dict[tuple[int, str], tuple[float, Any]] = {}
         self._next = 0.0
         self._live = Live(console=Console(highlight=False), auto_refresh=False, transient=True)
         self._live.start()
+
+    def _watch(self, row: Topic, name: str, group: Unserved) -> tuple[Polled, type[Any]]:
+        return Polled(self._node, row.message, name, watching(row.qos, DEPTH), group), row.type
 
     def refresh(self) -> None:
         """Take what has come; show it when it is time."""
