@@ -76,6 +76,11 @@ class Driver:
         """There is nothing left to do."""
         return self.phase is Phase.DONE
 
+    @property
+    def has_begun(self) -> bool:
+        """The token has been taken, or there will be no session."""
+        return self.phase not in {Phase.BREAK, Phase.PLUG, Phase.TOKEN}
+
     def next(self, track: Track, uplink_ready: bool, now: float) -> Action | None:
         """Return what to do now, None to wait. `now` in monotonic seconds."""
         self._observe(track, now)

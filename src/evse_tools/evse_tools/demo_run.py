@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -18,12 +18,15 @@ from evse_tools.demo_driver import Action, Driver
 from evse_tools.demo_observer import Observer
 from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Processes, process_start
+from evse_tools.demo_station import processors
 from evse_tools.demo_track import Track
 from evse_tools.description import Description
 from evse_tools.supervisor import Supervisor
 
 # Time between two rounds, two pictures of the table, two lines where there is no terminal, two looks at the processes. [s]
 ROUND, PICTURE, LINE, LOOK = 0.05, 0.25, 5.0, 2.0
+# Pause between two drivers' arrivals where EVSEs are more than processors: a session's first seconds take most of them. [s]
+ARRIVAL = 3.0
 # Time for the last messages to arrive after all drivers have gone. [s]
 AFTERMATH = 1.0
 # Lines of a dead node's log that are shown. [1]
@@ -68,6 +71,8 @@ class DemoRun:
         self._dead: set[str] = set()
         self._places = [Place(Track(number), Driver(options.plan(number), time.monotonic())) for number in description.numbers]
         self._processes = Processes()
+        self._arrival = ARRIVAL if len(self._places) > processors() else 0.0
+        self._opened = inf
         self._charging_after: float | None = None
         self._next_picture = self._next_look = 0.0
         self._shown: dict[int, ChargeState] = {}
@@ -128,9 +133,13 @@ class DemoRun:
         """
         uplink = self._observer.uplink
         ready = uplink.connected and uplink.registration is Registration.ACCEPTED and all(track.is_up for track in self._tracks)
-        if self._observer.is_busy(place.track.evse):
+        now = time.monotonic()
+        if ready or self._places[0].driver.has_begun:
+            self._opened = min(self._opened, now)
+        queue = self._places.index(place)
+        if self._observer.is_busy(place.track.evse) or (queue and self._arrival and now < self._opened + queue * self._arrival):
             return
-        action = place.driver.next(place.track, ready, time.monotonic())
+        action = place.driver.next(place.track, ready, now)
         if action is not None:
             self._observer.call(place.track.evse, action, self._answered(place, action, time.time()))
 
