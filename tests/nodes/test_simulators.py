@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 
 from evse_nodes import databases
 from evse_nodes.can_bus import CanPort
+from evse_simulators.local_door import knock
 
 DATABASES = {"vehicle_simulator": "chademo", "power_module_simulator": "evse_v3", "io_board_simulator": "io_board"}
 
@@ -108,6 +109,10 @@ def test_board_and_vehicle_hand_lines_and_frames_on_at_once(bench: Simulators):
     ):
         answer, took = bench.ask(name, kind, **fields)
         assert (answer.success, took < 0.5) == (True, True), name
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(bench.domain))
+        assert knock("/evse_1/vehicle_simulator", "plug_in", {}) == (False, "is plugged in already")
+        assert knock("/evse_1/io_board_simulator", "present_token", {"tocken": ""}) is not None
     bench.until(lambda: bench.named("IO_Inputs")[-1]["Start_Count"] == 1.0 == bench.named("IO_Inputs")[-1]["Stop_Count"], what="buttons")
     bench.until(lambda: any(frame["Sequence"] == 1.0 for frame in bench.named("IO_Token")), what="token")
     bench.until(lambda: abs(bench.vehicle_lines[-1][1].soc_percent - 55.0) < 0.1, what="new state of charge")

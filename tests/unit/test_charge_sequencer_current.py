@@ -6,7 +6,7 @@ from math import inf, nan
 import pytest
 from charge_sequencer_rig import BATTERY, STEP, Rig, S
 
-from evse_core.types import StopCause
+from evse_core.types import ChargeState, StopCause
 
 
 def charging(budget: float = 50_000.0, dynamic: bool = False, wants: float = 60.0, **config: object) -> Rig:
@@ -245,3 +245,76 @@ def test_target_that_falls_while_charging_is_followed_down_only() -> None:
 def test_power_wanted_is_unknown_outside_charging() -> None:
     rig = charging()
     assert all((out.session.power_wanted != out.session.power_wanted) == (out.session.state is not S.CHARGING) for out in rig.history)
+
+
+# --- a station that is too hot for any current ---
+
+
+def hot(temperature: float) -> dict[str, float]:
+    return {"connector_temperature": temperature}
+
+
+@pytest.mark.parametrize(("dynamic", "state"), [(True, S.WAITING_FOR_REQUEST), (True, S.CHARGING), (False, S.CHARGING)])
+def test_a_connector_too_hot_for_any_current_ends_the_session_after_its_time(dynamic: bool, state: ChargeState) -> None:
+    rig = Rig()
+    rig.vehicle.dynamic, rig.vehicle.asks = dynamic, state is S.CHARGING
+    rig.to(state)
+    rig.patch["io"] = hot(90.0)
+    rig.run(rig.config.derated_hold - STEP)
+    assert (rig.state, rig.out.power.current) == (state, 0.0)
+    rig.until(S.RAMPING_DOWN, limit=3 * STEP)
+    assert rig.out.session.stop_cause is StopCause.CHARGER_FAULT
+    assert rig.out.session.stop_detail == "derated to 0 A for 10 s, connector at 90 degC"
+    assert rig.out.vehicle.charger_malfunction
+    rig.until(S.FINISHED)
+
+
+def test_a_connector_that_cools_down_by_less_than_the_hysteresis_gains_no_time() -> None:
+    rig = charging(dynamic=True).run(3.0)
+    rig.patch["io"] = hot(90.0)
+    rig.step()
+    begun = rig.now
+    while rig.state is S.CHARGING and rig.now < begun + 30.0:
+        rig.patch["io"] = hot(90.0 if round(rig.now) % 2 else 88.5)
+        rig.step()
+    assert rig.out.session.stop_cause is StopCause.CHARGER_FAULT
+    assert rig.now - begun == pytest.approx(rig.config.derated_hold, abs=2 * STEP)
+
+
+def test_a_connector_that_cools_down_by_the_hysteresis_goes_on_charging() -> None:
+    rig = charging(dynamic=True).run(3.0)
+    for _ in range(4):
+        rig.patch["io"] = hot(90.0)
+        rig.run(9.0)
+        rig.patch["io"] = hot(87.5)
+        rig.run(3.0)
+    assert rig.state is S.CHARGING
+    assert rig.out.power.current > 10.0
+
+
+def test_a_hot_connector_that_still_gives_current_goes_on_charging() -> None:
+    rig = charging(dynamic=True).run(3.0)
+    rig.patch["io"] = hot(88.0)
+    rig.run(60.0)
+    assert (rig.state, rig.out.power.current) == (S.CHARGING, pytest.approx(25.0))
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "vehicle"),
+    [("power", {"max_current": 0.0}, {}), ("io", {"connector_temperature": 89.7}, {"min_current": 5.0})],
+    ids=["modules offer nothing", "less than the vehicle can take"],
+)
+def test_a_station_that_has_nothing_the_vehicle_can_take_ends_the_session(
+    part: str, fields: dict[str, float], vehicle: dict[str, float]
+) -> None:
+    rig = charging(dynamic=True).run(3.0)
+    rig.patch[part], rig.patch["vehicle"] = fields, vehicle
+    rig.until(S.RAMPING_DOWN, limit=10.2)
+    assert rig.out.session.stop_cause is StopCause.CHARGER_FAULT
+
+
+def test_a_site_without_power_only_pauses_the_session() -> None:
+    rig = charging(dynamic=True).run(3.0)
+    rig.budget = 0.0
+    rig.run(120.0)
+    assert (rig.state, rig.out.power.current) == (S.CHARGING, 0.0)

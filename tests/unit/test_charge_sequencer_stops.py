@@ -501,3 +501,108 @@ def test_nothing_is_commanded_before_the_connector_is_known() -> None:
     assert rig.state is S.INITIALISING
     assert not any(out.publish_commands for out in rig.history)
     assert all(out.io.lock for out in rig.history)
+
+
+# --- an I/O board that falls silent takes the signals away: what the vehicle does then is the board's doing ---
+
+AFTER_THE_SIGNALS = {
+    "permission withdrawn": {"charging_enabled": False},
+    "wish to stop": {"normal_stop_request": True},
+    "fault": {"fault_current_deviation": True},
+    "contactor opened": {"contactor_open": True, "contactor_reported": True},
+}
+
+
+@pytest.mark.parametrize("name", AFTER_THE_SIGNALS)
+def test_a_vehicle_that_stops_because_the_board_is_silent_is_not_blamed(name: str) -> None:
+    rig = Rig().to(S.CHARGING).run(2.0)
+    rig.silent = {"io"}
+    rig.run(0.25)
+    assert rig.state is S.CHARGING
+    rig.patch["vehicle"] = AFTER_THE_SIGNALS[name]
+    rig.step()
+    assert (rig.state, rig.out.session.stop_cause) == (S.RAMPING_DOWN, StopCause.CHARGER_FAULT)
+    assert rig.out.session.stop_detail.startswith("I/O board silent for 0.32 s, ")
+    rig.run(1.0)
+    assert rig.out.session.stop_cause is StopCause.CHARGER_FAULT
+    assert rig.out.session.stop_detail.startswith("I/O board silent")
+
+
+@pytest.mark.parametrize("name", AFTER_THE_SIGNALS)
+@pytest.mark.parametrize("late", [0.0, 0.1])
+def test_a_vehicle_that_stops_while_the_board_reports_is_the_cause(name: str, late: float) -> None:
+    rig = Rig().to(S.CHARGING).run(2.0)
+    rig.silent = {"io"} if late else set()
+    rig.run(late - STEP if late else 0.0)
+    rig.patch["vehicle"] = AFTER_THE_SIGNALS[name]
+    rig.step()
+    assert rig.state is S.RAMPING_DOWN
+    assert rig.out.session.stop_cause in {StopCause.VEHICLE, StopCause.VEHICLE_FAULT}
+
+
+@pytest.mark.parametrize("state", [S.LOCKING, S.CABLE_CHECK, S.WAITING_FOR_CONTACTOR, S.WAITING_FOR_REQUEST])
+def test_a_permission_that_goes_with_the_board_is_not_blamed_on_the_vehicle_before_charging(state: ChargeState) -> None:
+    rig = Rig().to(state)
+    rig.silent = {"io"}
+    rig.run(0.2)
+    assert rig.state is state
+    rig.patch["vehicle"] = {"charging_enabled": False}
+    rig.run(0.1)
+    assert rig.state is not state
+    assert (rig.out.session.stop_cause, rig.out.session.stop_detail[:16]) == (StopCause.CHARGER_FAULT, "I/O board silent")
+
+
+# --- a safety monitor that restarts while nothing is energised ---
+
+
+@pytest.mark.parametrize("state", [S.WAITING_FOR_VEHICLE, S.WAITING_FOR_PERMISSION])
+def test_a_monitor_that_restarts_before_power_may_flow_only_makes_the_session_wait(state: ChargeState) -> None:
+    rig = Rig().to(state)
+    rig.silent = {"safety"}
+    rig.run(4.0)
+    assert rig.state in {S.WAITING_FOR_VEHICLE, S.WAITING_FOR_PERMISSION}
+    assert not rig.out.io.close_contactor
+    assert rig.out.power.function is PowerFunction.OFF
+    rig.silent = set()
+    rig.until(S.CHARGING)
+
+
+def test_a_vehicle_that_permits_waits_for_the_monitor() -> None:
+    rig = Rig().to(S.WAITING_FOR_PERMISSION)
+    rig.silent = {"safety"}
+    rig.run(3.5)
+    assert rig.inputs.vehicle.value.charging_enabled  # type: ignore[union-attr]
+    assert rig.state is S.WAITING_FOR_PERMISSION
+    rig.silent = set()
+    rig.run(2 * STEP)
+    assert rig.state is S.LOCKING
+
+
+@pytest.mark.parametrize("permits", [True, False])
+def test_a_monitor_that_stays_away_ends_the_start_and_is_named(permits: bool) -> None:
+    rig = Rig()
+    rig.vehicle.permits = permits
+    rig.to(S.WAITING_FOR_VEHICLE)
+    begun = rig.now
+    rig.silent = {"safety"}
+    rig.until(S.CLOSING)
+    assert rig.now - begun == pytest.approx(rig.config.permission_timeout, abs=2 * STEP)
+    assert (rig.out.session.stop_cause, rig.out.session.stop_detail) == (StopCause.CHARGER_FAULT, "the safety monitor is silent")
+
+
+def test_a_monitor_that_falls_silent_in_locking_ends_the_start() -> None:
+    rig = Rig().to(S.LOCKING)
+    rig.patch["io"] = {"locked": False}
+    rig.silent = {"safety"}
+    rig.run(0.6)
+    assert S.CLOSING.name in rig.path
+    assert (rig.out.session.stop_cause, rig.out.session.stop_detail) == (StopCause.CHARGER_FAULT, "safety monitor silent")
+
+
+def test_an_emergency_button_acts_without_the_monitor_before_power_may_flow() -> None:
+    rig = Rig().to(S.WAITING_FOR_PERMISSION)
+    rig.silent = {"safety"}
+    rig.run(1.0)
+    rig.patch["io"] = {"emergency_stop": True}
+    rig.step()
+    assert (rig.state, rig.out.session.stop_cause) == (S.EMERGENCY, StopCause.EMERGENCY)

@@ -152,12 +152,19 @@ def test_the_screen_shows_receipt_steps_energies_and_processes() -> None:
         assert wanted in text
 
 
-def faulty(*, fault: str = "emergency_stop", permit_after: float = 0.05, off_after: float = 0.2, over: bool = True) -> Track:
+def faulty(
+    *,
+    fault: str = "emergency_stop",
+    permit_after: float = 0.05,
+    off_after: float = 0.2,
+    over: bool = True,
+    reaction: Reaction = Reaction.EMERGENCY,
+) -> Track:
     """Return a session with a fault injected 15 s after the start of the story and raised 0.1 s later."""
     end = ((ChargeState.EMERGENCY, 11, 15.2), (ChargeState.FAULTED, 12, 18.0)) if over else ((ChargeState.EMERGENCY, 11, 15.2),)
     track = told((*STORY[:7], *end))
     raised = START + 15.1
-    track.take(FaultEvent(stamp=raised, fault=fault, active=True, reaction=Reaction.EMERGENCY, detail="seen"))
+    track.take(FaultEvent(stamp=raised, fault=fault, active=True, reaction=reaction, detail="seen"))
     track.take(SafetyState(stamp=START + 4.0, permit=True))
     track.take(SafetyState(stamp=raised + permit_after, permit=False))
     for number in range(100):
@@ -187,7 +194,7 @@ def test_a_reaction_is_judged_by_the_fault_table(changes: dict[str, object], wro
 
 @pytest.mark.parametrize(("locked_in", "wrong"), [("the connector is locked", ""), ("", "could be pulled although it is live")])
 def test_a_live_connector_has_to_stay_locked(locked_in: str, wrong: str) -> None:
-    track = faulty(fault="contactor_welded")
+    track = faulty(fault="vehicle_contactor_welded", reaction=Reaction.BLOCK)
     outcome = judge("vehicle_contactor_welded", track, START + 15.0, locked_in)
     assert bool(outcome.problems) == bool(wrong)
     assert all(wrong in problem for problem in outcome.problems)

@@ -28,7 +28,7 @@ PER_STATION = {"recorder", "csms_simulator", "energy_manager", "ocpp_uplink"}
 
 def description(**changes: Any) -> Description:
     data = yaml.safe_load((ROOT / "config/depot.yaml").read_text(encoding="utf-8"))
-    return from_data(data | changes)
+    return from_data(data | {"composition": "node"} | changes)
 
 
 def by_name(specs: list[NodeSpec]) -> dict[str, NodeSpec]:

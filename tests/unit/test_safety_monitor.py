@@ -239,6 +239,75 @@ def test_a_restarted_monitor_gives_no_permit_before_it_has_seen_everything() -> 
     assert bench.events == []
 
 
+# --- contactors: ours is judged by fresh feedback only, the vehicle's once it had to open ---
+
+OPENED: Changes = {"io_command": {"close_contactor": False}}
+LIVE: Changes = {"io": {"connector_voltage": 346.0, "locked": True}}
+
+
+@pytest.mark.parametrize("since", [-0.2, 0.0, 0.3, 0.45])
+def test_a_board_that_falls_silent_around_the_opening_command_is_blamed_and_not_the_contactor(since: float) -> None:
+    """The last report says closed, the command to open comes before or after the silence, and nobody can know."""
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    for index in range(round(4.0 / STEP)):
+        silent = index * STEP
+        told = OPENED if silent >= since else {}
+        bench.step(inputs(S.CHARGING if silent < 0.5 else S.FAULTED, bench.now, {**told, "io": {"contactor_closed": True}}, {"io": silent}))
+    assert bench.faults == ("io_board_silent",)
+    assert bench.outputs.state.first_fault == "io_board_silent"
+
+
+def test_a_welded_contactor_is_seen_once_the_board_is_back_and_stays_when_it_falls_silent() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(2.0, S.FAULTED, {"io": {"contactor_closed": True}}, {"io": 1.0})
+    assert "contactor_welded" not in bench.faults
+    bench.run(1.1, S.FAULTED, {"io": {"contactor_closed": True}})
+    assert "contactor_welded" in bench.faults
+    bench.run(8.0, S.FAULTED, {"inputs": {"reset": True}}, {"io": 1.0})
+    assert "contactor_welded" in bench.faults
+
+
+def test_the_longest_welding_detection_and_a_slow_discharge_are_no_welded_contactor() -> None:
+    bench = Bench()
+    bench.run(10.0, S.WELDING_DETECTION, LIVE)
+    bench.run(2.9, S.CLOSING, LIVE)
+    bench.run(5.0, S.CLOSING)
+    bench.run(4.0, S.EMERGENCY, LIVE)
+    bench.run(5.0, S.CLOSING)
+    assert bench.events == []
+
+
+def test_a_vehicle_that_stays_live_is_named_and_cleared_by_a_dead_connector_that_is_unplugged() -> None:
+    bench = Bench()
+    bench.run(3.1, S.CLOSING, LIVE)
+    assert bench.faults == ("vehicle_contactor_welded",)
+    assert (bench.outputs.state.reaction, bench.events[0].mrec_code) == (Reaction.BLOCK, "CX016")
+    assert "346 V at the connector with the output contactor open in CLOSING" in bench.events[0].detail
+    bench.run(5.0, S.FAULTED, {**LIVE, "inputs": {"reset": True}})
+    assert bench.faults == ("vehicle_contactor_welded",)
+    bench.run(5.0, S.FAULTED, {"io": {"connector_voltage": nan, "locked": True}, "inputs": {"reset": True}})
+    assert bench.faults == ("vehicle_contactor_welded",)
+    bench.run(10.0, S.FAULTED)
+    assert bench.faults == ("vehicle_contactor_welded",)
+    bench.run(1.0, S.AVAILABLE)
+    assert bench.faults == ()
+
+
+def test_an_operator_may_reset_a_vehicle_that_is_dead_again_while_it_is_plugged() -> None:
+    bench = Bench()
+    bench.run(3.1, S.CLOSING, LIVE)
+    bench.run(STEP, S.FAULTED, {"inputs": {"reset": True}})
+    assert bench.faults == ()
+
+
+def test_our_own_closed_contactor_is_not_blamed_on_the_vehicle() -> None:
+    bench = Bench()
+    bench.run(5.0, S.CLOSING, {"io": {"connector_voltage": 346.0, "locked": True, "contactor_closed": True}})
+    assert bench.faults == ("contactor_welded",)
+
+
 # --- a whole session, as in can.md 2.3 with the oddities of real chargers and cars that were measured there ---
 
 

@@ -90,5 +90,6 @@ def test_the_exit_code_says_whether_it_worked(answer: Any, code: int, monkeypatc
             raise answer
         return answer  # type: ignore[no-any-return]
 
+    monkeypatch.setattr(sim_command, "knock", lambda node, service, request: None)
     monkeypatch.setattr(sim_command, "ask", ask)
     assert main(["plug-in"]) == code

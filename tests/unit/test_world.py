@@ -250,6 +250,47 @@ def test_after_a_fault_was_mended_the_next_session_charges(charging: World, name
     assert not made.said("fault")
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.025, 0.05, 0.1])
+@pytest.mark.parametrize("seed", [1, 2, 5, 8])
+def test_a_silent_io_board_is_the_only_fault_and_the_cause_of_the_end(seed: int, delay: float):
+    """The board's own timeout takes the signals away, so the vehicle stops first and the board counts as lost only after that."""
+    made = world(seed=seed)
+    assert made.begin_charging()
+    made.run(2.0 + delay)
+    made.inject("io_board_silent")
+    made.run(10.0)
+    assert made.said("fault") == ["io_board_silent"]
+    assert made.safety_state.first_fault == "io_board_silent"
+    assert made.session.stop_cause is StopCause.CHARGER_FAULT
+    assert made.session.stop_detail.startswith("I/O board silent")
+
+
+def test_a_vehicle_whose_contactor_is_welded_is_named_holds_the_lock_and_blocks(charging: World):
+    made = charging.fork()
+    made.inject("vehicle_contactor_welded")
+    made.run(1.0).stop()
+    assert made.reach(ChargeState.FAULTED, 40.0)
+    made.reset_faults()
+    made.run(20.0)
+    assert made.said("fault") == ["vehicle_contactor_welded"]
+    assert made.safety_state.faults == ("vehicle_contactor_welded",)
+    assert (made.session.state, made.board.locked) == (ChargeState.FAULTED, True)
+    mend(made, "vehicle_contactor_welded")
+    assert made.safety_state.faults == ()
+
+
+def test_a_connector_that_stays_too_hot_for_any_current_ends_the_session(charging: World):
+    made = charging.fork()
+    begun = made.now
+    while not over(made) and made.now < begun + 60.0:
+        made.board.temperature = 90.0
+        made.tick()
+    assert made.session.stop_cause is StopCause.CHARGER_FAULT
+    assert made.session.stop_detail == "derated to 0 A for 10 s, connector at 90 degC"
+    assert not made.said("fault")
+    assert made.now - begun < 25.0
+
+
 # Why a vehicle with a fault does not begin to charge; None where it begins, because the fault shows later.
 BEFORE = {
     "vehicle_silent": StopCause.TIMEOUT,

@@ -100,6 +100,17 @@ class SequencerConfig:
     battery_gone_time: float = parameter(0.5, "s", "how long the battery's voltage must be missing", "own choice: five readings", 0.1, 5.0)
     derate_from: float = parameter(80.0, "degC", "connector temperature from which the current falls", "can.md 4: 80 to 85", 40.0, 120.0)
     derate_to: float = parameter(90.0, "degC", "connector temperature at which the current is 0", "can.md 4: 90", 41.0, 130.0)
+    derate_hysteresis: float = parameter(
+        2.0, "K", "how much cooler a connector must get to offer current again", "own choice: two steps of the board's sensor", 0.0, 20.0
+    )
+    derated_hold: float = parameter(
+        10.0,
+        "s",
+        "how long the station must be too hot for any current to end the session",
+        "can.md 4: derate, then stop; own time",
+        1.0,
+        600.0,
+    )
 
     # Ending: steps 11 and 12.
     stopped_current: float = parameter(5.0, "A", "highest current at which the charging flag falls", "can.md E2", 0.5, 10.0)
@@ -130,5 +141,13 @@ class SequencerConfig:
     vehicle_loss_age: float = parameter(1.0, "s", "age at which the vehicle counts as lost", "can.md 2.4", 0.5, 2.0)
     power_age: float = parameter(0.5, "s", "age at which the modules count as lost", "can.md 1.5: 500 ms", 0.2, 2.0)
     io_age: float = parameter(0.5, "s", "age at which the I/O board counts as lost", "own choice: ten frames", 0.2, 2.0)
+    io_late_age: float = parameter(
+        0.15,
+        "s",
+        "age at which the I/O board may be why the vehicle stops",
+        "own choice: three frames; the board opens its outputs after 0.2 s (config/can/io_board.dbc)",
+        0.1,
+        0.5,
+    )
     safety_age: float = parameter(0.5, "s", "age at which the permit counts as lost", "can_bridge cuts after 0.2 s by itself", 0.2, 2.0)
     idle_age: float = parameter(2.0, "s", "the same three without a session", "own choice: nothing is energised", 0.5, 10.0)

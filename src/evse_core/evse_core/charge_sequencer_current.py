@@ -27,6 +27,7 @@ LIMITED_BY = 1.0
 # Lowest voltage for turning power into current: below S10's 50 V there is no battery. [V]
 LOWEST_VOLTAGE = 50.0
 
+CONNECTED = frozenset({ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING})
 ANNOUNCING = frozenset({ChargeState.WAITING_FOR_VEHICLE, ChargeState.WAITING_FOR_PERMISSION})
 
 
@@ -52,9 +53,10 @@ def _announce(view: View, state: CurrentControl, available: float) -> None:
 
 
 def _watch(view: View, state: CurrentControl, step: float) -> None:
-    """Measure how long the vehicle asks for nothing, though it could have something, and how long for far too much."""
+    """Measure how long the station has been too hot for any current, how long the vehicle asks for nothing though it could, and for far too much."""
     charging = view.state is ChargeState.CHARGING
     state.expected = max(state.announced, state.expected - FOLLOWING_RATE * step)
+    state.derated.update(view.state in CONNECTED and _nothing_left(view, state), view.now)
     state.zero_request.update(charging and not view.request > 0.0 and offered(view, state.announced), view.now)
     state.excess.update(charging and view.request > state.expected + view.config.request_excess, view.now)
 
@@ -73,6 +75,12 @@ def offered(view: View, announced: float) -> bool:
     return announced >= max(least, 1.0)
 
 
+def _nothing_left(view: View, state: CurrentControl) -> bool:
+    """Return whether the station by itself can give nothing that the vehicle can take; it must cool down by the hysteresis to give again."""
+    margin = view.config.derate_hysteresis if state.derated.since is not None else 0.0
+    return not offered(view, float(floor(rated_current(view, margin))))
+
+
 def dynamic(view: View) -> bool:
     """Return whether both sides may change their mind while charging."""
     return view.config.dynamic_control and view.vehicle is not None and view.vehicle.dynamic_control
@@ -86,12 +94,11 @@ def available_current(view: View) -> float:
     return max(least, 0.0) if isfinite(least) else 0.0
 
 
-def rated_current(view: View) -> float:
-    """Return the current [A] that rating, modules and connector temperature allow."""
+def rated_current(view: View, margin: float = 0.0) -> float:
+    """Return the current [A] that rating, modules and connector temperature allow, for a connector that is hotter by margin [K]."""
     modules = view.power.max_current if view.power is not None else NAN
-    return min(
-        view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, view.io.connector_temperature if view.io else NAN)
-    )
+    temperature = view.io.connector_temperature + margin if view.io else NAN
+    return min(view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, temperature))
 
 
 def derated(config: SequencerConfig, temperature: float) -> float:

@@ -1,5 +1,7 @@
 """What guards look up in one step of the charging sequence: answers, words and endings. Nothing here changes anything."""
 
+from math import isfinite, nan
+
 from evse_core.charge_sequencer_session import Ending, Malfunction, same_token
 from evse_core.charge_sequencer_view import View
 from evse_core.types import RequestKind, StopCause, Verdict
@@ -13,6 +15,7 @@ SYSTEM_FAULTS = frozenset(
         "residual_current",
         "proximity_fault",
         "plug_lost",
+        "vehicle_contactor_welded",
         "vehicle_silent",
         "vehicle_fault",
         "vehicle_stop_not_followed",
@@ -23,6 +26,7 @@ SYSTEM_FAULTS = frozenset(
 FAULT_CAUSES = {
     "emergency_stop": StopCause.EMERGENCY,
     "plug_lost": StopCause.UNPLUGGED,
+    "vehicle_contactor_welded": StopCause.VEHICLE_FAULT,
     "vehicle_silent": StopCause.VEHICLE_FAULT,
     "vehicle_fault": StopCause.VEHICLE_FAULT,
     "vehicle_stop_not_followed": StopCause.VEHICLE_FAULT,
@@ -107,11 +111,23 @@ def line_k(view: View) -> bool:
     return view.io is not None and view.io.permission
 
 
+def is_permitted(view: View) -> bool:
+    """Return whether the vehicle permits by both its ways."""
+    return view.vehicle_followed and view.vehicle is not None and view.vehicle.charging_enabled and line_k(view)
+
+
+def connector_words(view: View) -> str:
+    """Return the connector's temperature in words; a connector may have no sensor."""
+    temperature = view.io.connector_temperature if view.io is not None else nan
+    return f"connector at {temperature:.0f} degC" if isfinite(temperature) else "connector temperature not known"
+
+
 def missing_permission(view: View) -> str:
     """Return which half of the permission is missing."""
     if view.vehicle is None:
         return "no frames from the vehicle"
-    found = ("" if view.vehicle.charging_enabled else "102.5.0 is 0", "" if line_k(view) else "line k is open")
+    line = "line k is not known" if view.io is None else "" if line_k(view) else "line k is open"
+    found = ("" if view.vehicle.charging_enabled else "102.5.0 is 0", line)
     return ", ".join(text for text in found if text)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import nan
 
 from evse_core import charge_sequencer_facts as f
-from evse_core.charge_sequencer_current import dynamic, offered, threshold_voltage
+from evse_core.charge_sequencer_current import dynamic, offered, rated_current, threshold_voltage
 from evse_core.charge_sequencer_session import same_token
 from evse_core.charge_sequencer_view import View, unfit
 from evse_core.types import Reaction, RequestKind, Verdict
@@ -87,6 +87,11 @@ permit_lost = Guard(
     lambda view: f"no permit: {view.safety.detail if view.safety else view.fault}",
 )
 monitor_lost = Guard("safety monitor silent", lambda view: view.safety is None)
+monitor_missed = Guard(
+    "safety monitor silent, `permission_timeout` after the session began",
+    lambda view: view.safety is None and view.now - view.session.started >= view.config.permission_timeout,
+    lambda view: view.fault,
+)
 power_cut = Guard("can_bridge has cut the power", f.was_cut)
 io_lost = Guard("I/O board silent", lambda view: view.io is None)
 modules_lost = Guard("power modules silent", lambda view: view.power is None)
@@ -111,6 +116,24 @@ permission_removed = Guard(
     lambda view: f"permission removed: {f.missing_permission(view)}",
 )
 contactor_opened = Guard("vehicle's contactor opened", lambda view: view.vehicle_contactor_open)
+
+
+def _board_late(text: str, *consequences: Guard) -> Guard:
+    """Return a guard for what a vehicle does by itself when an I/O board that falls silent takes the sequence signals away from it."""
+
+    def says(view: View) -> str:
+        return f"I/O board silent for {view.io_age:.2f} s, {next(guard.says(view) for guard in consequences if guard.test(view))}"
+
+    def test(view: View) -> bool:
+        return not view.io_age <= view.config.io_late_age and any(guard.test(view) for guard in consequences)
+
+    return Guard(f"{text} while the I/O board is silent for `io_late_age`", test, says)
+
+
+board_late = _board_late(
+    "vehicle withdraws its permission, wants to stop or reports a fault", permission_removed, vehicle_declines, vehicle_fault
+)
+board_late_opened = _board_late("vehicle's contactor opened", contactor_opened)
 battery_gone = Guard(
     "output below `connected_voltage` for `battery_gone_time`",
     lambda view: view.session.battery_missing.longer_than(view.config.battery_gone_time, view.now),
@@ -120,6 +143,11 @@ zero_request = Guard(
     "request of 0 A for `zero_request_hold` though current is offered",
     lambda view: view.session.control.zero_request.longer_than(view.config.zero_request_hold, view.now),
     lambda view: f"the vehicle asked for 0 A for {view.config.zero_request_hold:g} s",
+)
+too_hot = Guard(
+    "rating, modules and connector temperature leave no current for `derated_hold`",
+    lambda view: view.session.control.derated.longer_than(view.config.derated_hold, view.now),
+    lambda view: f"derated to {rated_current(view):.0f} A for {view.config.derated_hold:g} s, {f.connector_words(view)}",
 )
 request_excess = Guard(
     "request above the available current by `request_excess` for `request_excess_time`",
@@ -145,10 +173,8 @@ is_unfit = Guard(
 is_unfit_now = Guard("latched values cannot be served", lambda view: view.vehicle is not None and bool(unfit(view)), unfit)
 is_fit = Guard("all frames there, vehicle can be served", lambda view: view.vehicle_followed and not unfit(view))
 permitted = Guard(
-    "permission by frame and by line k, vehicle can be served",
-    lambda view: (
-        view.vehicle_followed and view.vehicle is not None and view.vehicle.charging_enabled and f.line_k(view) and not unfit(view)
-    ),
+    "permission by frame and by line k, vehicle can be served, safety monitor reports",
+    lambda view: f.is_permitted(view) and not unfit(view) and view.safety is not None,
 )
 no_permission = after("permission_timeout", "no permission", lambda view: view.session.started, f.missing_permission)
 voltage_present = Guard(

@@ -64,6 +64,7 @@ class CurrentControl:
     raised: float = -inf
     then: float = -inf
     zero_request: Held = field(default_factory=Held)
+    derated: Held = field(default_factory=Held)
     excess: Held = field(default_factory=Held)
 
 

@@ -107,6 +107,11 @@ class View:
         return abs(self.power.voltage) if self.power is not None and self.io.contactor_closed else NAN
 
     @property
+    def io_age(self) -> float:
+        """Age of the I/O board's frames [s], NaN where none came."""
+        return age(self.inputs.io, self.now) if self.inputs.io is not None else NAN
+
+    @property
     def may_unlock(self) -> bool:
         """The voltage at the connector is known, and low enough to be unlocked."""
         return self.output_voltage <= self.config.unlock_voltage

@@ -7,7 +7,7 @@ raised nor cleared by it, and the silence that hides it is a fault of its own.
 from collections.abc import Callable
 from math import inf, isfinite, nan
 
-from evse_core.safety_view import CONNECTED_STATES, POWERED_STATES, Input, View
+from evse_core.safety_view import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, Input, View
 from evse_core.types import BusHealth, ChargeState, IoReport, VehicleReport
 
 Condition = Callable[[View], str | None]
@@ -165,10 +165,29 @@ def contactor_stuck_open(view: View) -> str | None:
 
 
 def contactor_welded(view: View) -> str | None:
-    """The contactor reports closed although nobody wants it closed."""
-    if view.io is None or _coming(view, Input.IO_COMMAND) or _coming(view, Input.CAN):
+    """The contactor reports closed although nobody wants it closed.
+
+    A board that falls silent says nothing about a command that came since: what it said before is no evidence. Raised before, it stays.
+    """
+    if view.io is None:
+        return None if "contactor_welded" in view.held else ""
+    if _coming(view, Input.IO_COMMAND) or _coming(view, Input.CAN):
         return None
     return "told to open, reports closed" if view.io.contactor_closed and not view.contactor_commanded else ""
+
+
+def vehicle_contactor_welded(view: View) -> str | None:
+    """Battery voltage stays at a connector that our contactor has left, after the vehicle had to open its own."""
+    if view.energised or view.state in OPENING_STATES:
+        return ""
+    if view.io is None:
+        return None
+    if not view.io.plugged or view.io.contactor_closed:
+        return ""
+    if not isfinite(view.connector_voltage):
+        return None
+    live = view.connector_voltage > view.config.touch_voltage
+    return f"{view.connector_voltage:.0f} V at the connector with the output contactor open in {view.state.name}" if live else ""
 
 
 def _hot(name: str, where: str, limit_name: str, value: Callable[[View], float | None]) -> Condition:

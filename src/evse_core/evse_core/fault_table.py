@@ -158,6 +158,13 @@ FAULTS: tuple[Fault, ...] = (
         "Disconnect the supply, measure the contactor's contacts, replace it.",
     ),
     Fault(
+        "vehicle_contactor_welded", "The vehicle's battery stays at the connector although the vehicle had to open its contactor.",
+        "io_report.connector_voltage, io_report.contactor_closed, session_state.state", ("touch_voltage",), seen.vehicle_contactor_welded,
+        None, Effect(_BLOCK, _UNPLUG, "vehicle_contactor_time"), "OtherError", "CX016",
+        f"The vehicle keeps the connector under voltage. Do not pull or touch it. {_CALL}",
+        "Measure the connector; let the vehicle's maker isolate the battery; unlock only once the voltage is gone. Check our contactor, too.",
+    ),
+    Fault(
         "lock_lost", "The connector is not locked while the output is energised.", "io_report.locked", (), seen.lock_lost,
         Effect(_EMERGENCY, _UNPLUG, "lock_time"), None, "ConnectorLockFailure", "CX001",
         "The connector was not locked. Please unplug, plug in again firmly and start again.",

@@ -90,6 +90,9 @@ class SafetyConfig:
     contactor_time: float = parameter(
         1.0, "s", "Longest time in which the contactor's feedback follows", "own: DC contactors take < 0.1 s; EVerest waits 5 s", 0.1, 5.0
     )
+    vehicle_contactor_time: float = parameter(
+        3.0, "s", "Longest battery voltage at the connector after the vehicle had to open", f"{CAN} 2.3 E4: 10 V within 2 s", 2.0, 10.0
+    )
     permission_time: float = parameter(
         1.0, "s", "Longest time in which can_bridge passes power after a permit", "own: ten can_status of 100 ms", 0.3, 5.0
     )

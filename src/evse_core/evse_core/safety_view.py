@@ -39,6 +39,9 @@ POWERED_STATES = PERMIT_STATES[1:]
 # The vehicle's contactor is closed, so what is at the connector is at its battery.
 CONNECTED_STATES = (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING, ChargeState.RAMPING_DOWN)
 
+# The vehicle's contactor may still be closed though ours is open: it is opening, or tests itself for welding (can.md 2.3 E4).
+OPENING_STATES = (ChargeState.WELDING_DETECTION, ChargeState.EMERGENCY)
+
 # Longest age [s] of an input that never came.
 NEVER = inf
 

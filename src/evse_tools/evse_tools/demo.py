@@ -71,7 +71,9 @@ def _demo(options: Options, station: Description, folder: Path, domain: int, beg
 
         console = demo_print.console(options.json == "-")
         if station.composition == "evse":
-            console.print(f"{len(station.evses)} EVSEs on {processors()} processors: the nodes of an EVSE share processes (composition: evse)")
+            console.print(
+                f"{len(station.evses)} EVSEs on {processors()} processors: the nodes of an EVSE share processes (composition: evse)"
+            )
         found = demo_run.DemoRun(options, station, supervisor, said, console, began).run(domain)
         report = demo_end.report(options, station, folder, found)
         demo_print.show(report, console)
