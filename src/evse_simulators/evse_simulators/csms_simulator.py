@@ -33,6 +33,9 @@ HOST = "127.0.0.1"
 _LINE = 1 << 20
 # Longest time that something that was seen is not on disk. [s]
 _SAVE_LATEST = 0.5
+# How long SIGINT waits for charge points that still have something to tell: `ros2 launch` ends all processes at the same time, and a session takes up to
+# 15 s to end (evse_nodes/run.py). [s]
+_FAREWELL = 18.0
 
 
 class CsmsServer:
@@ -129,10 +132,8 @@ def _csms(arguments: argparse.Namespace) -> Csms:
 
 
 async def _run(arguments: argparse.Namespace, csms: Csms) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = CsmsServer(csms, arguments.port)
+    stop = _stop_on_signals(server)
     await server.open()
     print(f"csms_simulator: ws://{HOST}:{server.port}", flush=True)
     control = Control(csms, server.sessions, server.go_away)
@@ -154,8 +155,31 @@ async def _run(arguments: argparse.Namespace, csms: Csms) -> None:
     csms.save()
 
 
+def _stop_on_signals(server: CsmsServer) -> asyncio.Event:
+    """Return an event that SIGTERM sets, a second SIGINT, and the first one as soon as no charge point is connected, at the latest after _FAREWELL."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    ends: list[float] = []
+
+    def look() -> None:
+        if not server.sessions or loop.time() > ends[0]:
+            stop.set()
+        else:
+            loop.call_later(0.05, look)
+
+    def interrupt() -> None:
+        ends.append(loop.time() + _FAREWELL)
+        if len(ends) > 1:
+            stop.set()
+        else:
+            look()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    return stop
+
+
 def main() -> int:
-    """Run the simulator until SIGINT or SIGTERM."""
+    """Run the simulator until SIGTERM or SIGINT."""
     arguments = _arguments(sys.argv[1:])
     logging.basicConfig(level=logging.WARNING, format="csms_simulator: %(message)s")
     logging.getLogger("ocpp").setLevel(logging.CRITICAL)
