@@ -170,7 +170,7 @@ def test_metadata_says_what_ros2_bag_reads(start: Callable[..., subprocess.Popen
         {
             "history": "keep_last",
             "depth": 1,
-            "reliability": "reliable",
+            "reliability": "best_effort",
             "durability": "volatile",
             "deadline": {"sec": 0, "nsec": 100_000_000},
             "lifespan": infinite,

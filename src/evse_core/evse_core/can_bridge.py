@@ -156,22 +156,22 @@ class CanBridge:
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit."""
         self._note(self._inputs.safety, state, self.config.permit_timeout, now)
-        self._inputs = replace(self._inputs, safety=Sample(state, now))
+        self._inputs.safety = Sample(state, now)
 
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""
         self._note(self._inputs.power, command, self.config.command_timeout, now)
-        self._inputs = replace(self._inputs, power=Sample(command, now))
+        self._inputs.power = Sample(command, now)
 
     def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
         """Take the sequencer's word to the vehicle."""
         self._note(self._inputs.vehicle, command, self.config.command_timeout, now)
-        self._inputs = replace(self._inputs, vehicle=Sample(command, now))
+        self._inputs.vehicle = Sample(command, now)
 
     def on_io_command(self, command: IoCommand, now: float) -> None:
         """Take the sequencer's word to the I/O board."""
         self._note(self._inputs.io, command, self.config.command_timeout, now)
-        self._inputs = replace(self._inputs, io=Sample(command, now))
+        self._inputs.io = Sample(command, now)
 
     def _note(self, last: Sample[Any] | None, value: Any, limit: float, now: float) -> None:
         """Remember that something changed: a set point that drifts goes out with the next period, everything else at once."""
@@ -213,9 +213,9 @@ class CanBridge:
             value = receiver.report(now)
             if schedule.due((_flags(value), getattr(value, "current_request", None)), receiver.pulse, now):
                 due.append(Report(topic, value))
-        status = self.status()
-        if self._topics["can_status"].due((_flags(status), [bus.health for bus in status.buses]), 0.0, now):
-            due.append(Report("can_status", status))
+        key = (self._cause, self._gate.cut_count, [link.status.health for link in self._links.values()])
+        if self._topics["can_status"].due(key, 0.0, now):
+            due.append(Report("can_status", self.status()))
         return due
 
     def status(self) -> CanStatus:
@@ -340,7 +340,7 @@ def _schedule(link: BusLink, receive: Any, period: float) -> LinkSchedule:
 def _key(link: BusLink, output: _Output) -> Any:
     """Return what goes out at once when it changes."""
     if link is BusLink.IO:
-        return replace(output.io, stamp=0.0), output.lock
+        return _flags(output.io), output.lock
     if link is BusLink.VEHICLE:
         return _flags(output.vehicle)
     power = output.power

@@ -10,9 +10,9 @@ from evse_core.types import CutCause, IoCommand, PowerCommand, PowerFunction, Sa
 HARMLESS = (PowerFunction.UNKNOWN, PowerFunction.OFF, PowerFunction.STANDBY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inputs:
-    """What the gate decides by: the last permit and the last commands of the sequencer."""
+    """What the gate decides by: the last permit and the last commands of the sequencer. can_bridge keeps one and renews its fields."""
 
     safety: Sample[SafetyState] | None = None
     power: Sample[PowerCommand] | None = None

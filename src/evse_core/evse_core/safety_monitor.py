@@ -7,7 +7,7 @@ Each step builds one view of the inputs, asks every row's condition, and keeps w
 """
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite, isinf
+from math import inf, isinf
 
 from evse_core.fault_table import FAULTS, Effect, Fault, Reset
 from evse_core.safety_config import SafetyConfig
@@ -71,16 +71,20 @@ class SafetyMonitor:
         if inputs.session is not None:
             self._state = inputs.session.value.state
             self._session_id = inputs.session.value.session_id if inputs.session.value.session_active else ""
-        found = ages(inputs, now)
-        usable = {name for name, age in found.items() if age <= self._limits[name]}
-        self._measured |= {name: now - age for name, age in found.items() if isfinite(age)}
+        usable, since = set(), {}
+        for name, age in ages(inputs, now).items():
+            if age <= self._limits[name]:
+                usable.add(name)
+            if age < inf:
+                self._measured[name] = now - age
+            # A report that is no longer complete is as old as the last one that was: a vehicle that is forgotten at unplugging is not silent yet.
+            since[name] = now - self._measured.get(name, -inf)
         command = inputs.power_command.value if inputs.power_command and Input.POWER_COMMAND in usable else None
         vehicle = inputs.vehicle.value if inputs.vehicle and Input.VEHICLE in usable else None
         return View(
             config=self._config,
             state=self._state,
-            # A report that is no longer complete is as old as the last one that was: a vehicle that is forgotten at unplugging is not silent yet.
-            ages={name: now - self._measured.get(name, -inf) for name in found},
+            ages=since,
             in_grace=now - self._start < self._config.startup_grace,
             vehicle=vehicle,
             power=inputs.power.value if inputs.power and Input.POWER in usable else None,

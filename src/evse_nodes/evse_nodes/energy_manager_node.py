@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
-from evse_core.sample import fresh
+from evse_core.sample import Sample, fresh
 from evse_core.types import ChargingLimit, MeterReading, PowerBudget, SessionState
 from evse_nodes import topics
 from evse_nodes.executor import every
@@ -22,10 +22,10 @@ from evse_nodes.run import run
 class _Evse:
     """What one EVSE says, when its session began, and how to tell it its budget."""
 
-    session: topics.Latest
     meter: topics.Latest
-    limit: topics.Latest
     write: Callable[[Any], None]
+    session: Sample[SessionState] | None = None
+    limit: ChargingLimit | None = None
     since: float | None = None
 
 
@@ -46,15 +46,19 @@ class EnergyManagerNode(Node):
 
     def _connect(self, number: int) -> _Evse:
         space = f"evse_{number}"
-        session, meter, limit = (topics.Latest(self, name, space) for name in ("session_state", "meter_reading", "charging_limit"))
-        evse = _Evse(session, meter, limit, topics.writer(self, "power_budget", space))
-        topics.reader(self, "session_state", lambda session: self._on_session(number, session), space)
-        topics.reader(self, "charging_limit", lambda _: self._share(), space)
+        evse = _Evse(topics.Latest(self, "meter_reading", space), topics.writer(self, "power_budget", space))
+        topics.reader(self, "session_state", lambda session: self._on_session(evse, session), space)
+        topics.reader(self, "charging_limit", lambda limit: self._on_limit(evse, limit), space)
         return evse
 
-    def _on_session(self, number: int, session: SessionState) -> None:
+    def _on_limit(self, evse: _Evse, limit: ChargingLimit) -> None:
+        """Share anew at once when the CSMS limits an EVSE."""
+        evse.limit = limit
+        self._share()
+
+    def _on_session(self, evse: _Evse, session: SessionState) -> None:
         """Share anew at once when a session begins or ends."""
-        evse = self._evses[number]
+        evse.session = Sample(session, time.monotonic())
         if session.session_active is (evse.since is None):
             evse.since = time.monotonic() if session.session_active else None
             self._share()
@@ -75,15 +79,14 @@ class EnergyManagerNode(Node):
                 self._evses[number].write(PowerBudget(power=power, valid_for=self._config.valid_for))
 
     def _demand(self, evse: _Evse, now: float) -> Demand:
-        session: SessionState | None = fresh(evse.session.sample, now, self._config.demand_timeout)
+        session = fresh(evse.session, now, self._config.demand_timeout)
         meter: MeterReading | None = fresh(evse.meter.sample, now, self._config.demand_timeout)
-        limit: ChargingLimit | None = evse.limit.sample.value if evse.limit.sample else None
         return Demand(
             fresh=session is not None,
             active=session is not None and session.session_active,
             since=evse.since if evse.since is not None else now,
             wanted=session.power_wanted if session is not None else nan,
-            limit=limit.power if limit is not None else nan,
+            limit=evse.limit.power if evse.limit is not None else nan,
             measured=meter.power if meter is not None else nan,
         )
 
