@@ -48,6 +48,13 @@ READING_LIMIT = 0.3
 VEHICLE_GONE = 1.0
 # Generation that a bridge names to a vehicle before the sequencer has named one: 2 is 1.0 to 1.2 (../shared/reference/can.md 2.1).
 DEFAULT_GENERATION = 2
+# Values of reports that go out at once when they leap from one multiple of this to another: a jump must not wait for the period. An emergency trip is 50 V
+# above a rating of 500 V, over-current begins 5 A above the request (../shared/reference/can.md 4).
+LEAPS = {
+    "vehicle_report": {"current_request": 1.0},
+    "power_report": {"voltage": 10.0, "current": 5.0},
+    "io_report": {"connector_voltage": 10.0},
+}
 # A value is fresh up to its limit and stale after it: wake up just after. [s]
 JUST_AFTER = 0.0005
 
@@ -211,7 +218,7 @@ class CanBridge:
                 continue
             self._reported[topic] = receiver.changes
             value = receiver.report(now)
-            if schedule.due((_flags(value), getattr(value, "current_request", None)), receiver.pulse, now):
+            if schedule.due((_flags(value), _leap(topic, value)), receiver.pulse, now):
                 due.append(Report(topic, value))
         key = (self._cause, self._gate.cut_count, [link.status.health for link in self._links.values()])
         if self._topics["can_status"].due(key, 0.0, now):
@@ -345,6 +352,12 @@ def _key(link: BusLink, output: _Output) -> Any:
         return _flags(output.vehicle)
     power = output.power
     return _flags(power.command), power.contactor_closed, power.emergency
+
+
+def _leap(topic: str, value: Any) -> list[int | None]:
+    """Return in which multiples the watched values of a report lie; None for one that is not known."""
+    found = ((getattr(value, name), step) for name, step in LEAPS[topic].items())
+    return [int(number // step) if math.isfinite(number) else None for number, step in found]
 
 
 def _flags(value: Any) -> Any:
