@@ -7,7 +7,7 @@ import pytest
 
 from evse_tools.repair_cmake_paths import repair, repaired
 
-INCLUDE, SITE = "/usr/include/python3.11", "/home/me/.venv/lib/python3.11/site-packages"
+INCLUDE, SITE = "/usr/include/python3.11", "/opt/builder/.venv/lib/python3.11/site-packages"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -23,7 +24,7 @@ from evse_simulators.pace import Periodic
 STATION_GONE = 0.5
 
 
-class SimulatorNode(Node):
+class SimulatorNode(Node, ABC):
     """A model on a CAN bus. `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change.
 
     Frames are taken at once where FRAMES_WAKE is true: commands that devices obey without delay. Else they wait for the next period.
@@ -104,9 +105,9 @@ class SimulatorNode(Node):
             self.port.send(frame)
         self.publish(output, self._rate.due(now))
 
+    @abstractmethod
     def publish(self, output: Any, due: bool) -> None:
         """Publish what others see of the model; due is true once per period."""
-        raise NotImplementedError
 
     def shutdown_done(self) -> bool:
         """Play on until the station has ended its session and is silent: `ros2 launch` ends all processes at the same time."""
