@@ -33,7 +33,7 @@ TEST_VOLTAGE = 485.0  # [V] as real chargers tested it, can.md 2.3 S7
 # Whether the contactor is closed; the voltage at the connector [V]; the current [A]; the modules' function.
 _OUTPUT = {
     ChargeState.CABLE_CHECK: (True, TEST_VOLTAGE, 0.5, PowerFunction.INSULATION_TEST),
-    ChargeState.LOWERING_OUTPUT: (True, 100.0, 0.0, PowerFunction.STANDBY),
+    ChargeState.LOWERING_OUTPUT: (True, 40.0, 0.0, PowerFunction.STANDBY),
     ChargeState.WAITING_FOR_CONTACTOR: (True, 5.0, 0.0, PowerFunction.STANDBY),
     ChargeState.WAITING_FOR_REQUEST: (True, BATTERY, 0.0, PowerFunction.STANDBY),
     ChargeState.CHARGING: (True, BATTERY, 80.0, PowerFunction.POWER_TRANSFER),
@@ -41,6 +41,7 @@ _OUTPUT = {
 }
 _SESSION_STATES = (*PERMIT_STATES, ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.EMERGENCY)
 CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.0}  # [A]
+_TARGET = {PowerFunction.POWER_TRANSFER: 410.0, PowerFunction.INSULATION_TEST: TEST_VOLTAGE}  # [V]
 
 
 def healthy(state: ChargeState) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def healthy(state: ChargeState) -> dict[str, Any]:
         "session": SessionState(
             state=state, session_id="s-1" if session else "", session_active=session, transaction_active=session, plugged=plugged
         ),
-        "power_command": PowerCommand(function=function, voltage=410.0, current=CURRENT.get(function, 0.0)),
+        "power_command": PowerCommand(function=function, voltage=_TARGET.get(function, 0.0), current=CURRENT.get(function, 0.0)),
         "io_command": IoCommand(close_contactor=closed, lock=powered),
         "meter": MeterReading(register_wh=1000.0, session_id="s-1" if session else "", healthy=True),
     }
@@ -117,11 +118,20 @@ class Bench:
 
 
 def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> SafetyInputs:
-    """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise."""
+    """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise.
+
+    A change may be a function of now. Meter and lock command follow modules and lock feedback, unless they are changed themselves.
+    """
     changes, ages = changes or {}, ages or {}
+    changes = {name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in changes.items()}
     values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state).items()}
+    power = values["power"]
+    measured = {"voltage": power.voltage, "current": power.current, "power": power.voltage * power.current}
+    values["meter"] = replace(values["meter"], **(measured | changes.get("meter", {})))
+    if state not in POWERED_STATES:
+        values["io_command"] = replace(values["io_command"], **({"lock": values["io"].locked} | changes.get("io_command", {})))
     received = {name: ages.get(name, 0.01) for name in values}
     samples: dict[str, Any] = {
         name: None if received[name] == float("inf") else Sample(values[name], now - received[name]) for name in values
     }
-    return SafetyInputs(**samples, **changes.get("inputs", {}), stamp=now)
+    return SafetyInputs(**samples, **({"stamp": now} | changes.get("inputs", {})))

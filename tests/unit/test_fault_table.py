@@ -1,16 +1,17 @@
 """Every row of the fault table: raised by its cause, debounced, not just below the limit, latched, cleared by nothing but its reset kind."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 
 import pytest
-from safety_bench import STEP, Bench, Changes, inputs
+from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes, inputs
 
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.safety_monitor import SafetyConfig
+from evse_core.safety_trends import WINDOW
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, Reaction
+from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, PowerFunction, Reaction
 
 S = ChargeState
 GOOD_BUSES = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
@@ -32,6 +33,7 @@ class Case:
     near_ages: Mapping[str, float] = field(default_factory=dict)
     also: tuple[str, ...] = ()
     extra_time: float = 0.0  # [s] besides the debounce time
+    lag: float = 0.0  # [s] for which it is still seen after its end
 
     @property
     def row(self) -> Fault:
@@ -60,8 +62,39 @@ def power(**change: object) -> Changes:
     return {"power": change}
 
 
+def counting(link: BusLink, **per_second: float) -> Changes:
+    """Return buses of which one counts so many events per second."""
+
+    def buses_at(now: float) -> tuple[CanBusStatus, ...]:
+        counts = {name: round(rate * max(now - 1002.0, 0.0)) for name, rate in per_second.items()}
+        return tuple(replace(bus, **counts) if bus.link is link else bus for bus in GOOD_BUSES)  # type: ignore[arg-type]
+
+    return {"can_status": {"buses": buses_at}}
+
+
+def swinging(size: float) -> Changes:
+    """Return a clock that is set back and forth all the time."""
+    return {"inputs": {"stamp": lambda now: now + (size if round(now / STEP) % 2 else 0.0)}}
+
+
+def falling(wh: float) -> Changes:
+    """Return a register that falls by so much in each step of 50 ms."""
+    return {"meter": {"register_wh": lambda now: 1000.0 - wh * round((now - 1002.0) / STEP)}}
+
+
 LATE_SEQUENCER = {"power_command": 0.21, "io_command": 0.21, "session": 0.21}
 DEAD_SEQUENCER = {"power_command": 2.0, "io_command": 2.0, "session": 2.0}
+PRECHARGE: Changes = {"power_command": {"function": PowerFunction.PRECHARGE, "voltage": 380.0, "current": 2.0}}
+LAG = WINDOW + 2 * STEP  # [s] for which a rate still tells what was
+FLAGS = {
+    "vehicle_fault": "system_fault",
+    "vehicle_battery_over_voltage": "fault_battery_overvoltage",
+    "vehicle_battery_under_voltage": "fault_battery_undervoltage",
+    "vehicle_current_deviation": "fault_current_deviation",
+    "vehicle_battery_temperature": "fault_battery_temperature",
+    "vehicle_voltage_deviation": "fault_voltage_deviation",
+    "vehicle_not_parked": "shift_not_parked",
+}
 CASES = (
     Case("emergency_stop", S.CHARGING, io(emergency_stop=True)),
     Case("emergency_stop", S.AVAILABLE, io(emergency_stop=True)),
@@ -89,6 +122,9 @@ CASES = (
     Case("over_voltage", S.WAITING_FOR_REQUEST, {**io(connector_voltage=float("nan")), **power(voltage=441.0)},
          near={**io(connector_voltage=float("nan")), **power(voltage=439.0)}),
     Case("over_voltage", S.CHARGING, {"vehicle": {"max_voltage": 0.0, "target_voltage": 0.0}}),
+    Case("under_voltage", S.CHARGING, {**io(connector_voltage=49.0), **power(voltage=49.0)}, near={**io(connector_voltage=51.0), **power(voltage=51.0)}),
+    Case("under_voltage", S.CHARGING, {**io(connector_voltage=float("nan")), **power(voltage=20.0)},
+         near={**io(connector_voltage=float("nan")), **power(voltage=20.0, current=9.0)}),
     Case("over_current", S.CHARGING, power(current=91.0), near=power(current=89.0)),
     Case("over_current", S.CABLE_CHECK, power(current=13.0), near=power(current=11.0)),
     Case("over_current", S.CHARGING, {**power(current=140.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}},
@@ -98,6 +134,15 @@ CASES = (
     Case("current_without_session", S.WELDING_DETECTION, power(current=-11.0), near=power(current=-8.0)),
     Case("voltage_on_unlocked_connector", S.AVAILABLE, io(connector_voltage=61.0), near=io(connector_voltage=59.0)),
     Case("voltage_on_unlocked_connector", S.LOCKING, io(connector_voltage=61.0), near=io(connector_voltage=61.0, locked=True)),
+    Case("voltage_before_connection", S.LOCKING, io(connector_voltage=11.0, locked=True), near=io(connector_voltage=10.0, locked=True)),
+    Case("voltage_not_falling", S.LOWERING_OUTPUT, power(voltage=61.0), near=power(voltage=60.0)),
+    Case("voltage_not_falling", S.CLOSING, power(voltage=300.0), near=power(voltage=60.0)),
+    Case("voltage_not_falling", S.AVAILABLE, power(voltage=61.0), near=power(voltage=60.0)),
+    Case("cable_check_too_long", S.CABLE_CHECK, {"session": {"time_in_state": 30.1}}, near={"session": {"time_in_state": 30.0}}),
+    Case("cable_check_voltage", S.CABLE_CHECK, power(voltage=TEST_VOLTAGE - 11.0), near=power(voltage=TEST_VOLTAGE - 10.0)),
+    Case("cable_check_voltage", S.CABLE_CHECK, power(voltage=TEST_VOLTAGE + 11.0), near=power(voltage=TEST_VOLTAGE + 10.0)),
+    Case("precharge_failed", S.WAITING_FOR_CONTACTOR, {**PRECHARGE, **power(voltage=359.0)}, near={**PRECHARGE, **power(voltage=361.0)}),
+    Case("precharge_failed", S.WAITING_FOR_CONTACTOR, {**PRECHARGE, **power(voltage=401.0)}, near={**PRECHARGE, **power(voltage=399.0)}),
     Case("voltage_spread", S.CHARGING, io(connector_voltage=329.0), near=io(connector_voltage=331.0)),
     Case("contactor_stuck_open", S.CHARGING, io(contactor_closed=False)),
     Case("contactor_welded", S.AVAILABLE, io(contactor_closed=True)),
@@ -108,6 +153,8 @@ CASES = (
     Case("vehicle_contactor_welded", S.PREPARING, io(plugged=True, connector_voltage=380.0), near=io(plugged=True, connector_voltage=59.0),
          also=("voltage_on_unlocked_connector",)),
     Case("lock_lost", S.CHARGING, io(locked=False), also=("voltage_on_unlocked_connector",)),
+    Case("lock_failed", S.LOCKING, {"io_command": {"lock": True}}, near={"io_command": {"lock": True}, **io(locked=True)}),
+    Case("lock_failed", S.UNLOCKING, {"io_command": {"lock": False}, **io(locked=True)}, near={"io_command": {"lock": True}, **io(locked=True)}),
     Case("plug_lost", S.CHARGING, io(plugged=False)),
     Case("proximity_fault", S.CHARGING, io(proximity_fault=True)),
     Case("proximity_fault", S.PREPARING, io(proximity_fault=True)),
@@ -133,12 +180,28 @@ CASES = (
     Case("meter_silent", S.CHARGING, {"meter": {"healthy": False}}),
     Case("meter_silent", S.AVAILABLE, {}, {"meter": 3.1}, near={"meter": {"healthy": False}}, near_ages={"meter": 2.9}),
     Case("meter_session_lost", S.CHARGING, {"meter": {"session_id": ""}}),
+    Case("meter_runs_backwards", S.CHARGING, falling(1.1), near={"meter": {"register_wh": lambda now: 1000.0 - round(now / STEP) % 2}}),
+    Case("meter_runs_backwards", S.AVAILABLE, falling(2.0), near={"meter": {"register_wh": lambda now: 1000.0 - round(now / STEP) % 2}}),
+    Case("meter_disagrees", S.CHARGING, {"meter": {"power": 27.3e3}}, near={"meter": {"power": 27.4e3}}),
+    Case("meter_disagrees", S.CHARGING, {"meter": {"power": 5.05e3}, **power(current=10.0)}, near={"meter": {"power": 4.75e3}, **power(current=10.0)}),
+    Case("bus_error_rate", S.CHARGING, counting(BusLink.POWER, errors=4.0, malformed=4.0, dropped=4.0),
+         near=counting(BusLink.POWER, errors=9.0), extra_time=LAG, lag=LAG),
+    Case("bus_error_rate", S.AVAILABLE, counting(BusLink.IO, errors=11.0), near=counting(BusLink.IO, errors=9.0), extra_time=LAG, lag=LAG),
+    Case("bus_overload", S.CHARGING, counting(BusLink.VEHICLE, received=1000.0, unknown_id=1100.0),
+         near=counting(BusLink.VEHICLE, received=1900.0), extra_time=LAG, lag=LAG),
+    Case("bus_overload", S.AVAILABLE, counting(BusLink.IO, received=2100.0), near=counting(BusLink.IO, received=1900.0), extra_time=LAG, lag=LAG),
+    Case("clock_jumped", S.CHARGING, swinging(1.1), near=swinging(0.9)),
+    Case("clock_jumped", S.AVAILABLE, swinging(3600.0), near=swinging(0.9)),
     Case("bus_off", S.CHARGING, buses(BusHealth.BUS_OFF), near=buses(BusHealth.OK)),
     Case("bus_off", S.AVAILABLE, buses(BusHealth.CLOSED)),
     Case("bus_off", S.CHARGING, {"can_status": {"buses": ()}}),
     Case("bus_error", S.CHARGING, buses(BusHealth.ERROR)),
     Case("bus_error", S.AVAILABLE, buses(BusHealth.ERROR)),
-    Case("vehicle_fault", S.CHARGING, {"vehicle": {"fault_battery_temperature": True}}, also=("vehicle_stop_not_followed",)),
+    *(Case(fault, S.CHARGING, {"vehicle": {flag: True}}, also=("vehicle_stop_not_followed",)) for fault, flag in FLAGS.items()),
+    Case("battery_incompatible", S.LOCKING, {"vehicle": {"target_voltage": 49.0}}, near={"vehicle": {"target_voltage": 50.0}}),
+    Case("battery_incompatible", S.CHARGING, {"vehicle": {"target_voltage": 501.0}}, near={"vehicle": {"target_voltage": 500.0}}),
+    Case("battery_incompatible", S.CABLE_CHECK, {"vehicle": {"target_voltage": float("nan")}}),
+    Case("vehicle_request_excess", S.CHARGING, {"vehicle": {"current_request": 146.0}}, near={"vehicle": {"current_request": 145.0}}),
     Case("vehicle_stop_not_followed", S.CHARGING, {"vehicle": {"charging_enabled": False}},
          near={"vehicle": {"charging_enabled": False}, "power": {"current": 9.0}}),
     Case("vehicle_stop_not_followed", S.RAMPING_DOWN, {**io(permission=False), "power": {"current": 11.0}}, near=io(permission=False), also=("over_current",)),
@@ -187,7 +250,7 @@ def test_is_raised_with_its_reaction_and_withdraws_the_permit_only_as_emergency(
 def test_is_not_raised_before_its_debounce_time(case: Case) -> None:
     bench = Bench()
     bench.run(2.0, case.state)
-    bench.run(case.time - 2 * STEP, case.state, case.wrong, case.ages)
+    bench.run(case.time - 2 * STEP - case.lag, case.state, case.wrong, case.ages)
     assert case.fault not in bench.faults
     bench.run(1.0, S.FINISHED)
     assert case.fault not in bench.faults
@@ -226,7 +289,8 @@ def test_is_latched_until_its_own_reset_and_cleared_by_it(case: Case) -> None:
 def test_no_reset_clears_what_is_still_there(case: Case) -> None:
     bench = raised(case)
     for _ in range(5):
-        bench.run(1.0, case.state, {**case.wrong, "inputs": {"reset": True}}, case.ages)
+        asked = {**case.wrong.get("inputs", {}), "reset": True}
+        bench.run(1.0, case.state, {**case.wrong, "inputs": asked}, case.ages)
         assert case.fault in bench.faults
 
 
@@ -262,6 +326,8 @@ def test_names_are_unique() -> None:
 def test_codes_are_known_ones() -> None:
     enums = pytest.importorskip("ocpp.v16.enums")
     assert {fault.ocpp16 for fault in FAULTS} <= {code.value for code in enums.ChargePointErrorCode} - {"NoError"}
+    reasons = pytest.importorskip("ocpp.v201.enums").ReasonEnumType
+    assert {fault.ocpp20 for fault in FAULTS} <= {reason.value for reason in reasons}
     assert {fault.mrec for fault in FAULTS if fault.mrec} <= {f"CX{number:03}" for number in range(1, 27)}
 
 

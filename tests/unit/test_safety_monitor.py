@@ -322,6 +322,7 @@ def session_changes(state: ChargeState, t: float) -> Changes:  # noqa: PLR0911 (
             "power": {"voltage": voltage, "current": 9.0 if t < 0.5 else 0.5},
             "io": {"connector_voltage": voltage},
             "vehicle": late_car,
+            "power_command": {"voltage": 505.0},
         }
     if state is S.LOWERING_OUTPUT:
         voltage = max(505.0 - 500.0 * t, 8.0)

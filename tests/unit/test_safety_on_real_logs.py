@@ -67,7 +67,8 @@ class LoggedCharger:
         changes = {
             # 0x109 has a gap of 0.5 s in one log (can.md 2.1 names it), which says nothing about the modules behind it: their frames are on another bus.
             "power": {"voltage": self.voltage, "current": self.current, "age": min(now - self.received, 0.1), "enabled": True},
-            "power_command": {"function": function, "current": request},
+            # The log does not hold what the charger's modules were told: the test voltage is taken as what was asked for.
+            "power_command": {"function": function, "current": request, "voltage": self.voltage},
             "io": io,
             "io_command": {"close_contactor": closed},
             "session": {"state": state},

@@ -8,6 +8,18 @@ from evse_core.types import RequestKind, StopCause, Verdict
 
 # Verdicts that end a session which they reach late; a value that this build does not know ends none.
 REFUSALS = frozenset({Verdict.BLOCKED, Verdict.EXPIRED, Verdict.INVALID, Verdict.CONCURRENT})
+# Faults of safety_monitor that are what the vehicle says.
+VEHICLE_FAULTS = (
+    "vehicle_fault",
+    "vehicle_battery_over_voltage",
+    "vehicle_battery_under_voltage",
+    "vehicle_current_deviation",
+    "vehicle_battery_temperature",
+    "vehicle_voltage_deviation",
+    "vehicle_not_parked",
+    "vehicle_request_excess",
+    "battery_incompatible",
+)
 # Faults of safety_monitor that lie in vehicle, cable or communication (109.5.4); all others are the charger's own (109.5.1): can.md 2.4.
 SYSTEM_FAULTS = frozenset(
     {
@@ -17,7 +29,8 @@ SYSTEM_FAULTS = frozenset(
         "plug_lost",
         "vehicle_contactor_welded",
         "vehicle_silent",
-        "vehicle_fault",
+        "voltage_before_connection",
+        *VEHICLE_FAULTS,
         "vehicle_stop_not_followed",
         "bus_off",
     }
@@ -28,8 +41,10 @@ FAULT_CAUSES = {
     "plug_lost": StopCause.UNPLUGGED,
     "vehicle_contactor_welded": StopCause.VEHICLE_FAULT,
     "vehicle_silent": StopCause.VEHICLE_FAULT,
-    "vehicle_fault": StopCause.VEHICLE_FAULT,
     "vehicle_stop_not_followed": StopCause.VEHICLE_FAULT,
+    "voltage_before_connection": StopCause.VEHICLE_FAULT,
+    **dict.fromkeys(VEHICLE_FAULTS, StopCause.VEHICLE_FAULT),
+    "battery_incompatible": StopCause.INCOMPATIBLE,
 }
 
 

@@ -311,39 +311,6 @@ def bus_error(view: View) -> str | None:
     return "; ".join(f"{bus.link.name} {bus.detail}".strip() for bus in view.can.buses if bus.health is BusHealth.ERROR)
 
 
-VEHICLE_FAULTS = (
-    "fault_battery_overvoltage",
-    "fault_battery_undervoltage",
-    "fault_current_deviation",
-    "fault_battery_temperature",
-    "fault_voltage_deviation",
-    "system_fault",
-    "shift_not_parked",
-)
-
-
-def vehicle_fault(view: View) -> str | None:
-    """The vehicle reports a fault; the sequence ends by itself, this tells the operator."""
-    if not view.energised:
-        return ""
-    if view.vehicle is None:
-        return None
-    return ", ".join(name for name in VEHICLE_FAULTS if getattr(view.vehicle, name))
-
-
-def vehicle_stop_not_followed(view: View) -> str | None:
-    """Current flows on although the vehicle withdrew its permission by CAN or by line: either is enough (can.md 2.2)."""
-    if view.state not in CONNECTED_STATES:
-        return ""
-    if view.vehicle is None or view.io is None or view.power is None:
-        return None
-    reasons = [name for name in VEHICLE_FAULTS if getattr(view.vehicle, name)]
-    reasons += [] if view.vehicle.charging_enabled else ["charging_enabled is off"]
-    reasons += [] if view.io.permission else ["permission line is open"]
-    flowing = view.power.current > view.config.current_tolerance
-    return f"{view.power.current:.1f} A with {', '.join(reasons)}" if reasons and flowing else ""
-
-
 def stop_not_followed(view: View) -> str | None:
     """The sequence did not leave the states of power although a fault told it to stop."""
     return f"{view.unfollowed_stop} not followed in {view.state.name}" if view.energised and view.unfollowed_stop else ""

@@ -12,6 +12,9 @@ class SafetyConfig:
     """Ratings of the EVSE and the thresholds of the fault table."""
 
     max_voltage: float = parameter(500.0, "V", "Highest output voltage of this EVSE", f"{CAN} 1.7: max_charger_voltage", 50.0, 1500.0)
+    min_voltage: float = parameter(
+        50.0, "V", "Lowest output voltage of this EVSE", f"{CAN} 2.3 S3, S10: rating of the modules", 0.0, 1500.0
+    )
     max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, 1000.0)
 
     vehicle_timeout: float = parameter(1.0, "s", "A vehicle silent for longer is lost", f"{CAN} 2.4: charger 1 s", 0.3, 2.0)
@@ -48,6 +51,23 @@ class SafetyConfig:
         5.0, "V", "Excess over the vehicle's maximum that is measuring error", "own: 1 % of 500 V", 0.0, 20.0
     )
     over_voltage_time: float = parameter(0.4, "s", "Longest excess over the vehicle's maximum", f"{CAN} 4: > 400 ms (EVerest)", 0.0, 0.4)
+    under_voltage_time: float = parameter(
+        1.0, "s", "Longest time below the lowest output voltage while charging", "own: the sequencer ends the session after 0.5 s", 0.1, 5.0
+    )
+    connection_voltage: float = parameter(
+        10.0, "V", "Highest voltage at the connector before the cable check", f"{CAN} 2.3 S6: output < 10 V", 1.0, 60.0
+    )
+    connection_time: float = parameter(
+        1.0, "s", "Longest voltage before the cable check", "own: ten reports; the sequencer ends the session after 0.5 s", 0.1, 5.0
+    )
+    discharge_time: float = parameter(
+        5.0, "s", "Longest time in which the modules' output falls", f"{CAN} 2.3 S10: seen 2.9 s; E4: 10 V within 2 s", 1.0, 60.0
+    )
+    cable_check_time: float = parameter(30.0, "s", "Longest cable check", f"{CAN} 4: whole test under 25-30 s", 5.0, 60.0)
+    test_voltage_tolerance: float = parameter(10.0, "V", "Deviation of the test voltage", f"{CAN} 4: within 10 V of the target", 1.0, 50.0)
+    test_voltage_time: float = parameter(10.0, "s", "Longest time until the test voltage is there", f"{CAN} 4: within 10 s", 1.0, 30.0)
+    precharge_tolerance: float = parameter(20.0, "V", "Deviation of the precharge voltage", f"{CAN} 4: within 20 V", 1.0, 50.0)
+    precharge_time: float = parameter(7.0, "s", "Longest precharge", "own: test voltages of the same modules take 1 s", 1.0, 30.0)
     touch_voltage: float = parameter(60.0, "V", "Voltage that may be touched", f"{CAN} 4: < 60 V", 10.0, 60.0)
     touch_time: float = parameter(1.0, "s", "Longest touchable voltage above the limit", f"{CAN} 4: within 1 s after disconnect", 0.1, 1.0)
     spread_voltage: float = parameter(50.0, "V", "Largest difference of two voltage sensors", f"{CAN} 4: > 50 V", 5.0, 100.0)
@@ -86,6 +106,12 @@ class SafetyConfig:
     )
     door_time: float = parameter(0.2, "s", "Bounce of the door contact", "own: four frames of the I/O board", 0.0, 2.0)
     lock_time: float = parameter(0.2, "s", "Bounce of the lock's feedback", "own: four frames of the I/O board", 0.0, 1.0)
+    lock_command_time: float = parameter(
+        2.5, "s", "Longest time in which the lock closes", "own: lock motors take 0.3 to 0.6 s; the sequencer gives up after 3 s", 0.5, 20.0
+    )
+    unlock_command_time: float = parameter(
+        5.0, "s", "Longest time in which the lock opens", "own: as long as the sequencer tries", 0.5, 30.0
+    )
     proximity_time: float = parameter(0.5, "s", "Proximity outside its bands while a plug goes in", "own: five reports", 0.0, 5.0)
     contactor_time: float = parameter(
         1.0, "s", "Longest time in which the contactor's feedback follows", "own: DC contactors take < 0.1 s; EVerest waits 5 s", 0.1, 5.0
@@ -101,9 +127,41 @@ class SafetyConfig:
         1.0, "s", "Bus errors shorter than this are not reported", f"{CAN} 5.5: bus-off restarts take 100 ms", 0.0, 10.0
     )
     vehicle_fault_time: float = parameter(0.2, "s", "Vehicle fault flags shorter than this are not reported", "own: two frames", 0.0, 1.0)
+    incompatible_time: float = parameter(
+        1.0, "s", "Longest time for which a target voltage may be out of the rating", f"{CAN} 2.7: values are not stable at first", 0.1, 5.0
+    )
+    request_excess: float = parameter(20.0, "A", "Request above the rating that is no fault", f"{CAN} 2.7: up to 15 A seen", 1.0, 600.0)
+    request_excess_time: float = parameter(5.0, "s", "Longest request above the rating", f"{CAN} 2.4: 5 s", 0.1, 60.0)
     stop_time: float = parameter(5.0, "s", "Time in which a stop must be followed", "design.md, The permit 5", 1.0, 10.0)
     meter_session_time: float = parameter(
         2.0, "s", "Longest charging that the meter does not count for the session", "own: two readings of 1 s", 0.5, 10.0
+    )
+    meter_tolerance: float = parameter(
+        1000.0, "W", "Difference between meter and modules that is no fault", "own: 0.1 s of a ramp of 20 A/s at 500 V", 50.0, 20e3
+    )
+    meter_tolerance_percent: float = parameter(
+        10.0,
+        "%",
+        "The same, relative to the modules' power",
+        "own: sensors of 2 % each, losses of the cable, a reading 0.3 s late",
+        1.0,
+        50.0,
+    )
+    meter_disagreement_time: float = parameter(
+        10.0, "s", "Longest difference between meter and modules", "own: a ramp of 20 A/s to 125 A takes 6 s", 1.0, 120.0
+    )
+    register_tolerance: float = parameter(
+        1.0, "Wh", "Fall of the register that is rounding", f"{CAN} 7.4: receipts show 0.001 kWh", 0.001, 100.0
+    )
+    bus_error_limit: float = parameter(
+        10.0, "1/s", "Lost or spoiled frames of a bus", "own: one in ten of a bus with 100 frames per second", 0.1, 1000.0
+    )
+    bus_frame_limit: float = parameter(
+        2000.0, "1/s", "Frames of a bus", f"{CAN} 5.1: half of what 500 kbit/s carry; a station sends < 100", 100.0, 20e3
+    )
+    bus_rate_time: float = parameter(3.0, "s", "Bursts shorter than this are not reported", "own: three windows of 1 s", 0.0, 60.0)
+    clock_jump: float = parameter(
+        1.0, "s", "Change of the clock in one step that is a jump", "own: OCPP and receipts count in seconds", 0.1, 3600.0
     )
 
     connector_temperature_limit: float = parameter(

@@ -11,6 +11,7 @@ from math import inf, isinf
 
 from evse_core.fault_table import FAULTS, Effect, Fault, Reset
 from evse_core.safety_config import SafetyConfig
+from evse_core.safety_trends import TrendWatch
 from evse_core.safety_view import PERMIT_STATES, CurrentEnvelope, Input, SafetyInputs, View, ages, limits, requested_current
 from evse_core.sample import fresh
 from evse_core.types import ChargeState, FaultEvent, Reaction, SafetyState
@@ -48,6 +49,7 @@ class SafetyMonitor:
         self._faults = faults
         self._limits = limits(config)
         self._envelope = CurrentEnvelope(config)
+        self._trends = TrendWatch(config)
         self._held: dict[str, _Held] = {}
         self._seen: dict[str, tuple[float, str]] = {}
         self._measured: dict[Input, float] = {}
@@ -99,6 +101,7 @@ class SafetyMonitor:
             held=frozenset(self._held),
             unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),
             emergency_request=inputs.emergency_stop,
+            trends=self._trends.step(inputs.stamp, inputs.meter, inputs.can_status, now),
         )
 
     def _raise(self, view: View, now: float) -> list[FaultEvent]:
@@ -106,11 +109,13 @@ class SafetyMonitor:
         events = []
         energised = view.energised
         for fault in self._faults:
-            text, name = fault.condition(view), fault.name
-            if not text and name not in self._seen and name not in self._held:
+            name, effect = fault.name, fault.energised if energised else fault.idle
+            unknown = name not in self._seen and name not in self._held
+            # What cannot be a fault now is asked only where it may be gone: half of the rows belong to one of both kinds of states.
+            text = None if unknown and effect is None else fault.condition(view)
+            if unknown and not text:
                 continue
             self._remember(name, text, now)
-            effect = fault.energised if energised else fault.idle
             if effect and name in self._seen and self._debounced(name, effect, now):
                 events += self._apply(fault, effect)
         return events

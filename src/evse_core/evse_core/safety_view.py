@@ -10,6 +10,7 @@ from math import inf, isfinite, isnan, nan
 from typing import Any
 
 from evse_core.safety_config import SafetyConfig
+from evse_core.safety_trends import Trends
 from evse_core.sample import Sample
 from evse_core.types import (
     CanStatus,
@@ -102,6 +103,7 @@ class View:
     held: frozenset[str]
     unfollowed_stop: str
     emergency_request: bool
+    trends: Trends
 
     @property
     def energised(self) -> bool:

@@ -1,0 +1,51 @@
+"""Conditions of the fault table on what changes with time: meter, buses and clock. See fault_conditions.py for what a condition returns."""
+
+from math import isfinite
+
+from evse_core.fault_conditions import Condition
+from evse_core.safety_trends import BusRate
+from evse_core.safety_view import View
+from evse_core.types import ChargeState
+
+
+def meter_runs_backwards(view: View) -> str | None:
+    """The register is lower than it was; a meter that is silent is told by its own fault."""
+    if view.meter is None:
+        return None
+    fall = view.trends.register_fall
+    return f"register fell by {fall:.1f} Wh to {view.meter.register_wh:.1f} Wh" if fall > 0.0 else ""
+
+
+def meter_disagrees(view: View) -> str | None:
+    """The meter's power is not what the modules deliver: one of them is wrong, and the meter bills."""
+    if view.state is not ChargeState.CHARGING:
+        return ""
+    if view.meter is None or view.power is None or not isfinite(view.meter.power):
+        return None
+    delivered = view.power.voltage * view.power.current
+    allowed = max(view.config.meter_tolerance, abs(delivered) * view.config.meter_tolerance_percent / 100.0)
+    text = f"meter {view.meter.power / 1e3:.1f} kW, modules {delivered / 1e3:.1f} kW"
+    return text if abs(view.meter.power - delivered) > allowed else ""
+
+
+def _rate(limit_name: str, value: str, what: str) -> Condition:
+    """Return a condition on a rate of any bus."""
+
+    def condition(view: View) -> str | None:
+        if view.can is None:
+            return None
+        limit = getattr(view.config, limit_name)
+        found: list[BusRate] = [bus for bus in view.trends.buses if getattr(bus, value) > limit]
+        return "; ".join(f"{bus.link.name} {getattr(bus, value):.0f} {what} per second, limit {limit:.0f}" for bus in found)
+
+    return condition
+
+
+bus_error_rate = _rate("bus_error_limit", "errors", "lost or spoiled frames")
+bus_overload = _rate("bus_frame_limit", "frames", "frames")
+
+
+def clock_jumped(view: View) -> str | None:
+    """Somebody has set the clock of the machine."""
+    jump = view.trends.clock_jump
+    return f"the clock jumped by {jump:+.1f} s" if jump else ""

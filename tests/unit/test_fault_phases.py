@@ -1,0 +1,90 @@
+"""Faults of single phases: what cannot be seen is neither gone nor there, and what belongs to a good session is none."""
+
+import pytest
+from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes
+
+from evse_core.fault_table import BY_NAME
+from evse_core.safety_monitor import SafetyConfig
+from evse_core.safety_view import PERMIT_STATES
+from evse_core.types import ChargeState, PowerFunction
+
+S = ChargeState
+PRECHARGE: Changes = {"power_command": {"function": PowerFunction.PRECHARGE, "voltage": 380.0}, "power": {"voltage": 300.0}}
+LIVE: Changes = {"io": {"connector_voltage": 30.0, "locked": True}}
+NOT_LOCKED: Changes = {"io_command": {"lock": True}}
+NOT_UNLOCKED: Changes = {"io_command": {"lock": False}, "io": {"locked": True}}
+SHORT_CIRCUIT: Changes = {"io": {"connector_voltage": 5.0}, "power": {"voltage": 5.0}}
+WRONG_TEST: Changes = {"power": {"voltage": TEST_VOLTAGE - 20.0}}
+# Inputs that are too old [s] to be believed.
+NO_IO, NO_POWER, NO_VEHICLE, NO_METER = {"io": 0.6}, {"power": 0.6}, {"vehicle": 1.1}, {"meter": 3.1}
+NO_COMMAND, NO_IO_COMMAND = {"power_command": 0.3}, {"io_command": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "wrong", "hidden"),
+    [
+        ("under_voltage", S.CHARGING, SHORT_CIRCUIT, NO_IO),
+        ("under_voltage", S.CHARGING, SHORT_CIRCUIT, NO_POWER),
+        ("voltage_before_connection", S.LOCKING, LIVE, NO_IO),
+        ("voltage_not_falling", S.LOWERING_OUTPUT, {"power": {"voltage": 100.0}}, NO_POWER),
+        ("voltage_not_falling", S.CLOSING, {"power": {"voltage": 100.0}}, NO_IO),
+        ("cable_check_voltage", S.CABLE_CHECK, WRONG_TEST, NO_POWER),
+        ("cable_check_voltage", S.CABLE_CHECK, WRONG_TEST, NO_COMMAND),
+        ("precharge_failed", S.WAITING_FOR_CONTACTOR, PRECHARGE, NO_COMMAND),
+        ("lock_failed", S.LOCKING, NOT_LOCKED, NO_IO_COMMAND),
+        ("lock_failed", S.UNLOCKING, NOT_UNLOCKED, NO_IO),
+        ("battery_incompatible", S.LOCKING, {"vehicle": {"target_voltage": 800.0}}, NO_VEHICLE),
+        ("vehicle_request_excess", S.CHARGING, {"vehicle": {"current_request": 200.0}}, NO_VEHICLE),
+        ("vehicle_not_parked", S.CHARGING, {"vehicle": {"shift_not_parked": True}}, NO_VEHICLE),
+        ("meter_disagrees", S.CHARGING, {"meter": {"power": 0.0}}, NO_METER),
+        ("meter_disagrees", S.CHARGING, {"meter": {"power": 0.0}}, {"power": 0.6}),
+    ],
+)
+def test_what_falls_silent_after_it_was_wrong_is_still_taken_as_wrong(
+    fault: str, state: ChargeState, wrong: Changes, hidden: dict[str, float]
+) -> None:
+    effect = BY_NAME[fault].energised if state in PERMIT_STATES else BY_NAME[fault].idle
+    assert effect is not None
+    time = getattr(SafetyConfig(), effect.debounce)
+    bench = Bench()
+    bench.run(1.0, state)
+    bench.run(STEP, state, wrong)
+    assert fault not in bench.faults
+    bench.run(time + STEP, state, ages=hidden)
+    assert fault in bench.faults
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "changes"),
+    [
+        # A vehicle takes its target back when it ends, before our state follows.
+        ("battery_incompatible", S.CHARGING, {"vehicle": {"target_voltage": 0.0}}),
+        ("battery_incompatible", S.RAMPING_DOWN, {"vehicle": {"target_voltage": 600.0}}),
+        ("battery_incompatible", S.WAITING_FOR_PERMISSION, {"vehicle": {"target_voltage": 600.0}}),
+        # The vehicle's battery is at the connector, and at modules without a diode, until it has opened.
+        ("voltage_not_falling", S.RAMPING_DOWN, {"power": {"voltage": 380.0}}),
+        ("voltage_not_falling", S.WELDING_DETECTION, {"power": {"voltage": 380.0}}),
+        ("voltage_not_falling", S.EMERGENCY, {"power": {"voltage": 380.0}}),
+        # Another fault tells of the contactor; it is not the discharge that fails.
+        ("voltage_not_falling", S.FINISHED, {"power": {"voltage": 380.0}, "io": {"contactor_closed": True}}),
+        # The lock is held on purpose while the connector is live.
+        ("lock_failed", S.FAULTED, {"io": {"locked": True}, "io_command": {"lock": True}}),
+        # The vehicle's contactor opens in its own time after a stop.
+        ("under_voltage", S.RAMPING_DOWN, SHORT_CIRCUIT),
+        ("under_voltage", S.CHARGING, {"io": {"connector_voltage": float("nan")}, "power": {"voltage": 5.0, "current": 0.0}}),
+        ("vehicle_request_excess", S.RAMPING_DOWN, {"vehicle": {"current_request": 200.0}}),
+        ("precharge_failed", S.WAITING_FOR_CONTACTOR, {"power_command": {"voltage": 380.0}, "power": {"voltage": 5.0}}),
+        ("meter_disagrees", S.CHARGING, {"meter": {"power": float("nan"), "healthy": True}}),
+    ],
+)
+def test_what_belongs_to_a_good_session_is_no_fault(fault: str, state: ChargeState, changes: Changes) -> None:
+    bench = Bench()
+    bench.run(40.0, state, changes)
+    assert fault not in {event.fault for event in bench.events}
+
+
+def test_modules_that_sleep_are_not_charged() -> None:
+    bench = Bench()
+    bench.run(3.0, S.CLOSING, {"power": {"voltage": 100.0}})
+    bench.run(20.0, S.FINISHED, {"power": {"voltage": 100.0}}, {"power": 2.0})
+    assert bench.events == []
