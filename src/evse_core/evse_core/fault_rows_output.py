@@ -103,8 +103,8 @@ OUTPUT: tuple[Fault, ...] = (
     Fault(
         "voltage_not_falling", "The modules' output stays charged after the cable check or behind the open contactor.",
         "power_report.voltage, io_report.contactor_closed, session_state.state", ("touch_voltage",), session.voltage_not_falling,
-        Effect(STOP, UNPLUG, "discharge_time"), Effect(BLOCK, ITSELF, "discharge_time"), "OtherError", "Other", "",
-        "This charger is out of order. Please use another one.",
+        Effect(STOP, UNPLUG, "discharge_time"), Effect(WARN, ITSELF, "discharge_time"), "OtherError", "Other", "",
+        ENDED,
         "Wait before opening the cabinet and measure; check the modules' discharge and their answer to lower_output_voltage.",
     ),
     Fault(

@@ -156,6 +156,10 @@ class IoBoardModel:
         """The lock holds the connector."""
         return self.lock_position >= 1.0
 
+    def holds_open(self, now: float) -> bool:
+        """Return whether the board keeps its outputs open by itself: the station is silent, or somebody pressed the emergency stop."""
+        return self._watchdog_tripped(now) or "emergency_stop" in self.faults
+
     def lines(self, now: float) -> SimStationLines:
         """Return what the station's hardware puts on the cable now."""
         commands = self._effective(now)

@@ -187,6 +187,11 @@ class VehicleSequence:
         self._request = up if self._target >= self._request else max(self._target, self._request - REQUEST_STEP)
         return self._request
 
+    @property
+    def request(self) -> float:
+        """The current that it asks for now [A]."""
+        return self._request
+
     def unplug(self) -> None:
         """Forget everything: the connector is out."""
         self.phase, self._was_d1 = Phase.ASLEEP, False

@@ -363,7 +363,7 @@ class World:
     def fork(self) -> "World":
         """Return a second world that stands where this one stands, and goes its own way from here."""
         shared: dict[int, Any] = {id(database): database for database in self._databases.values()}
-        clone = World.__new__(World)
+        clone = type(self).__new__(type(self))
         kept = {name: value for name, value in self.__dict__.items() if name not in {"_readers", "log"}}
         clone.__dict__.update(copy.deepcopy(kept, shared))
         clone.log = list(self.log)
@@ -413,4 +413,5 @@ class World:
 
 
 def _memo(database: SignalDatabase) -> SignalDatabase:
-    return cast(SignalDatabase, MemoDatabase(database))
+    """Return the database with a memory; one that has it already may be shared by many worlds."""
+    return database if isinstance(database, MemoDatabase) else cast(SignalDatabase, MemoDatabase(database))

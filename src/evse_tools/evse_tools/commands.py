@@ -102,3 +102,19 @@ def bench(
     if unknown:
         raise typer.BadParameter(f"unknown node {', '.join(sorted(unknown))}; known: {', '.join(node_death.VICTIMS)}")
     raise typer.Exit(node_death.run(tuple(node or node_death.VICTIMS), json))
+
+
+@app.command()
+def campaign(
+    sessions: Annotated[int, typer.Option(min=1, max=1_000_000, help="number of sessions")] = 100,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same sessions")] = 1,
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the result as JSON; - for stdout")] = "",
+    jobs: Annotated[int, typer.Option(min=0, max=256, help="processes (default: as many as processors)")] = 0,
+    only: Annotated[int, typer.Option(min=0, help="play only the session of this number")] = 0,
+    plan: Annotated[Path | None, typer.Option(help="play the plan in this JSON file, as a violation prints it")] = None,
+    link: Annotated[str, typer.Option(help="link of the vehicle")] = "chademo",
+) -> None:
+    """Break thousands of simulated sessions at random and prove that nothing unsafe happens."""
+    from evse_tools import campaign_command  # noqa: PLC0415
+
+    raise typer.Exit(campaign_command.run(sessions, seed, json, jobs or campaign_command.default_jobs(), only, plan, link))

@@ -1,0 +1,328 @@
+"""What a random charging session of the campaign is, as plain data: vehicle, limits, the driver's actions and what goes wrong, all made from one seed.
+
+A moment is given by a state of the charging sequence and a delay after it was first entered ("" is the start of the world), so that every phase is hit
+equally often and a plan keeps its meaning while it is shortened. A plan goes to JSON and back without loss.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from random import Random
+from typing import Any
+
+from evse_core.types import ChargeState
+from evse_simulators.faults import FAULTS
+from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.vehicle import VehicleConfig
+from evse_simulators.world_config import TOKEN, WorldConfig
+
+# What a driver, a back end or an operator can do; the names are methods of campaign_world.CampaignWorld.
+ACTIONS = (
+    "plug_in",
+    "token",
+    "wrong_token",
+    "start",
+    "stop",
+    "stop_vehicle",
+    "unplug",
+    "remote_start",
+    "remote_stop",
+    "remote_unlock",
+    "disable",
+    "enable",
+    "reset_faults",
+)
+# Kinds of disturbances.
+FAULT, LINK, TOPIC, RULE, POWER_FAILURE = "fault", "link", "topic", "rule", "power_failure"
+KINDS = (FAULT, LINK, TOPIC, RULE, POWER_FAILURE)
+# Links with their directions: rx to the station, tx from it.
+LINKS = ("VEHICLE.rx", "VEHICLE.tx", "POWER.rx", "POWER.tx", "IO.rx", "IO.tx")
+LINK_MODES = ("silent", "frozen", "stuck", "late", "doubled", "corrupted", "reordered", "dropped")
+# Topics that cross process borders. Late or reordered ones are not here: a reader keeps the newest one only (evse_nodes/qos.py, depth 1).
+TOPICS = (
+    "vehicle_report",
+    "power_report",
+    "io_report",
+    "can_status",
+    "power_command",
+    "vehicle_command",
+    "io_command",
+    "session_state",
+    "safety_state",
+    "meter_reading",
+    "authorization",
+    "power_budget",
+)
+TOPIC_MODES = ("silent", "doubled", "dropped")
+RULES = ("can_bridge", "charge_sequencer", "safety_monitor", "energy_meter")
+RULE_MODES = ("killed", "paused")
+# Faults that are contacts or lines, and so can bounce.
+BOUNCING = (
+    "emergency_stop",
+    "door_open",
+    "earth_lost",
+    "residual_current",
+    "proximity_fault",
+    "lock_lost",
+    "contactor_stuck_open",
+    "vehicle_stops_permission",
+    "vehicle_contactor_opens",
+    "vehicle_silent",
+    "io_board_silent",
+    "modules_silent",
+    "module_refuses",
+)
+# States that moments hang on: those of a session in their order.
+ANCHORS = (
+    "AUTHORIZED",
+    "WAITING_FOR_VEHICLE",
+    "WAITING_FOR_PERMISSION",
+    "LOCKING",
+    "CABLE_CHECK",
+    "LOWERING_OUTPUT",
+    "WAITING_FOR_CONTACTOR",
+    "WAITING_FOR_REQUEST",
+    "CHARGING",
+    "RAMPING_DOWN",
+    "WELDING_DETECTION",
+    "CLOSING",
+    "UNLOCKING",
+    "FINISHED",
+    "FAULTED",
+)
+# Duration of a disturbance that stays until the end of the session. [s]
+FOR_EVER = 1e6
+# A contact that bounces stops after this time at the latest. [s]
+LONGEST_BOUNCE = 60.0
+# The world takes so long until board and monitor are known. [s]
+READY = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Somebody does something: `name` of ACTIONS, `delay` [s] after the state `when` was first entered."""
+
+    name: str
+    when: str = ""
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something goes wrong for `duration` [s]. `share` is the part of frames that are hit, or the period [s] of something that bounces (0: it does not)."""
+
+    kind: str
+    target: str = ""
+    mode: str = ""
+    when: str = ""
+    delay: float = 0.0
+    duration: float = FOR_EVER
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One session. `vehicle` and `station` are fields of VehicleConfig and WorldConfig that differ from the quick ones below."""
+
+    seed: int
+    number: int = 1
+    vehicle: Mapping[str, Any] = field(default_factory=dict)
+    station: Mapping[str, Any] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int, float]:
+        """How much there is in it, for finding a shorter one."""
+        moments: list[Action | Disturbance] = [*self.actions, *self.disturbances]
+        times = sum(item.delay for item in moments) + sum(item.duration for item in self.disturbances)
+        return len(moments), len(self.vehicle) + len(self.station), times
+
+
+# A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are.
+QUICK_VEHICLE: dict[str, Any] = {"think_time": 0.5, "permission_delay": 0.1, "contactor_delay": 0.3, "request_delay": 0.2}
+QUICK_MODULES = PowerModulesConfig(wake_delay=0.3)
+# Vehicles as their makers build them, and odd ones (../shared/reference/can.md 2.1, 2.3 and 2.7). The last two cannot be charged by a station of 500 V.
+VEHICLES: tuple[dict[str, Any], ...] = (
+    {},
+    {"protocol_number": 0, "extended_functions": False},
+    {"protocol_number": 1, "extended_functions": False},
+    {"protocol_number": 2, "extended_functions": False},
+    {"protocol_number": 3},
+    {"frame_period": 0.225},
+    {"unsettled_reference": 240},
+    {"unsettled_reference": 255},
+    {"start_limit": 0.4},
+    {"target_voltage": 600.0, "max_voltage": 650.0},
+    {"protocol_number": 9},
+)
+
+
+def config(plan: Plan) -> WorldConfig:
+    """Return what the world of a plan is made of."""
+    vehicle = VehicleConfig(**(QUICK_VEHICLE | dict(plan.vehicle)))
+    return replace(WorldConfig(vehicle=vehicle, modules=QUICK_MODULES), **dict(plan.station))
+
+
+def incompatible(vehicle: VehicleConfig, station: WorldConfig) -> bool:
+    """Return whether this vehicle must never be energised by this station."""
+    rules = station.sequencer
+    return not rules.min_voltage <= vehicle.target_voltage <= rules.max_voltage or vehicle.protocol_number > rules.known_protocol_number
+
+
+# From one seed
+
+
+def random_plan(seed: int, number: int) -> Plan:
+    """Return session `number` of the campaign with this seed; each is made independently of the others."""
+    random = Random(f"{seed}/{number}")
+    disturbances = tuple(_disturbance(random) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3))))
+    return Plan(random.randrange(1 << 30), number, _vehicle(random), _station(random), _actions(random), disturbances)
+
+
+def _vehicle(random: Random) -> dict[str, Any]:
+    chosen = dict(random.choices(VEHICLES, weights=[10, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1])[0])
+    if random.random() < 0.7:
+        chosen["soc_percent"] = round(random.uniform(2.0, 79.0), 1)
+        chosen["max_current"] = float(random.randint(5, 125))
+    if random.random() < 0.2:
+        chosen |= {"capacity_kwh": round(random.uniform(0.05, 1.0), 3), "battery_resistance": 0.2}
+    if random.random() < 0.3:
+        chosen |= {name: round(value * random.uniform(0.2, 4.0), 2) for name, value in QUICK_VEHICLE.items()}
+    if random.random() < 0.1:
+        chosen["battery_temperature"] = round(random.uniform(-20.0, 50.0), 1)
+    return chosen
+
+
+def _station(random: Random) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    if random.random() < 0.3:
+        chosen["site_power"] = float(random.choice((0, 500, 4000, 10000, 25000)))
+    if random.random() < 0.2:
+        chosen["hand_over"] = random.choice((2, 3))
+    return chosen
+
+
+def _actions(random: Random) -> tuple[Action, ...]:
+    """Return a driver who brings the three things together in any order, ends the session somehow, and sometimes fiddles."""
+    begin = ["plug_in", random.choice(("token", "token", "token", "remote_start")), "start"]
+    random.shuffle(begin)
+    moment = READY
+    found = []
+    for name in begin:
+        found.append(Action(name, "", round(moment, 3)))
+        moment += random.choice((0.0, random.uniform(0.0, 1.5)))
+    end = random.choice(("stop", "stop", "token", "stop_vehicle", "remote_stop", "remote_unlock"))
+    found.append(Action(end, "CHARGING", round(random.choice((random.uniform(0.0, 0.6), random.uniform(1.0, 6.0))), 3)))
+    for _ in range(random.choice((0, 0, 0, 1, 2))):
+        fiddle = random.choice(
+            ("unplug", "stop", "start", "token", "wrong_token", "remote_stop", "stop_vehicle", "disable", "reset_faults")
+        )
+        found.append(Action(fiddle, *_moment(random)))
+    return tuple(found)
+
+
+def _moment(random: Random) -> tuple[str, float]:
+    """Return any moment: charging more often than the other states, for that is where the power is."""
+    if random.random() < 0.1:
+        return "", round(random.uniform(0.0, 4.0), 3)
+    state = "CHARGING" if random.random() < 0.35 else random.choice(ANCHORS)
+    return state, round(random.choice((0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 3.0))), 3)
+
+
+def _disturbance(random: Random) -> Disturbance:
+    kind = random.choices(KINDS, weights=[8, 5, 2, 4, 1])[0]
+    when, delay = _moment(random)
+    short = round(random.choice((random.uniform(0.02, 0.3), random.uniform(0.2, 1.5), random.uniform(1.0, 6.0))), 3)
+    lasting = random.choice((FOR_EVER, short))
+    if kind == FAULT:
+        name = random.choice(list(FAULTS))
+        share = round(random.uniform(0.05, 0.6), 3) if name in BOUNCING and random.random() < 0.3 else 0.0
+        return Disturbance(kind, name, "", when, delay, lasting if share == 0.0 else short, share)
+    if kind == LINK:
+        share = round(random.uniform(0.05, 1.0), 2)
+        return Disturbance(kind, random.choice(LINKS), random.choice(LINK_MODES), when, delay, lasting, share)
+    if kind == TOPIC:
+        return Disturbance(
+            kind, random.choice(TOPICS), random.choice(TOPIC_MODES), when, delay, lasting, round(random.uniform(0.05, 1.0), 2)
+        )
+    if kind == RULE:
+        return Disturbance(kind, random.choice(RULES), random.choice(RULE_MODES), when, delay, max(short, 0.1))
+    return Disturbance(kind, "", "", when, delay, max(short, 0.3))
+
+
+# To JSON and back
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON values."""
+    return asdict(plan) | {"vehicle": dict(plan.vehicle), "station": dict(plan.station)}
+
+
+def from_json(value: Any) -> Plan:
+    """Return the plan that to_json wrote; ValueError names what is wrong."""
+    if not isinstance(value, dict):
+        raise ValueError("a plan is a JSON object")
+    _known(value, Plan, "plan")
+    if not isinstance(value.get("seed"), int):
+        raise ValueError("plan: seed: an integer is needed")
+    actions = tuple(_action(item) for item in value.get("actions", ()))
+    disturbances = tuple(_read_disturbance(item) for item in value.get("disturbances", ()))
+    plan = Plan(value["seed"], value.get("number", 1), value.get("vehicle", {}), value.get("station", {}), actions, disturbances)
+    try:
+        config(plan)
+    except TypeError as error:
+        raise ValueError(f"plan: vehicle or station: {error}") from error
+    return plan
+
+
+def _known(value: Mapping[str, Any], kind: Any, name: str) -> None:
+    unknown = set(value) - {item.name for item in fields(kind)}
+    if unknown:
+        raise ValueError(f"{name}: unknown key {', '.join(sorted(unknown))}")
+
+
+def _action(value: Mapping[str, Any]) -> Action:
+    _known(value, Action, "action")
+    action = Action(**value)
+    _one_of("action: name", action.name, ACTIONS)
+    _check_moment("action", action)
+    return action
+
+
+def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
+    _known(value, Disturbance, "disturbance")
+    item = Disturbance(**value)
+    _one_of("disturbance: kind", item.kind, KINDS)
+    targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        FAULT: (tuple(FAULTS), ("",)),
+        LINK: (LINKS, LINK_MODES),
+        TOPIC: (TOPICS, TOPIC_MODES),
+        RULE: (RULES, RULE_MODES),
+        POWER_FAILURE: (("",), ("",)),
+    }
+    names, modes = targets[item.kind]
+    _one_of("disturbance: target", item.target, names)
+    _one_of("disturbance: mode", item.mode, modes)
+    _check_moment("disturbance", item)
+    _in_range("disturbance: duration", item.duration, 0.0, LONGEST_BOUNCE if item.kind == FAULT and item.share else FOR_EVER)
+    _in_range("disturbance: share", item.share, 0.0, 1.0)
+    return item
+
+
+def _check_moment(name: str, item: Action | Disturbance) -> None:
+    _one_of(f"{name}: when", item.when, ("", *(state.name for state in ChargeState)))
+    _in_range(f"{name}: delay", item.delay, 0.0, FOR_EVER)
+
+
+def _in_range(name: str, value: Any, low: float, high: float) -> None:
+    if not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(f"{name}: {value!r} is not a number from {low:g} to {high:g}")
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}")
+
+
+# Tokens of the driver and of somebody else.
+RIGHT_TOKEN, WRONG_TOKEN = TOKEN, "DEADBEEF"
