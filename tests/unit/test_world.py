@@ -12,17 +12,12 @@ from evse_core.types import ChargeState, RecordStatus, RequestKind, StopCause
 from evse_nodes import databases
 from evse_simulators.faults import FAULTS
 from evse_simulators.memo_database import MemoDatabase
-from evse_simulators.power_modules import PowerModulesConfig
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world import World
-from evse_simulators.world_config import WorldConfig
+from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, WorldConfig
 
 DATABASES = {name: databases.load(name) for name in databases.NAMES}
-# A vehicle and modules that think quickly, so that a test costs less; all limits of the station stay as they are.
-QUICK = WorldConfig(
-    vehicle=VehicleConfig(think_time=0.5, permission_delay=0.1, contactor_delay=0.3, request_delay=0.2),
-    modules=PowerModulesConfig(wake_delay=0.3),
-)
+QUICK = WorldConfig(vehicle=VehicleConfig(**QUICK_VEHICLE), modules=QUICK_MODULES)
 OVER = {ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.AVAILABLE, ChargeState.UNAVAILABLE, ChargeState.PREPARING}
 COURSE = [
     "AVAILABLE",

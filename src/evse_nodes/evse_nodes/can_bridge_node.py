@@ -82,7 +82,7 @@ class CanBridgeNode(Node):
         topics.reader(self, name, on_value, on_deadline=self._work if name == "safety_state" else None)
 
     def _on_frames(self) -> None:
-        """Work where there is news: devices repeat themselves, and a simulated bus brings back every frame that was sent."""
+        """Work where there is news: devices repeat themselves most of the time."""
         self._take_frames()
         health = [port.health for port in self._ports.values()]
         if health != self._health or self._bridge.needs_step(time.monotonic()):

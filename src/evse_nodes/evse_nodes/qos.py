@@ -16,7 +16,7 @@ def _profile(depth: int, *, reliable: bool = True, late: bool = False, deadline_
     return profile
 
 
-# The newest value counts, an older one is worthless.
+# The newest value counts, an older one is worthless: best effort, for a lost one is not wanted later, and acknowledgements cost (docs/design.md, Nodes).
 REPORT = _profile(1, reliable=False)
 COMMAND = _profile(1, reliable=False)
 # 20 Hz, so a gap of 100 ms is one lost message; the permit expires after 200 ms.

@@ -11,9 +11,8 @@ from typing import Any
 
 from evse_core.types import ChargeState
 from evse_simulators.faults import FAULTS
-from evse_simulators.power_modules import PowerModulesConfig
 from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.world_config import TOKEN, WorldConfig
+from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig
 
 # What a driver, a back end or an operator can do; the names are methods of campaign_world.CampaignWorld.
 ACTIONS = (
@@ -89,6 +88,8 @@ ANCHORS = (
     "FINISHED",
     "FAULTED",
 )
+# Tokens of the driver and of somebody else.
+RIGHT_TOKEN, WRONG_TOKEN = TOKEN, "DEADBEEF"
 # Duration of a disturbance that stays until the end of the session. [s]
 FOR_EVER = 1e6
 # A contact that bounces stops after this time at the latest. [s]
@@ -138,9 +139,6 @@ class Plan:
         return len(moments), len(self.vehicle) + len(self.station), times
 
 
-# A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are.
-QUICK_VEHICLE: dict[str, Any] = {"think_time": 0.5, "permission_delay": 0.1, "contactor_delay": 0.3, "request_delay": 0.2}
-QUICK_MODULES = PowerModulesConfig(wake_delay=0.3)
 # Vehicles as their makers build them, and odd ones (../shared/reference/can.md 2.1, 2.3 and 2.7). The last two cannot be charged by a station of 500 V.
 VEHICLES: tuple[dict[str, Any], ...] = (
     {},
@@ -322,7 +320,3 @@ def _in_range(name: str, value: Any, low: float, high: float) -> None:
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}")
-
-
-# Tokens of the driver and of somebody else.
-RIGHT_TOKEN, WRONG_TOKEN = TOKEN, "DEADBEEF"

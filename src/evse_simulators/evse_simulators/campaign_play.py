@@ -23,6 +23,7 @@ from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
 from evse_simulators.faults import FAULTS
 from evse_simulators.vehicle import VehicleConfig
+from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE
 
 # A driver whose session does not end presses stop after this time, and again and again. Own choice. [s]
 PATIENCE, AGAIN = 20.0, 5.0
@@ -346,8 +347,8 @@ class Play:
 
     def _next_session(self) -> None:
         world = self.world
-        world.config = replace(world.config, site_power=plans.QUICK_MODULES.max_power)
-        world.next_vehicle(VehicleConfig(**plans.QUICK_VEHICLE))
+        world.config = replace(world.config, site_power=QUICK_MODULES.max_power)
+        world.next_vehicle(VehicleConfig(**QUICK_VEHICLE))
         self._run(0.2)
         for action in (world.plug_in, world.token, world.start):
             action()

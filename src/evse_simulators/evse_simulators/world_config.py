@@ -1,6 +1,7 @@
 """What the simulated world is made of, and the lines of its log."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from evse_core.can_bridge import CanBridgeConfig
 from evse_core.charge_sequencer import SequencerConfig
@@ -14,6 +15,11 @@ from evse_simulators.vehicle import VehicleConfig
 # Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
 EPOCH = 1.7e9
 TOKEN = "04A1B2C3"
+
+
+# A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are. [s]
+QUICK_VEHICLE: dict[str, Any] = {"think_time": 0.5, "permission_delay": 0.1, "contactor_delay": 0.3, "request_delay": 0.2}
+QUICK_MODULES = PowerModulesConfig(wake_delay=0.3)
 
 
 @dataclass(frozen=True)

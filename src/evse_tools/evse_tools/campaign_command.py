@@ -24,6 +24,7 @@ from evse_simulators.campaign_plan import FAULT, Plan, from_json, random_plan, t
 from evse_simulators.campaign_play import Result, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.memo_database import MemoDatabase
+from evse_tools.machine import processors
 
 # Links of a vehicle that the world knows.
 LINKS = ("chademo",)
@@ -36,17 +37,21 @@ CHUNK = 4
 
 
 def run(sessions: int, seed: int, json_file: str, jobs: int, only: int, plan_file: Path | None, link: str) -> int:
-    """Run a campaign; returns 0 where everything held, 1 where not, 2 for wrong input."""
+    """Run a campaign on `jobs` processes, 0 for one per processor; returns 0 where everything held, 1 where not, 2 for wrong input."""
     console = Console(stderr=json_file == "-", highlight=False, soft_wrap=True)
     if link not in LINKS:
         return _wrong(f"--link {link}: none of {', '.join(LINKS)}")
+    if json_file not in {"", "-"} and not os.access(Path(json_file).absolute().parent, os.W_OK):
+        return _wrong(f"--json {json_file}: its folder cannot be written")
     try:
         plan = _read(plan_file) if plan_file is not None else None
     except ValueError as error:
         return _wrong(str(error))
     numbers = [only] if only else list(range(1, sessions + 1))
     began = time.monotonic()
-    results = [play(plan, _databases())] if plan else list(_progress(console, _played(seed, numbers, jobs), len(numbers), began))
+    results = (
+        [play(plan, _databases())] if plan else list(_progress(console, _played(seed, numbers, jobs or processors()), len(numbers), began))
+    )
     summary = summarise(results, plan.seed if plan else seed, time.monotonic() - began)
     summary["violations"] = _violations(console, results, seed, plan_file)
     _print(console, summary)
@@ -96,11 +101,6 @@ def _settle() -> None:
     """Leave what is there to itself and look for garbage less often: 8 % more sessions per second, measured on 2 cores."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def default_jobs() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _progress(console: Console, results: Iterator[Result], total: int, began: float) -> Iterator[Result]:

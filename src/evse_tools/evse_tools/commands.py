@@ -117,4 +117,4 @@ def campaign(
     """Break thousands of simulated sessions at random and prove that nothing unsafe happens."""
     from evse_tools import campaign_command  # noqa: PLC0415
 
-    raise typer.Exit(campaign_command.run(sessions, seed, json, jobs or campaign_command.default_jobs(), only, plan, link))
+    raise typer.Exit(campaign_command.run(sessions, seed, json, jobs, only, plan, link))

@@ -14,8 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from evse_tools.demo_options import Options
-from evse_tools.demo_station import default_description, own_domain, processors, write_station
+from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description, DescriptionError, load
+from evse_tools.machine import processors
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
 

@@ -18,9 +18,9 @@ from evse_tools.demo_driver import Action, Driver
 from evse_tools.demo_observer import Observer
 from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Processes, process_start
-from evse_tools.demo_station import processors
 from evse_tools.demo_track import Track
 from evse_tools.description import Description
+from evse_tools.machine import processors
 from evse_tools.supervisor import Supervisor
 
 # Time between two rounds, two pictures of the table, two lines where there is no terminal, two looks at the processes. [s]

@@ -15,6 +15,7 @@ import yaml
 
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
+from evse_tools.machine import processors
 
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
@@ -85,11 +86,6 @@ def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
         result[name] = result.get(name) or {}
     result["vehicle_simulator"] = QUICK_VEHICLE | result["vehicle_simulator"]
     return result
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def group() -> str:

@@ -6,7 +6,6 @@ current is gone.
 
 import json
 import os
-import platform
 import signal
 import tempfile
 import time
@@ -28,6 +27,7 @@ from evse_tools.demo_options import Options
 from evse_tools.demo_run import DemoRun, Place
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
+from evse_tools.machine import machine
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
 
@@ -234,8 +234,3 @@ def _figures(row: Death) -> list[dict[str, Any]]:
 
 def _milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if isfinite(value) else "never"
-
-
-def machine() -> str:
-    """Return what the figures were measured on."""
-    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"

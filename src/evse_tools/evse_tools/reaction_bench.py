@@ -27,11 +27,11 @@ from evse_core.types import BusLink
 from evse_nodes.can_bus import CanPort
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
-from evse_tools.node_death import machine
+from evse_tools.machine import machine
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
 from evse_tools.reaction_devices import VOLTAGE, Devices
-from evse_tools.supervisor import command
+from evse_tools.supervisor import command, tied
 
 LINKS = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
 # Above every trip of a 500 V rating (evse_core/safety_config.py). [V]
@@ -62,7 +62,7 @@ class Rig:
         if name != "player":
             line = command(self.specs[name], self.parameters)
         with (self.folder / f"{name}.log").open("a") as log:
-            self.processes[name] = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
+            self.processes[name] = subprocess.Popen(tied(line), stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
 
     def kill(self, name: str) -> float:
         """Kill a process; returns when."""

@@ -62,7 +62,7 @@ class Child:
         self.spec = spec
         self.restarts = 0
         self.log = log
-        self._line = [_pdeathsig(), "--pdeathsig", "TERM", "--", *line]
+        self._line = tied(line)
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._noted = 0.0
@@ -133,11 +133,12 @@ class Child:
             self._segments |= segments(self._process.pid)
 
 
-def _pdeathsig() -> str:
+def tied(line: Sequence[str]) -> list[str]:
+    """Return a command line whose process ends when the thread that starts it does, however that happens. FileNotFoundError without util-linux."""
     found = shutil.which("setpriv")
     if found is None:
         raise FileNotFoundError("setpriv is missing; it is part of util-linux")
-    return found
+    return [found, "--pdeathsig", "TERM", "--", *line]
 
 
 class Supervisor:

@@ -1,0 +1,14 @@
+"""The machine that this runs on: how many processors there are to share, and what a bench says about it."""
+
+import os
+import platform
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def machine() -> str:
+    """Return what figures were measured on."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.release()}"
