@@ -77,8 +77,13 @@ def _ramping_down(view: View) -> None:
     """Note when the current is down, and when the contactor may open."""
     session = view.session
     session.stopped = session.stopped or abs(view.current) <= view.config.stopped_current
-    if session.opening is None and view.current_gone and _discharged(view):
+    if session.opening is None and view.current_gone and _discharged(view) and _had_time_to_fall(view):
         session.opening = view.now
+
+
+def _had_time_to_fall(view: View) -> bool:
+    """After charging, a reading of 0 A counts only when the ramp's time is over: modules whose status stands still report 0 A at once."""
+    return not view.session.charged or view.elapsed >= view.config.stop_time
 
 
 def _discharged(view: View) -> bool:
