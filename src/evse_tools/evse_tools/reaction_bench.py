@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from rich.table import Table
 from evse_core.safety_config import SafetyConfig
 from evse_core.types import BusLink
 from evse_nodes.can_bus import CanPort
+from evse_nodes.run import NICE
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
 from evse_tools.machine import machine
@@ -205,6 +206,9 @@ def figure(name: str, times: Sequence[float]) -> dict[str, Any]:
 def run(trials: int, kills: int, as_json: bool) -> int:
     """Run all trials: so many of each fault, so many kills of each node. Returns 1 where power was not cut."""
     console, figures = Console(stderr=True, highlight=False), []
+    # The devices are hardware: they must not wait for the processor longer than the nodes do.
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     with tempfile.TemporaryDirectory(prefix="station_bench_") as folder, rig(Path(folder)) as made:
         try:
             for name, break_it in TRIALS.items():

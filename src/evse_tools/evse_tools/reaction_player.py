@@ -19,6 +19,7 @@ from evse_core.types import (
     MeterReading,
     PowerCommand,
     PowerFunction,
+    SafetyState,
     SessionState,
     VehicleCommand,
 )
@@ -30,6 +31,8 @@ from evse_nodes.run import run
 COMMANDS, STATES, READINGS = 0.05, 0.1, 0.25
 # How often the standard input is looked at. [s]
 INPUT = 0.005
+# Permits that must have come before power is asked for: the gate of can_bridge stays shut after a command that overtakes the first one. [1]
+PERMITS = 2
 SESSION = "bench-reaction"
 
 _TRANSFER = PowerCommand(
@@ -53,14 +56,19 @@ OFF: Words = {
 }
 
 
+READY: Words = OFF | {"session_state": _CHARGING}
+
+
 class Player(Node):
-    """Repeats what it has been told last."""
+    """Repeats what it has been told last; before `on` commands power it waits for the permit, as the real one does."""
 
     def __init__(self) -> None:
         super().__init__("charge_sequencer")
         self._words = OFF
+        self._permits = 0
         self._write: dict[str, Callable[[Any], None]] = {name: topics.writer(self, name) for name in (*ON, "meter_reading")}
         self._reset = self.create_client(Trigger, "reset_faults")
+        topics.reader(self, "safety_state", self._on_safety)
         every(self, COMMANDS, lambda: self._say("power_command", "vehicle_command", "io_command"))
         every(self, STATES, lambda: self._say("session_state"))
         every(self, READINGS, lambda: self._write["meter_reading"](MeterReading(register_wh=1000.0, session_id=SESSION, healthy=True)))
@@ -77,8 +85,17 @@ class Player(Node):
         if word == "reset" and self._reset.service_is_ready():
             self._reset.call_async(Trigger.Request())
         elif word in {"on", "off"}:
-            self._words = ON if word == "on" else OFF
-            self._say(*ON)
+            self._permits = 0
+            self._change(READY if word == "on" else OFF)
+
+    def _on_safety(self, state: SafetyState) -> None:
+        self._permits = self._permits + 1 if state.permit else 0
+        if self._permits == PERMITS and self._words is READY:
+            self._change(ON)
+
+    def _change(self, words: Words) -> None:
+        self._words = words
+        self._say(*words)
 
 
 def main() -> int:
