@@ -148,7 +148,7 @@ def test_unverified_field_is_left_out() -> None:
     assert "extended_output_current" not in [signal.name for signal in message.signals]
 
 
-@pytest.mark.parametrize("name", ["chademo", "evse_v3", "io_board"])
+@pytest.mark.parametrize("name", ["chademo", "evse_v3", "io_board", "module_bank"])
 def test_ranges_are_what_the_wire_can_carry_or_less(name: str) -> None:
     for message in load(DBC / f"{name}.dbc").messages:
         for signal in message.signals:
@@ -171,6 +171,10 @@ IO_GOLDEN = [
         {"Proximity_Fault": 1, "Permission_K": 1, "Contactor_Closed": 1, "Emergency_Stop": 1, "Door_Open": 1, "Board_Watchdog_Tripped": 1},
         "7602000000000000",
     ),
+    ("IO_Inputs", {"Tilted": 1, "Pilot_Fault": 3}, "0034000000000000"),
+    ("IO_Inputs", {"Impact": 1, "Pilot_Fault": 4}, "0048000000000000"),
+    ("IO_Currents", {"AC_Current_L1": 16, "AC_Current_L2": 6553.5, "AC_Current_L3": 0.1, "Alive": 7}, "a000ffff01000007"),
+    ("IO_Outputs", {"Pilot_Current": 32}, "0000004001000000"),
     ("IO_Measurements", {"Connector_Voltage": 410.5, "Connector_Temperature": 25, "Insulation_Resistance": 1000}, "091041e803000000"),
     ("IO_Outputs", {"Sequence_1": 1, "Close_Contactor": 1, "Lock_Command": 2, "Lamp": 3, "Alive": 255}, "05020300000000ff"),
 ]
@@ -181,3 +185,19 @@ def test_io_board_frames_are_laid_out_as_documented(name: str, signals: dict[str
     message = load(DBC / "io_board.dbc").get_message_by_name(name)
     encoded = message.encode({signal.name: signals.get(signal.name, signal.offset) for signal in message.signals})
     assert encoded.hex() == data
+
+
+def test_frame_of_single_modules_is_laid_out_as_documented() -> None:
+    message = load(DBC / "module_bank.dbc").get_message_by_name("Module_Bank")
+    signals = {"Module_Count": 4, "Modules_Working": 3, "Lowest_Module_Current": -0.1, "Highest_Module_Current": 31.2, "Alive": 9}
+    assert message.encode(signals).hex() == "0403ffff38010009"
+
+
+def test_own_extension_of_the_power_bus_keeps_out_of_the_identifiers_of_the_protocol() -> None:
+    """Bits 23..16 are 0x06 in every version of it, bits 28..24 the pistol index (../shared/reference/can.md 1.1, 1.2)."""
+    protocol = {(message.frame_id >> 16) & 0xFF for message in load(DBC / "evse_v3.dbc").messages}
+    own = load(DBC / "module_bank.dbc").messages
+    assert protocol == {0x06}
+    assert [message.frame_id >> 24 for message in own] == [0]
+    assert all(message.is_extended_frame and (message.frame_id >> 16) & 0xFF not in protocol for message in own)
+    assert {message.name for message in own}.isdisjoint(message.name for message in load(DBC / "evse_v3.dbc").messages)

@@ -22,6 +22,7 @@ ENUM_OF_CONSTANTS = {
     ("PowerCommand", "FUNCTION"): types.PowerFunction,
     ("PowerCommand", "PHASE"): types.ControllerPhase,
     ("IoCommand", "LAMP"): types.Lamp,
+    ("IoReport", "PILOT_FAULT"): types.PilotFault,
     ("CanBusStatus", "LINK"): types.BusLink,
     ("CanBusStatus", "HEALTH"): types.BusHealth,
     ("CanStatus", "CUT"): types.CutCause,

@@ -18,6 +18,7 @@ from evse_core.types import (
     IoCommand,
     IoReport,
     MeterReading,
+    PilotFault,
     PowerCommand,
     PowerFunction,
     PowerReport,
@@ -26,6 +27,7 @@ from evse_core.types import (
 )
 
 STEP = 0.05  # [s] 20 Hz
+MODULES = 4  # [1] that share the current
 BATTERY = 380.0  # [V]
 VEHICLE_MAXIMUM = 435.0  # [V] a Leaf's, can.md 2.3
 TEST_VOLTAGE = 485.0  # [V] as real chargers tested it, can.md 2.3 S7
@@ -70,8 +72,10 @@ def healthy(state: ChargeState) -> dict[str, Any]:
             enclosure_temperature=35.0,
             enabled=powered,
             insulation_resistance=510e3,
+            module_count=MODULES,
+            modules_working=MODULES,
         ),
-        "io": replace(io, connector_voltage=voltage, connector_temperature=40.0),
+        "io": replace(io, connector_voltage=voltage, connector_temperature=40.0, pilot_fault=PilotFault.NONE),
         "can_status": CanStatus(buses=buses, power_allowed=state in PERMIT_STATES, cut_cause=CutCause.NONE),
         "session": SessionState(
             state=state, session_id="s-1" if session else "", session_active=session, transaction_active=session, plugged=plugged
@@ -120,11 +124,13 @@ class Bench:
 def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> SafetyInputs:
     """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise.
 
-    A change may be a function of now. Meter and lock command follow modules and lock feedback, unless they are changed themselves.
+    A change may be a function of now. Single modules and meter follow the modules together, the lock command its feedback, unless they are changed themselves.
     """
     changes, ages = changes or {}, ages or {}
     changes = {name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in changes.items()}
     values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state).items()}
+    share = values["power"].current / MODULES
+    values["power"] = replace(values["power"], **({"module_current_min": share, "module_current_max": share} | changes.get("power", {})))
     power = values["power"]
     measured = {"voltage": power.voltage, "current": power.current, "power": power.voltage * power.current}
     values["meter"] = replace(values["meter"], **(measured | changes.get("meter", {})))

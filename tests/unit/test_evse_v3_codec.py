@@ -6,7 +6,15 @@ from math import inf, isnan, nan
 import pytest
 from can_bench import EVSE_V3, module_status
 
-from evse_core.codecs.evse_v3 import INFORMATION_PERIOD, LEAST_ANNOUNCEMENTS, STATES, ModulesReceiver, ModulesSender, PowerOutput
+from evse_core.codecs.evse_v3 import (
+    BANK_LIMIT,
+    INFORMATION_PERIOD,
+    LEAST_ANNOUNCEMENTS,
+    STATES,
+    ModulesReceiver,
+    ModulesSender,
+    PowerOutput,
+)
 from evse_core.codecs.signals import Malformed
 from evse_core.frame import Frame
 from evse_core.types import ControllerPhase, PowerCommand, PowerFunction, VehicleReport
@@ -199,11 +207,89 @@ def test_nothing_is_known_before_the_first_status() -> None:
     assert all(isnan(value) for value in (report.age, report.voltage, report.current, report.insulation_resistance, report.max_voltage))
 
 
+def offer(receiver: ModulesReceiver, current: float) -> float:
+    """Let modules offer a current [A]; return what the report makes of it."""
+    receiver.receive(EVSE_V3.encode("DC_Power_Parameters", {"Maximum_Voltage": 500, "Maximum_Charge_Current": current}, pistol=1), 0.0)
+    return receiver.report(0.0).max_current
+
+
 def test_limit_of_zero_is_no_limit_said() -> None:
     receiver = ModulesReceiver(EVSE_V3, 1)
     receiver.receive(Frame(0x01063001, bytes(8), True), 0.0)
     assert isnan(receiver.report(0.0).max_voltage)
     assert isnan(receiver.report(0.0).max_current)
+
+
+def test_modules_that_have_named_a_limit_mean_zero_when_they_say_zero() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    receiver.begin_session()
+    assert isnan(offer(receiver, 0.0))
+    assert [offer(receiver, current) for current in (100.0, 0.0, 0.0, 40.0, 0.0)] == [100.0, 0.0, 0.0, 40.0, 0.0]
+
+
+def test_new_session_makes_zero_the_default_again_but_not_a_zero_that_still_holds() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    offer(receiver, 100.0)
+    receiver.begin_session()
+    assert receiver.report(0.0).max_current == 100.0
+    assert isnan(offer(receiver, 0.0))
+    offer(receiver, 100.0)
+    offer(receiver, 0.0)
+    receiver.begin_session()
+    assert receiver.report(0.0).max_current == 0.0
+    assert offer(receiver, 0.0) == 0.0
+    assert offer(receiver, 60.0) == 60.0
+
+
+def bank(alive: int, working: int = 3, pistol: int = 1) -> Frame:
+    """Return 4 modules, so many of which work and give 20.0 to 21.5 A: bytes by hand from config/can/module_bank.dbc."""
+    return Frame(pistol << 24 | 0x00FF3000, bytes([4, working]) + bytes.fromhex("c800d70000") + bytes([alive]), True)
+
+
+def test_single_modules_become_part_of_the_report() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    assert receiver.receive(bank(1), 0.0) == 0
+    report = receiver.report(0.0)
+    assert (report.module_count, report.modules_working) == (4, 3)
+    assert (report.module_current_min, report.module_current_max) == (pytest.approx(20.0), pytest.approx(21.5))
+    assert not report.complete
+
+
+def test_single_modules_of_another_pistol_are_not_ours() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    assert receiver.receive(bank(1, pistol=2), 0.0) is None
+    assert receiver.report(0.0).module_count == 0
+
+
+def test_single_modules_that_are_silent_or_repeat_an_old_frame_are_not_known() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    receiver.receive(bank(1), 0.0)
+    assert receiver.report(BANK_LIMIT).module_count == 4
+    receiver.receive(bank(1), 0.4)
+    late = receiver.report(BANK_LIMIT + 0.01)
+    assert (late.module_count, late.modules_working) == (0, 0)
+    assert isnan(late.module_current_min)
+    assert isnan(late.module_current_max)
+    receiver.receive(bank(2), 0.6)
+    assert receiver.report(0.7).module_count == 4
+
+
+def test_only_a_change_of_what_works_is_news() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    receiver.receive(bank(1), 0.0)
+    before = receiver.changes
+    receiver.receive(bank(2), 0.1)
+    assert receiver.changes == before
+    receiver.receive(bank(3, working=2), 0.2)
+    assert receiver.changes == before + 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 5, 7])
+def test_truncated_frame_of_single_modules_is_malformed(length: int) -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    with pytest.raises(Malformed):
+        receiver.receive(Frame(0x01FF3000, bank(1).data[:length], True), 0.0)
+    assert receiver.report(0.0).module_count == 0
 
 
 @pytest.mark.parametrize(("enable", "enabled", "unknown"), [(0, False, 0), (1, True, 0), (2, False, 1), (255, False, 1)])

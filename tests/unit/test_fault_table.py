@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, fields, replace
 from math import inf
 
 import pytest
-from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes, inputs
+from safety_bench import MODULES, STEP, TEST_VOLTAGE, Bench, Changes, inputs
 
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_trends import WINDOW
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, PowerFunction, Reaction
+from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, PilotFault, PowerFunction, Reaction
 
 S = ChargeState
 GOOD_BUSES = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
@@ -34,6 +34,7 @@ class Case:
     also: tuple[str, ...] = ()
     extra_time: float = 0.0  # [s] besides the debounce time
     lag: float = 0.0  # [s] for which it is still seen after its end
+    config: SafetyConfig = field(default_factory=SafetyConfig)
 
     @property
     def row(self) -> Fault:
@@ -77,6 +78,11 @@ def swinging(size: float) -> Changes:
     return {"inputs": {"stamp": lambda now: now + (size if round(now / STEP) % 2 else 0.0)}}
 
 
+def ac(*amperes: float, signalled: float = 16.0) -> Changes:
+    """Return a signalled AC current and what the phases draw [A]."""
+    return {"io_command": {"pilot_current": signalled}, **io(**{f"ac_current_l{number}": value for number, value in enumerate(amperes, 1)})}
+
+
 def falling(wh: float) -> Changes:
     """Return a register that falls by so much in each step of 50 ms."""
     return {"meter": {"register_wh": lambda now: 1000.0 - wh * round((now - 1002.0) / STEP)}}
@@ -95,11 +101,16 @@ FLAGS = {
     "vehicle_voltage_deviation": "fault_voltage_deviation",
     "vehicle_not_parked": "shift_not_parked",
 }
+BANK, PILOT = SafetyConfig(module_count=MODULES), SafetyConfig(has_control_pilot=True)
 CASES = (
     Case("emergency_stop", S.CHARGING, io(emergency_stop=True)),
     Case("emergency_stop", S.AVAILABLE, io(emergency_stop=True)),
     Case("door_open", S.CHARGING, io(door_open=True)),
     Case("door_open", S.AVAILABLE, io(door_open=True)),
+    Case("tilted", S.CHARGING, io(tilted=True)),
+    Case("tilted", S.AVAILABLE, io(tilted=True)),
+    Case("impact", S.LOCKING, io(impact=True)),
+    Case("impact", S.AVAILABLE, io(impact=True)),
     Case("earth_lost", S.CABLE_CHECK, io(earth_ok=False)),
     Case("earth_lost", S.AVAILABLE, io(earth_ok=False)),
     Case("residual_current", S.CHARGING, io(residual_current_trip=True)),
@@ -109,7 +120,16 @@ CASES = (
     ),
     Case("insulation_fault", S.CHARGING, io(insulation_resistance=50e3), near=io(insulation_resistance=101e3), also=("insulation_warning",)),
     Case("insulation_fault", S.CHARGING, power(insulation_resistance=float("nan"))),
+    Case("insulation_fault", S.CHARGING, {**power(insulation_resistance=120e3), **io(insulation_resistance=98e3)},
+         near={**power(insulation_resistance=120e3), **io(insulation_resistance=100e3)}, also=("insulation_warning",)),
+    Case("insulation_fault", S.CHARGING, power(insulation_resistance=148e3), near=power(insulation_resistance=150e3), also=("insulation_warning",),
+         config=SafetyConfig(max_voltage=1500.0)),
     Case("insulation_warning", S.CHARGING, power(insulation_resistance=248e3), near=power(insulation_resistance=250e3)),
+    Case("insulation_warning", S.CHARGING, io(insulation_resistance=248e3), near=io(insulation_resistance=250e3)),
+    Case("insulation_warning", S.CHARGING, power(insulation_resistance=498e3), near={**power(insulation_resistance=500e3), **io(insulation_resistance=500e3)},
+         config=SafetyConfig(max_voltage=1000.0)),
+    Case("insulation_warning", S.CHARGING, {**power(insulation_resistance=510e3), **io(insulation_resistance=740e3)}, near=power(insulation_resistance=510e3),
+         config=SafetyConfig(max_voltage=1500.0)),
     Case(
         "over_voltage_emergency", S.CABLE_CHECK, power(voltage=551.0), near=power(voltage=549.0)
     ),
@@ -144,6 +164,10 @@ CASES = (
     Case("precharge_failed", S.WAITING_FOR_CONTACTOR, {**PRECHARGE, **power(voltage=359.0)}, near={**PRECHARGE, **power(voltage=361.0)}),
     Case("precharge_failed", S.WAITING_FOR_CONTACTOR, {**PRECHARGE, **power(voltage=401.0)}, near={**PRECHARGE, **power(voltage=399.0)}),
     Case("voltage_spread", S.CHARGING, io(connector_voltage=329.0), near=io(connector_voltage=331.0)),
+    Case("current_spread", S.CHARGING, {"meter": {"current": 90.1}}, near={"meter": {"current": 90.0}}),
+    Case("current_spread", S.CHARGING, {"meter": {"current": 69.9}}, near={"meter": {"current": 70.0}}),
+    Case("current_spread", S.CHARGING, power(module_current_min=22.6, module_current_max=22.6), near=power(module_current_min=22.5, module_current_max=22.5)),
+    Case("current_spread", S.CHARGING, power(module_current_min=10.0, module_current_max=17.4), near=power(module_current_min=10.0, module_current_max=17.5)),
     Case("contactor_stuck_open", S.CHARGING, io(contactor_closed=False)),
     Case("contactor_welded", S.AVAILABLE, io(contactor_closed=True)),
     Case("contactor_welded", S.CHARGING, {"io_command": {"close_contactor": False}}),
@@ -158,11 +182,37 @@ CASES = (
     Case("plug_lost", S.CHARGING, io(plugged=False)),
     Case("proximity_fault", S.CHARGING, io(proximity_fault=True)),
     Case("proximity_fault", S.PREPARING, io(proximity_fault=True)),
-    Case("connector_over_temperature", S.CHARGING, io(connector_temperature=91.0), near=io(connector_temperature=90.0)),
+    Case("pilot_fault", S.CHARGING, io(pilot_fault=PilotFault.SHORT), near=io(pilot_fault=PilotFault.NONE), config=PILOT),
+    Case("pilot_fault", S.CHARGING, io(pilot_fault=PilotFault.UNKNOWN), config=PILOT),
+    Case("pilot_fault", S.AVAILABLE, io(pilot_fault=PilotFault.OUT_OF_BAND), near=io(pilot_fault=PilotFault.NONE), config=PILOT),
+    Case("pilot_fault", S.PREPARING, io(pilot_fault=PilotFault.DIODE_MISSING), near=io(pilot_fault=PilotFault.NONE), config=PILOT),
+    Case("ac_over_current", S.CHARGING, ac(18.2, 10.0, 10.0), near=ac(18.1, 10.0, 10.0)),
+    Case("ac_over_current", S.CHARGING, ac(10.0, 10.0, 18.2), near=ac(10.0, 10.0, 18.1)),
+    Case("ac_over_current", S.RAMPING_DOWN, ac(0.6, 0.0, 0.0, signalled=0.0), near=ac(0.5, 0.0, 0.0, signalled=0.0)),
+    Case("ac_over_current_high", S.CHARGING, ac(22.7, 10.0, 10.0), near=ac(22.5, 10.0, 10.0)),
+    Case("ac_over_current_high", S.CHARGING, ac(0.0, 75.0, 0.0, signalled=63.0), near=ac(0.0, 74.2, 0.0, signalled=63.0)),
+    Case("ac_current_unknown", S.CHARGING, ac(), near=ac(0.0, 0.0, 0.0)),
+    Case("ac_current_unknown", S.CHARGING, ac(16.0, 16.0), near=ac(16.0, 16.0, 16.0)),
+    Case("ac_current_unknown", S.CHARGING, ac(float("nan"), 16.0, 16.0), near=ac(16.0), config=SafetyConfig(ac_phases=1)),
+    Case("module_failed", S.CHARGING, power(modules_working=3), near=power(modules_working=4), config=BANK),
+    Case("module_failed", S.CABLE_CHECK, power(module_count=3, modules_working=3), near=power(modules_working=4), config=BANK),
+    Case("module_failed", S.AVAILABLE, power(modules_working=1), near=power(modules_working=4), config=BANK),
+    Case("no_module_left", S.CHARGING, power(modules_working=0), near=power(modules_working=1), config=BANK),
+    Case("no_module_left", S.CABLE_CHECK, power(module_count=0), near=power(module_count=1), config=BANK),
+    Case("no_module_left", S.AVAILABLE, power(modules_working=0), near=power(modules_working=1), config=BANK),
+    Case("modules_disagree", S.CHARGING, power(module_current_min=16.0, module_current_max=22.3), near=power(module_current_min=16.0, module_current_max=22.2),
+         config=BANK),
+    Case("modules_disagree", S.CHARGING, power(module_current_min=float("nan")), near=power(module_current_min=20.0), config=BANK),
+    Case("modules_disagree", S.CHARGING, power(module_current_min=18.9, module_current_max=21.0), near=power(module_current_min=19.1, module_current_max=21.0),
+         config=replace(BANK, module_spread_percent=1.0)),
+    Case("connector_derated", S.CHARGING, io(connector_temperature=81.0), near=io(connector_temperature=80.0)),
+    Case("enclosure_derated", S.CHARGING, power(enclosure_temperature=56.0), near=power(enclosure_temperature=55.0)),
+    Case("connector_over_temperature", S.CHARGING, io(connector_temperature=91.0), near=io(connector_temperature=90.0), also=("connector_derated",)),
     Case("connector_over_temperature", S.AVAILABLE, io(connector_temperature=91.0), near=io(connector_temperature=90.0)),
     Case("module_over_temperature", S.CHARGING, power(module_temperature=86.0), near=power(module_temperature=85.0)),
     Case("module_over_temperature", S.AVAILABLE, power(module_temperature=86.0), near=power(module_temperature=85.0)),
-    Case("enclosure_over_temperature", S.CHARGING, power(enclosure_temperature=66.0), near=power(enclosure_temperature=65.0)),
+    Case("enclosure_over_temperature", S.CHARGING, power(enclosure_temperature=66.0), near=power(enclosure_temperature=65.0),
+         also=("enclosure_derated",)),
     Case("enclosure_over_temperature", S.AVAILABLE, power(enclosure_temperature=66.0), near=power(enclosure_temperature=65.0)),
     Case("module_refused", S.CHARGING, power(enabled=False)),
     Case("vehicle_silent", S.CHARGING, {"vehicle": {"age": 0.6}}, {"vehicle": 0.45}, near={"vehicle": {"age": 0.6}}, near_ages={"vehicle": 0.35}),
@@ -213,7 +263,7 @@ IDS = [f"{case.fault}-{case.state.name}-{index}" for index, case in enumerate(CA
 
 def raised(case: Case) -> Bench:
     """Return a bench on which the fault of a case has just been raised."""
-    bench = Bench()
+    bench = Bench(case.config)
     bench.run(2.0, case.state)
     assert bench.faults == ()
     bench.run(case.time + 2 * STEP, case.state, case.wrong, case.ages)
@@ -248,7 +298,7 @@ def test_is_raised_with_its_reaction_and_withdraws_the_permit_only_as_emergency(
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.time > 2 * STEP], ids=lambda case: f"{case.fault}-{case.state.name}")
 def test_is_not_raised_before_its_debounce_time(case: Case) -> None:
-    bench = Bench()
+    bench = Bench(case.config)
     bench.run(2.0, case.state)
     bench.run(case.time - 2 * STEP - case.lag, case.state, case.wrong, case.ages)
     assert case.fault not in bench.faults
@@ -260,7 +310,7 @@ def test_is_not_raised_before_its_debounce_time(case: Case) -> None:
     "case", [case for case in CASES if case.near or case.near_ages], ids=lambda case: f"{case.fault}-{case.state.name}"
 )
 def test_is_not_raised_just_below_its_limit(case: Case) -> None:
-    bench = Bench()
+    bench = Bench(case.config)
     bench.run(2.0, case.state)
     bench.run(3 * case.time + 1.0, case.state, case.near, case.near_ages)
     assert case.fault not in bench.faults

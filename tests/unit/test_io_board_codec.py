@@ -5,10 +5,10 @@ from math import isnan
 import pytest
 from can_bench import IO, board_inputs
 
-from evse_core.codecs.io_board import TOKEN_WAIT, IoBoard, LockCommand
+from evse_core.codecs.io_board import CURRENTS_LIMIT, TOKEN_WAIT, IoBoard, LockCommand
 from evse_core.codecs.signals import Malformed
 from evse_core.frame import Frame
-from evse_core.types import IoCommand, Lamp
+from evse_core.types import IoCommand, Lamp, PilotFault
 
 MEASUREMENTS = Frame(0x202, bytes.fromhex("091041e803000000"))
 NOT_FITTED = Frame(0x202, bytes.fromhex("ffffffffff000000"))
@@ -32,6 +32,8 @@ INPUTS = [
     (0, 0x40, "door_open"),
     (0, 0x80, "earth_ok"),
     (1, 0x01, "residual_current_trip"),
+    (1, 0x04, "tilted"),
+    (1, 0x08, "impact"),
 ]
 
 
@@ -41,6 +43,68 @@ def test_each_input_is_its_own_bit(byte: int, bit: int, field: str) -> None:
     data[byte] = bit
     report = board(Frame(0x201, bytes(data))).report(0.0)
     assert [name for _, _, name in INPUTS if getattr(report, name)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault", "unknown"),
+    [
+        (0, PilotFault.UNKNOWN, 0),
+        (1, PilotFault.NONE, 0),
+        (2, PilotFault.SHORT, 0),
+        (3, PilotFault.DIODE_MISSING, 0),
+        (4, PilotFault.OUT_OF_BAND, 0),
+        (5, PilotFault.UNKNOWN, 1),
+        (7, PilotFault.UNKNOWN, 1),
+    ],
+)
+def test_pilot_fault_that_nobody_knows_is_unknown(value: int, fault: PilotFault, unknown: int) -> None:
+    found = IoBoard(IO)
+    assert found.receive(Frame(0x201, bytes([0, value << 4, 0, 0, 0, 0, 0, 0])), 0.0) == unknown
+    assert found.report(0.0).pilot_fault is fault
+    assert not any(getattr(found.report(0.0), name) for _, _, name in INPUTS)
+
+
+CURRENTS = Frame(0x204, bytes.fromhex("a0000000ffff0001"))
+
+
+def test_ac_currents_come_per_phase_and_what_is_not_fitted_is_not_measured() -> None:
+    report = board(CURRENTS).report(0.0)
+    assert (report.ac_current_l1, report.ac_current_l2) == (16.0, 0.0)
+    assert isnan(report.ac_current_l3)
+
+
+def test_ac_currents_that_are_old_or_repeated_are_not_known() -> None:
+    found = board(CURRENTS)
+    assert found.report(CURRENTS_LIMIT).ac_current_l1 == 16.0
+    assert isnan(found.report(CURRENTS_LIMIT + 0.01).ac_current_l1)
+    found.receive(CURRENTS, 0.4)
+    assert isnan(found.report(CURRENTS_LIMIT + 0.01).ac_current_l1)
+    found.receive(Frame(0x204, CURRENTS.data[:7] + b"\x02"), 0.6)
+    assert found.report(0.7).ac_current_l1 == 16.0
+
+
+def test_board_without_ac_currents_is_complete_and_ac_currents_are_no_sign_of_its_life() -> None:
+    found = board(board_inputs(1), MEASUREMENTS, NO_TOKEN)
+    assert found.report(0.0).complete
+    found.receive(CURRENTS, 0.4)
+    assert found.report(0.4).age == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 6, 7])
+def test_truncated_ac_currents_are_malformed_and_not_known(length: int) -> None:
+    found = IoBoard(IO)
+    with pytest.raises(Malformed):
+        found.receive(Frame(0x204, CURRENTS.data[:length]), 0.0)
+    assert isnan(found.report(0.0).ac_current_l1)
+
+
+def test_ac_currents_that_drift_wait_for_the_next_measurement() -> None:
+    found = board(board_inputs(1), MEASUREMENTS, CURRENTS)
+    before = found.changes
+    found.receive(Frame(0x204, bytes.fromhex("b0000000ffff0002")), 0.1)
+    assert found.changes == before
+    found.receive(board_inputs(2, Tilted=1), 0.1)
+    assert found.changes == before + 1
 
 
 def test_counters_and_measurements_come_in_units_of_the_report() -> None:
@@ -143,10 +207,13 @@ def test_truncated_inputs_are_malformed_and_no_sign_of_life(length: int) -> None
 @pytest.mark.parametrize(
     ("command", "lock", "data"),
     [
-        (IoCommand(), LockCommand.HOLD, "0000000000000001"),
-        (IoCommand(sequence_1=True), LockCommand.LOCK, "0101000000000001"),
-        (IoCommand(sequence_2=True), LockCommand.UNLOCK, "0202000000000001"),
-        (IoCommand(close_contactor=True, lamp=Lamp.FAULT), LockCommand.LOCK, "0401040000000001"),
+        (IoCommand(), LockCommand.HOLD, "000000ffff000001"),
+        (IoCommand(sequence_1=True), LockCommand.LOCK, "010100ffff000001"),
+        (IoCommand(sequence_2=True), LockCommand.UNLOCK, "020200ffff000001"),
+        (IoCommand(close_contactor=True, lamp=Lamp.FAULT), LockCommand.LOCK, "040104ffff000001"),
+        (IoCommand(pilot_current=16.0), LockCommand.HOLD, "000000a000000001"),
+        (IoCommand(pilot_current=0.0), LockCommand.HOLD, "0000000000000001"),
+        (IoCommand(pilot_current=-1.0), LockCommand.HOLD, "000000ffff000001"),
     ],
 )
 def test_outputs_are_laid_out_as_documented(command: IoCommand, lock: LockCommand, data: str) -> None:

@@ -168,6 +168,8 @@ class CanBridge:
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""
         self._note(self._inputs.power, command, self.config.command_timeout, now)
+        if command.session_announced and not (self._inputs.power is not None and self._inputs.power.value.session_announced):
+            self._modules.begin_session()
         self._inputs.power = Sample(command, now)
 
     def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
@@ -286,7 +288,7 @@ class CanBridge:
         assert io is not None
         vehicle = vehicle or VehicleCommand()
         if not allowed:
-            io = replace(io, close_contactor=False)
+            io = replace(io, close_contactor=False, pilot_current=NAN)
             power = power if power.function in HARMLESS else replace(power, function=PowerFunction.OFF)
             vehicle = replace(vehicle, charging=False, stop_control=vehicle.stop_control or vehicle.charging)
         lock = LockCommand.LOCK if io.lock else LockCommand.UNLOCK

@@ -100,8 +100,19 @@ class SequencerConfig:
     battery_gone_time: float = parameter(0.5, "s", "how long the battery's voltage must be missing", "own choice: five readings", 0.1, 5.0)
     derate_from: float = parameter(80.0, "degC", "connector temperature from which the current falls", "can.md 4: 80 to 85", 40.0, 120.0)
     derate_to: float = parameter(90.0, "degC", "connector temperature at which the current is 0", "can.md 4: 90", 41.0, 130.0)
+    enclosure_derate_from: float = parameter(
+        55.0, "degC", "cabinet temperature from which the current falls", "own choice: 15 K above the 40 of can.md 4", 30.0, 90.0
+    )
+    enclosure_derate_to: float = parameter(
+        65.0, "degC", "cabinet temperature at which the current is 0", "safety_monitor.enclosure_temperature_limit", 31.0, 90.0
+    )
     derate_hysteresis: float = parameter(
-        2.0, "K", "how much cooler a connector must get to offer current again", "own choice: two steps of the board's sensor", 0.0, 20.0
+        2.0,
+        "K",
+        "how much cooler connector and cabinet must get to offer current again",
+        "own choice: two steps of the board's sensor",
+        0.0,
+        20.0,
     )
     derated_hold: float = parameter(
         10.0,

@@ -1,7 +1,7 @@
 """How much current the station offers and gives (step 10).
 
-Theory of operation. What is available is the least of rating, modules, site budget and connector temperature. Before the permission it is announced as it
-is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is available, and the vehicle follows the
+Theory of operation. What is available is the least of rating, modules, site budget, and what the temperatures of connector and cabinet allow. Before the
+permission it is announced as it is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is available, and the vehicle follows the
 announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is cut from the delivery all the same,
 since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows the request every step: never above
 it, never above what is available, and rising by at most 20 A/s.
@@ -10,7 +10,7 @@ it, never above what is available, and rising by at most 20 A/s.
 from math import floor, inf, isfinite
 from math import nan as NAN
 
-from evse_core.charge_sequencer_config import SequencerConfig
+from evse_core.charge_sequencer_facts import connector_words
 from evse_core.charge_sequencer_session import CurrentControl, VehicleLimits, known
 from evse_core.charge_sequencer_view import View
 from evse_core.types import ChargeState
@@ -95,18 +95,40 @@ def available_current(view: View) -> float:
 
 
 def rated_current(view: View, margin: float = 0.0) -> float:
-    """Return the current [A] that rating, modules and connector temperature allow, for a connector that is hotter by margin [K]."""
+    """Return the current [A] that rating, modules and temperatures allow, for a connector and a cabinet that are hotter by margin [K]."""
+    return min(view.config.max_current, _modules_current(view), _connector_current(view, margin), _enclosure_current(view, margin))
+
+
+def limit_words(view: View) -> str:
+    """Return what keeps rated_current low, in words."""
+    if _modules_current(view) < min(_connector_current(view), _enclosure_current(view)):
+        return f"the modules offer {_modules_current(view):.0f} A"
+    if _enclosure_current(view) < _connector_current(view) and view.power is not None:
+        return f"cabinet at {view.power.enclosure_temperature:.0f} degC"
+    return connector_words(view)
+
+
+def _modules_current(view: View) -> float:
+    """Return the current [A] that the modules offer: modules derate themselves."""
     modules = view.power.max_current if view.power is not None else NAN
-    temperature = view.io.connector_temperature + margin if view.io else NAN
-    return min(view.config.max_current, modules if modules >= 0.0 else inf, derated(view.config, temperature))
+    return modules if modules >= 0.0 else inf
 
 
-def derated(config: SequencerConfig, temperature: float) -> float:
-    """Return the current [A] that the connector's temperature [degC] allows; a connector without a sensor is not derated."""
-    if not temperature > config.derate_from:
-        return config.max_current
-    span = max(config.derate_to - config.derate_from, 1.0)
-    return config.max_current * max(config.derate_to - temperature, 0.0) / span
+def _connector_current(view: View, margin: float = 0.0) -> float:
+    temperature = view.io.connector_temperature if view.io is not None else NAN
+    return derated(view.config.max_current, temperature + margin, view.config.derate_from, view.config.derate_to)
+
+
+def _enclosure_current(view: View, margin: float = 0.0) -> float:
+    temperature = view.power.enclosure_temperature if view.power is not None else NAN
+    return derated(view.config.max_current, temperature + margin, view.config.enclosure_derate_from, view.config.enclosure_derate_to)
+
+
+def derated(current: float, temperature: float, begin: float, end: float) -> float:
+    """Return what a temperature [degC] leaves of a current [A]: all below begin, nothing above end; without a sensor (NaN) all."""
+    if not temperature > begin:
+        return current
+    return current * max(end - temperature, 0.0) / max(end - begin, 1.0)
 
 
 def expected_voltage(view: View) -> float:

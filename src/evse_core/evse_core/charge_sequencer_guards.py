@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import nan
 
 from evse_core import charge_sequencer_facts as f
-from evse_core.charge_sequencer_current import dynamic, offered, rated_current, threshold_voltage
+from evse_core.charge_sequencer_current import dynamic, limit_words, offered, rated_current, threshold_voltage
 from evse_core.charge_sequencer_session import same_token
 from evse_core.charge_sequencer_view import View, unfit
 from evse_core.types import Reaction, RequestKind, Verdict
@@ -145,9 +145,9 @@ zero_request = Guard(
     lambda view: f"the vehicle asked for 0 A for {view.config.zero_request_hold:g} s",
 )
 too_hot = Guard(
-    "rating, modules and connector temperature leave no current for `derated_hold`",
+    "rating, modules and temperatures leave no current for `derated_hold`",
     lambda view: view.session.control.derated.longer_than(view.config.derated_hold, view.now),
-    lambda view: f"derated to {rated_current(view):.0f} A for {view.config.derated_hold:g} s, {f.connector_words(view)}",
+    lambda view: f"derated to {rated_current(view):.0f} A for {view.config.derated_hold:g} s, {limit_words(view)}",
 )
 request_excess = Guard(
     "request above the available current by `request_excess` for `request_excess_time`",

@@ -5,7 +5,7 @@ raised nor cleared by it, and the silence that hides it is a fault of its own.
 """
 
 from collections.abc import Callable
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 
 from evse_core.safety_view import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, Input, View
 from evse_core.types import BusHealth, ChargeState, IoReport, VehicleReport
@@ -41,16 +41,30 @@ _EMERGENCY_CHAIN = _io("the emergency stop chain is open", lambda io: io.emergen
 door_open = _io("the cabinet door is open", lambda io: io.door_open)
 earth_lost = _io("the protective conductor is interrupted", lambda io: not io.earth_ok)
 residual_current = _io("the residual current device has tripped", lambda io: io.residual_current_trip)
+tilted = _io("the cabinet leans", lambda io: io.tilted)
+impact = _io("the cabinet had a shock", lambda io: io.impact)
 proximity_fault = _io("the proximity circuit is outside its bands", lambda io: io.proximity_fault)
 lock_lost = _energised_io("the connector is no longer locked", lambda io: not io.locked)
 plug_lost = _energised_io("the plug is out", lambda io: not io.plugged and not io.proximity_fault)
 
 
-def _resistances(view: View) -> list[float] | None:
-    """Return the known insulation resistances [ohm]; None while a source is silent."""
+# What the modules report at most, which says "at least": raw 255 (can.md 1.9). [ohm]
+_AT_LEAST = 510e3
+
+
+def _resistances(view: View) -> dict[str, float] | None:
+    """Return the known insulation resistances [ohm] by who measures them; None while a source is silent."""
     if view.power is None or view.io is None:
         return None
-    return [value for value in (view.power.insulation_resistance, view.io.insulation_resistance) if isfinite(value)]
+    modules = view.power.insulation_resistance
+    sources = {"modules": inf if modules >= _AT_LEAST else modules, "I/O board": view.io.insulation_resistance}
+    return {name: value for name, value in sources.items() if not isnan(value)}
+
+
+def _insulation_words(found: dict[str, float], limit: float) -> str:
+    """Name every source, so that two that disagree show: the worse one counts (can.md 4)."""
+    readings = ", ".join(f"{name} {min(value, _AT_LEAST) / 1e3:.0f} kOhm{' or more' * (value == inf)}" for name, value in found.items())
+    return f"{readings}; limit {limit / 1e3:.0f} kOhm"
 
 
 def insulation_fault(view: View) -> str | None:
@@ -62,8 +76,8 @@ def insulation_fault(view: View) -> str | None:
         return None
     if not found:
         return "no insulation monitor reports"
-    limit = view.config.insulation_fault_limit
-    return f"insulation {min(found) / 1e3:.0f} kOhm, limit {limit / 1e3:.0f} kOhm" if min(found) < limit else ""
+    limit = view.config.insulation_fault_level
+    return _insulation_words(found, limit) if min(found.values()) < limit else ""
 
 
 def insulation_warning(view: View) -> str | None:
@@ -73,8 +87,8 @@ def insulation_warning(view: View) -> str | None:
     found = _resistances(view)
     if found is None:
         return None
-    limit = view.config.insulation_warning_limit
-    return f"insulation {min(found) / 1e3:.0f} kOhm, warning below {limit / 1e3:.0f} kOhm" if found and min(found) < limit else ""
+    limit = view.config.insulation_warning_level
+    return _insulation_words(found, limit) if found and min(found.values()) < limit else ""
 
 
 def over_voltage_emergency(view: View) -> str | None:
@@ -223,6 +237,10 @@ module_over_temperature = _hot("module_over_temperature", "power module", "modul
 enclosure_over_temperature = _hot(
     "enclosure_over_temperature", "cabinet", "enclosure_temperature_limit", _module_value("enclosure_temperature")
 )
+
+
+connector_derated = _hot("connector_derated", "connector", "connector_derating_temperature", _connector_temperature)
+enclosure_derated = _hot("enclosure_derated", "cabinet", "enclosure_derating_temperature", _module_value("enclosure_temperature"))
 
 
 def module_refused(view: View) -> str | None:

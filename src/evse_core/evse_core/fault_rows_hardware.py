@@ -1,8 +1,10 @@
 """Rows of the fault table about contactors, lock, plug, temperatures and modules."""
 
 from evse_core import fault_conditions as seen
+from evse_core import fault_conditions_modules as modules
+from evse_core import fault_conditions_pilot as pilot
 from evse_core import fault_conditions_session as session
-from evse_core.fault import BLOCK, CALL, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, Effect, Fault
+from evse_core.fault import BLOCK, CALL, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 HARDWARE: tuple[Fault, ...] = (
     Fault(
@@ -52,6 +54,41 @@ HARDWARE: tuple[Fault, ...] = (
         "Measure the proximity resistors of the connector; clean the pins.",
     ),
     Fault(
+        "pilot_fault", "The control pilot is shorted, has no diode behind it or lies outside its bands, or nobody tells (only where one is fitted).",
+        "io_report.pilot_fault", ("has_control_pilot",), pilot.pilot_fault,
+        Effect(EMERGENCY, UNPLUG, "pilot_time"), Effect(BLOCK, ITSELF, "pilot_idle_time"), "EVCommunicationError", "Other", "CX014",
+        "The vehicle's signal is faulty. Please unplug and plug in again firmly.",
+        "Measure the control pilot at the connector without and with a vehicle: 12 V, then +9/-12 V; look for water in the connector.",
+    ),
+    Fault(
+        "ac_over_current", "The vehicle draws more AC current than the control pilot signals.",
+        "io_report.ac_current_l1 to l3 against io_command.pilot_current", ("ac_tolerance", "ac_tolerance_percent"), pilot.ac_over_current,
+        Effect(STOP, UNPLUG, "ac_over_current_time"), None, "OverCurrentFailure", "OvercurrentFault", "CX004",
+        "The vehicle takes too much current. Please unplug it.",
+        "Compare the current sensors with a reference; then the vehicle is at fault.",
+    ),
+    Fault(
+        "ac_over_current_high", "The vehicle draws far more AC current than the control pilot signals.",
+        "io_report.ac_current_l1 to l3 against io_command.pilot_current", ("ac_excess", "ac_tolerance_percent"), pilot.ac_over_current_high,
+        Effect(EMERGENCY, UNPLUG, "ac_excess_time"), None, "OverCurrentFailure", "OvercurrentFault", "CX004",
+        "The vehicle takes too much current. Please unplug it.",
+        "Compare the current sensors with a reference; then the vehicle is at fault. Check the duty cycle of the control pilot.",
+    ),
+    Fault(
+        "ac_current_unknown", "A current is signalled on the control pilot, but not every phase is measured.",
+        "io_report.ac_current_l1 to l3, io_command.pilot_current", ("ac_phases",), pilot.ac_current_unknown,
+        Effect(STOP, UNPLUG, "ac_unknown_time"), None, "PowerMeterFailure", "Other", "",
+        ENDED,
+        "Check the current sensors of the I/O board and their wiring; ac_phases of the description is the number of phases.",
+    ),
+    Fault(
+        "connector_derated", "The connector is warm: the station offers less current.", "io_report.connector_temperature",
+        ("connector_derating_temperature", "temperature_hysteresis"), seen.connector_derated,
+        Effect(WARN, ITSELF, "temperature_time"), None, "HighTemperature", "Other", "CX018",
+        "",
+        "Check the contacts for wear and the crimps of the cable before they get too hot.",
+    ),
+    Fault(
         "connector_over_temperature", "A contact of the connector is too hot.", "io_report.connector_temperature",
         ("connector_temperature_limit", "temperature_hysteresis"), seen.connector_over_temperature,
         Effect(STOP, ITSELF, "temperature_time"), Effect(BLOCK, ITSELF, "temperature_time"), "HighTemperature", "Other", "CX019",
@@ -66,11 +103,40 @@ HARDWARE: tuple[Fault, ...] = (
         "Check fans and filters.",
     ),
     Fault(
+        "enclosure_derated", "The cabinet is warm: the station offers less current.", "power_report.enclosure_temperature",
+        ("enclosure_derating_temperature", "temperature_hysteresis"), seen.enclosure_derated,
+        Effect(WARN, ITSELF, "temperature_time"), None, "HighTemperature", "Other", "CX003",
+        "",
+        "Clean filters and check fans before it gets too hot.",
+    ),
+    Fault(
         "enclosure_over_temperature", "The cabinet is too hot.", "power_report.enclosure_temperature",
         ("enclosure_temperature_limit", "temperature_hysteresis"), seen.enclosure_over_temperature,
         Effect(STOP, ITSELF, "temperature_time"), Effect(BLOCK, ITSELF, "temperature_time"), "HighTemperature", "Other", "CX003",
         "This charger is too hot. Please try again later or use another one.",
         "Check fans, filters and ambient temperature.",
+    ),
+    Fault(
+        "module_failed", "A power module does not work; the others go on with less (only where the modules tell of themselves).",
+        "power_report.module_count, power_report.modules_working", ("module_count",), modules.module_failed,
+        Effect(WARN, ITSELF, "module_failure_time"), Effect(WARN, ITSELF, "module_failure_time"), "InternalError", "Other", "",
+        "",
+        "Read the modules' own fault memory; exchange the one that does not work.",
+    ),
+    Fault(
+        "modules_disagree", "Power modules in parallel do not share the current (only where they tell of themselves).",
+        "power_report.module_current_min, power_report.module_current_max",
+        ("module_count", "module_spread", "module_spread_percent", "max_current"), modules.modules_disagree,
+        Effect(STOP, UNPLUG, "module_spread_time"), None, "InternalError", "Other", "",
+        ENDED,
+        "Compare set points and currents of the single modules; check the link over which they share.",
+    ),
+    Fault(
+        "no_module_left", "No power module works, or the modules no longer tell (only where they tell of themselves).",
+        "power_report.module_count, power_report.modules_working", ("module_count",), modules.no_module_left,
+        Effect(STOP, UNPLUG, "module_failure_time"), Effect(BLOCK, ITSELF, "module_failure_time"), "InternalError", "Other", "",
+        ENDED,
+        "Check supply and bus of the modules, then their fault memory.",
     ),
     Fault(
         "module_refused", "The power modules withdrew their permission while charging.", "power_report.enabled", (), seen.module_refused,

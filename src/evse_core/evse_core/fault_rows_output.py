@@ -1,6 +1,7 @@
 """Rows of the fault table about people and about voltage and current at the output."""
 
 from evse_core import fault_conditions as seen
+from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_session as session
 from evse_core.fault import BLOCK, CALL, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
@@ -19,6 +20,18 @@ OUTPUT: tuple[Fault, ...] = (
         "Close the door; check the door contact and its wiring.",
     ),
     Fault(
+        "tilted", "The cabinet leans.", "io_report.tilted", (), seen.tilted,
+        Effect(EMERGENCY, OPERATOR, "tilt_time"), Effect(BLOCK, OPERATOR, "tilt_time"), "OtherError", "Other", "",
+        f"This charger is damaged. Keep away from it. {CALL}",
+        "Disconnect the supply; check anchoring, cable entries, insulation and protective conductor before it goes back into service.",
+    ),
+    Fault(
+        "impact", "Something has hit the cabinet.", "io_report.impact", (), seen.impact,
+        Effect(EMERGENCY, OPERATOR), Effect(BLOCK, OPERATOR), "OtherError", "Other", "",
+        f"This charger was hit and may be damaged. Keep away from it. {CALL}",
+        "Look for damage from outside and inside; check insulation and protective conductor before it goes back into service.",
+    ),
+    Fault(
         "earth_lost", "The protective conductor is interrupted.", "io_report.earth_ok", (), seen.earth_lost,
         Effect(EMERGENCY, OPERATOR, "contact_time"), Effect(BLOCK, OPERATOR, "contact_time"), "GroundFailure", "GroundFault", "CX002",
         f"This charger has an earthing fault. Do not touch it. {CALL}",
@@ -32,14 +45,16 @@ OUTPUT: tuple[Fault, ...] = (
     ),
     Fault(
         "insulation_fault", "Insulation of the output is too low, or no monitor reports, while charging.",
-        "power_report.insulation_resistance, io_report.insulation_resistance", ("insulation_fault_limit",), seen.insulation_fault,
+        "power_report.insulation_resistance, io_report.insulation_resistance; the worse counts",
+        ("insulation_fault_limit", "insulation_fault_per_volt", "max_voltage"), seen.insulation_fault,
         Effect(EMERGENCY, OPERATOR, "insulation_time"), None, "GroundFailure", "GroundFault", "CX022",
         f"An insulation fault was found in the vehicle, the cable or this charger. {CALL}",
         "Repeat the insulation test without a vehicle, then with another one: this tells station and vehicle apart.",
     ),
     Fault(
         "insulation_warning", "Insulation of the output is lower than it should be while charging.",
-        "power_report.insulation_resistance, io_report.insulation_resistance", ("insulation_warning_limit",), seen.insulation_warning,
+        "power_report.insulation_resistance, io_report.insulation_resistance; the worse counts",
+        ("insulation_warning_per_volt", "max_voltage"), seen.insulation_warning,
         Effect(WARN, ITSELF, "insulation_time"), None, "OtherError", "Other", "CX022",
         "",
         "Look for moisture in connector and cable; compare vehicles.",
@@ -113,6 +128,14 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, OPERATOR, "spread_time"), None, "OtherError", "Other", "",
         ENDED,
         "Compare both sensors with a reference; look for a bad contact in the output path.",
+    ),
+    Fault(
+        "current_spread", "Two measurements of the output current disagree.",
+        "power_report.current against meter_reading.current, and against power_report.module_current_min and _max times modules_working",
+        ("current_tolerance", "current_tolerance_percent"), modules.current_spread,
+        Effect(STOP, OPERATOR, "current_spread_time"), None, "OtherError", "Other", "",
+        ENDED,
+        "Compare the current sensors of modules and meter with a reference; the vehicle's own comparison is vehicle_current_deviation.",
     ),
     Fault(
         "cable_check_too_long", "The cable check does not end.", "session_state.time_in_state", ("cable_check_time",), session.cable_check_too_long,

@@ -17,6 +17,11 @@ class SafetyConfig:
     )
     max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, 1000.0)
 
+    module_count: int = parameter(
+        0, "", "Power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "the builder knows", 0, 255
+    )
+    has_control_pilot: bool = parameter(False, "", "A control pilot is fitted, which has to be good", f"{CAN} 2.2: CHAdeMO has none")
+
     vehicle_timeout: float = parameter(1.0, "s", "A vehicle silent for longer is lost", f"{CAN} 2.4: charger 1 s", 0.3, 2.0)
     modules_timeout: float = parameter(0.5, "s", "Power modules silent for longer are lost", f"{CAN} 1.7: 500 ms", 0.2, 2.0)
     io_timeout: float = parameter(
@@ -87,15 +92,53 @@ class SafetyConfig:
     idle_current_time: float = parameter(
         1.0, "s", "Longest current without a session", f"{CAN} 4: emergency end < 5 A within 1 s", 0.1, 5.0
     )
+    current_spread_time: float = parameter(
+        30.0, "s", "Longest difference of two current sensors", f"{CAN} 4: as voltage sensors, for 30 s", 1.0, 60.0
+    )
+    ac_phases: int = parameter(3, "", "Phases that must be measured while a current is signalled", "own: L1 to L3", 1, 3)
+    ac_tolerance: float = parameter(0.5, "A", "Measuring error of the AC current", f"{CAN} 3.3: + 0.5 A", 0.0, 2.0)
+    ac_tolerance_percent: float = parameter(
+        10.0, "%", "AC current above the signalled one that is no fault", f"{CAN} 3.3: + 10 %", 0.0, 10.0
+    )
+    ac_over_current_time: float = parameter(
+        6.5, "s", "Longest AC current above that", f"{CAN} 3.3: 6 to 7 s, vehicles follow within 5 s", 6.0, 7.0
+    )
+    ac_excess: float = parameter(
+        5.0,
+        "A",
+        "AC current above the signalled one and its tolerance that is no mistake any more",
+        "OpenEVSE: OVERCURRENT_THRESHOLD",
+        1.0,
+        10.0,
+    )
+    ac_excess_time: float = parameter(
+        5.5, "s", "Longest AC current above that", f"OpenEVSE: OVERCURRENT_TIMEOUT 5 s; {CAN} 3.3: vehicles follow within 5 s", 5.0, 6.0
+    )
+    ac_unknown_time: float = parameter(
+        1.0, "s", "Longest time without a measurement of the AC current", "own: its frame is lost after 0.5 s, and five more", 0.0, 5.0
+    )
     vehicle_stop_time: float = parameter(
         2.5, "s", "Longest current after the vehicle withdrew its permission", f"{CAN} 2.3 E1: car gives up after 2.5 s", 0.5, 2.5
     )
 
     insulation_fault_limit: float = parameter(
-        100e3, "ohm", "Insulation resistance that ends charging", f"{CAN} 4: 100 kOhm, IEC 61851-23:2023", 50e3, 500e3
+        100e3, "ohm", "Insulation resistance that ends charging at any rating", f"{CAN} 4: 100 kOhm, IEC 61851-23:2023", 50e3, 500e3
     )
-    insulation_warning_limit: float = parameter(
-        250e3, "ohm", "Insulation resistance that is reported", f"{CAN} 4: 500 Ohm/V at 500 V, edition 2014", 50e3, 1e6
+    insulation_fault_per_volt: float = parameter(
+        100.0,
+        "ohm/V",
+        "The same per volt of the highest output voltage; the higher counts",
+        f"{CAN} 4: 100 Ohm/V, edition 2014",
+        100.0,
+        1e3,
+    )
+    insulation_warning_per_volt: float = parameter(
+        500.0,
+        "ohm/V",
+        "Insulation resistance per volt of the highest output voltage that is reported",
+        f"{CAN} 4: 500 Ohm/V, edition 2014",
+        100.0,
+        5e3,
     )
     insulation_time: float = parameter(
         1.0, "s", "Longest insulation resistance below the limit", "own: ten reports; a contactor's step disturbs monitors", 0.0, 10.0
@@ -103,6 +146,35 @@ class SafetyConfig:
 
     contact_time: float = parameter(
         0.1, "s", "Bounce of earth and proximity circuits while energised", "own: two frames of the I/O board", 0.0, 1.0
+    )
+    tilt_time: float = parameter(
+        0.5, "s", "Tilt shorter than this is wind or a door that slams", "own: ten frames of the I/O board", 0.0, 5.0
+    )
+    pilot_time: float = parameter(
+        0.1,
+        "s",
+        "Fault of the control pilot while energised",
+        f"{CAN} 3.3: pilot lost, off within 0.1 s; the board opens by itself",
+        0.0,
+        3.0,
+    )
+    pilot_idle_time: float = parameter(0.5, "s", "Fault of the control pilot while a plug goes in", f"{CAN} 3.5: 100 to 500 ms", 0.0, 3.0)
+    module_failure_time: float = parameter(
+        1.0,
+        "s",
+        "Modules that do not work, or do not tell, for less are not counted",
+        "own: ten frames; a module restarts in less",
+        0.0,
+        10.0,
+    )
+    module_spread: float = parameter(
+        2.0, "A", "Difference between two modules that is measuring error", "own: 1 A each way, steps of 0.1 A", 0.1, 50.0
+    )
+    module_spread_percent: float = parameter(
+        20.0, "%", "The same, relative to a module's share of the rating", "own: modules share within 5 % each way, doubled", 1.0, 100.0
+    )
+    module_spread_time: float = parameter(
+        10.0, "s", "Longest difference between two modules", "own: a ramp of 20 A/s to 125 A takes 6 s", 1.0, 60.0
     )
     door_time: float = parameter(0.2, "s", "Bounce of the door contact", "own: four frames of the I/O board", 0.0, 2.0)
     lock_time: float = parameter(0.2, "s", "Bounce of the lock's feedback", "own: four frames of the I/O board", 0.0, 1.0)
@@ -164,6 +236,12 @@ class SafetyConfig:
         1.0, "s", "Change of the clock in one step that is a jump", "own: OCPP and receipts count in seconds", 0.1, 3600.0
     )
 
+    connector_derating_temperature: float = parameter(
+        80.0, "degC", "Contact temperature from which less is charged", f"{CAN} 4: 80 to 85; charge_sequencer.derate_from", 40.0, 90.0
+    )
+    enclosure_derating_temperature: float = parameter(
+        55.0, "degC", "Cabinet temperature from which less is charged", "charge_sequencer.enclosure_derate_from", 30.0, 90.0
+    )
     connector_temperature_limit: float = parameter(
         90.0, "degC", "Contact temperature that ends charging", f"{CAN} 4: 90 degC (62196, 61851-23)", 50.0, 90.0
     )
@@ -176,6 +254,16 @@ class SafetyConfig:
     temperature_hysteresis: float = parameter(10.0, "K", "It must cool down by this much", "own", 0.0, 40.0)
     temperature_time: float = parameter(2.0, "s", "Temperatures above the limit for less are not counted", "own: twenty reports", 0.0, 30.0)
     recovery_time: float = parameter(5.0, "s", "A fault that clears by itself must be gone for this long", "own", 0.0, 600.0)
+
+    @property
+    def insulation_fault_level(self) -> float:
+        """The insulation resistance [ohm] that ends charging: the higher of both rules."""
+        return max(self.insulation_fault_limit, self.insulation_fault_per_volt * self.max_voltage)
+
+    @property
+    def insulation_warning_level(self) -> float:
+        """The insulation resistance [ohm] that is reported."""
+        return max(self.insulation_fault_level, self.insulation_warning_per_volt * self.max_voltage)
 
     def emergency_voltage(self, vehicle_maximum: float) -> float:
         """Return the voltage [V] of an emergency trip for the lower of both ratings; NaN where the vehicle's is not in play. Source: can.md 4."""

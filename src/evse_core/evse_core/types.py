@@ -74,6 +74,14 @@ class CutCause(IntEnum):
     COMMAND_STALE = 5
 
 
+class PilotFault(IntEnum):
+    UNKNOWN = 0
+    NONE = 1
+    SHORT = 2
+    DIODE_MISSING = 3
+    OUT_OF_BAND = 4
+
+
 class Reaction(IntEnum):
     UNKNOWN = 0
     NONE = 1
@@ -244,6 +252,10 @@ class PowerReport:
     insulation_resistance: float = NAN
     max_voltage: float = NAN
     max_current: float = NAN
+    module_count: int = 0
+    modules_working: int = 0
+    module_current_min: float = NAN
+    module_current_max: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +289,17 @@ class IoReport:
     door_open: bool = False
     earth_ok: bool = False
     residual_current_trip: bool = False
+    tilted: bool = False
+    impact: bool = False
+    pilot_fault: PilotFault = PilotFault.UNKNOWN
     start_count: int = 0
     stop_count: int = 0
     connector_voltage: float = NAN
     connector_temperature: float = NAN
     insulation_resistance: float = NAN
+    ac_current_l1: float = NAN
+    ac_current_l2: float = NAN
+    ac_current_l3: float = NAN
     token_count: int = 0
     token: str = ""
 
@@ -295,6 +313,7 @@ class IoCommand:
     sequence_2: bool = False
     lock: bool = False
     close_contactor: bool = False
+    pilot_current: float = NAN
     lamp: Lamp = Lamp.UNKNOWN
 
 

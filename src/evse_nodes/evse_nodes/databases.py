@@ -11,11 +11,13 @@ from evse_core.codecs.signals import SignalDatabase
 
 # Databases of this project, one per link: docs/design.md, section CAN.
 NAMES = ("chademo", "evse_v3", "io_board")
+# Own frames on a bus of somebody else's protocol, in files of their own.
+EXTENSIONS = {"evse_v3": ("module_bank",)}
 
 
 def load(name: str) -> SignalDatabase:
-    """Return the database of this name, one of NAMES; FileNotFoundError names every folder that was looked into."""
-    return _load(find(name))
+    """Return the database of this name, one of NAMES, with its extensions; FileNotFoundError names every folder that was looked into."""
+    return _load(tuple(find(part) for part in (name, *EXTENSIONS.get(name, ()))))
 
 
 def find(name: str) -> Path:
@@ -30,8 +32,8 @@ def find(name: str) -> Path:
 
 
 @cache
-def _load(path: Path) -> SignalDatabase:
-    return SignalDatabase(cantools.database.load_file(path, database_format="dbc", strict=True))  # type: ignore[arg-type]
+def _load(paths: tuple[Path, ...]) -> SignalDatabase:
+    return SignalDatabase(*(cantools.database.load_file(path, database_format="dbc", strict=True) for path in paths))  # type: ignore[arg-type]
 
 
 def _folders() -> Iterator[Path]:

@@ -42,6 +42,12 @@ GONE_CURRENT = 5.0
 REACTION_TIME = {
     "emergency_stop": 0.5,
     "door_open": 0.7,
+    "tilted": 1.0,
+    "impact": 0.5,
+    "pilot_short": 0.6,
+    "pilot_diode": 0.6,
+    "modules_failed": 0.5,
+    "modules_offer_nothing": 1.0,
     "earth_lost": 0.6,
     "residual_current": 0.5,
     "proximity_fault": 0.6,

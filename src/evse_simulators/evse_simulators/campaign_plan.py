@@ -58,6 +58,10 @@ RULE_MODES = ("killed", "paused")
 BOUNCING = (
     "emergency_stop",
     "door_open",
+    "tilted",
+    "impact",
+    "pilot_short",
+    "module_failed",
     "earth_lost",
     "residual_current",
     "proximity_fault",

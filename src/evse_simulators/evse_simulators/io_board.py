@@ -15,9 +15,11 @@ from evse_simulators.pace import Periodic, Wire, toward
 # Lock_Command (config/can/io_board.dbc).
 HOLD, LOCK, UNLOCK = 0, 1, 2
 # Raw values that mean "not fitted", as physical values (config/can/io_board.dbc). [V], [degC], [kohm]
-NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION = 6553.5, 215.0, 65535.0
-# Highest readings that are not "not fitted". [V], [degC], [kohm]
-MOST_VOLTAGE, MOST_TEMPERATURE, MOST_INSULATION = 6553.4, 214.0, 65534.0
+NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION, NO_CURRENT = 6553.5, 215.0, 65535.0, 6553.5
+# Highest readings that are not "not fitted". [V], [degC], [kohm], [A]
+MOST_VOLTAGE, MOST_TEMPERATURE, MOST_INSULATION, MOST_CURRENT = 6553.4, 214.0, 65534.0, 6553.4
+# Pilot_Fault (config/can/io_board.dbc).
+PILOT_UNKNOWN, PILOT_GOOD, PILOT_SHORT, PILOT_DIODE = 0, 1, 2, 3
 # Hexadecimal digits of a UID: 4, 7 or 10 bytes (ISO 14443-3).
 UID_DIGITS = (8, 14, 20)
 # Frames of a new token before the slow repetition.
@@ -26,6 +28,12 @@ TOKEN_REPEATS = 3
 INPUT_LIMIT = 0.5
 # Heat of a burning contact: an arc draws about the same power at any current that keeps it going. Own choice for the fault connector_hot. [W], [A]
 ARC_POWER, ARC_CURRENT = 600.0, 1.0
+# A worn contact: 75 W at 125 A, far more than it can lose below 90 degC. Own choice for the fault connector_worn. [ohm]
+WORN_RESISTANCE = 0.0048
+# Impact stays 1 for so long after the shock (config/can/io_board.dbc). [s]
+IMPACT_HOLD = 1.0
+# What the vehicle draws for the fault ac_over_current: above both limits at once (safety_config.py) from 20 A on, the lower one before. Own choice. [1], [A]
+AC_FACTOR, AC_OFFSET = 1.3, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,8 @@ class IoBoardConfig:
     voltage_measured: bool = parameter(True, "", "the board measures the voltage at the connector", "docs/design.md, output voltage")
     temperature_measured: bool = parameter(True, "", "the connector has a temperature sensor", "usual")
     insulation_monitor: bool = parameter(True, "", "the board has an insulation monitor", "can.md section 4: second source")
+    has_control_pilot: bool = parameter(False, "", "a control pilot is fitted", "can.md 2.2: CHAdeMO has none")
+    ac_phases: int = parameter(0, "", "phases whose AC current the board measures", "a DC station need not", 0, 3)
     board_temperature: float = parameter(20.0, "degC", "temperature around the connector", "mild day", -40.0, 60.0)
     contact_resistance: float = parameter(0.0003, "ohm", "resistance of the connector's contacts", "new connector", 0.0, 0.1)
     contact_thermal_capacity: float = parameter(60.0, "J/K", "heat that warms the contacts by 1 K", "150 g of copper", 1.0, 1e5)
@@ -66,6 +76,7 @@ class _Commands:
     sequence_1: bool = False
     sequence_2: bool = False
     close: bool = False
+    pilot_current: float = NO_CURRENT
 
 
 class IoBoardModel:
@@ -91,6 +102,8 @@ class IoBoardModel:
         self._last_step: float | None = None
         self._sent_inputs: dict[str, float] = {}
         self._inputs, self._measurements, self._token = Periodic(0.05), Periodic(0.1), Periodic(1.0)
+        self._currents, self._currents_alive = Periodic(0.1), 0
+        self._hit_at = -inf
 
     # The driver
 
@@ -135,7 +148,7 @@ class IoBoardModel:
 
     def _obey(self, signals: Mapping[str, float], now: float) -> None:
         flags = [bool(signals.get(name, 0.0)) for name in ("Sequence_1", "Sequence_2", "Close_Contactor")]
-        self._commands = _Commands(*flags)
+        self._commands = _Commands(*flags, signals.get("Pilot_Current", NO_CURRENT))
         self._commanded = now
         self.lamp = int(signals.get("Lamp", 0.0))
         self._lock_target = {LOCK: 1.0, UNLOCK: 0.0}.get(int(signals.get("Lock_Command", HOLD)), self._lock_target)
@@ -207,7 +220,7 @@ class IoBoardModel:
         elif not isnan(self._connector_voltage):
             self._connector_voltage = self._voltage_without_modules(now, seconds)
         current = abs(power.current) if power is not None and not isnan(power.current) else 0.0
-        heat = self.config.contact_resistance * current**2
+        heat = (WORN_RESISTANCE if "connector_worn" in self.faults else self.config.contact_resistance) * current**2
         heat += ARC_POWER if "connector_hot" in self.faults and current > ARC_CURRENT else 0.0
         away = self.config.contact_thermal_conductance * (self.temperature - self.config.board_temperature)
         self.temperature += (heat - away) * min(seconds, 10.0) / self.config.contact_thermal_capacity
@@ -240,6 +253,8 @@ class IoBoardModel:
                 frames.extend(self._token_frames())
         if self._measurements.due(now):
             frames.append(self._measurement_frame(now))
+        if self.config.ac_phases and self._currents.due(now) and "ac_current_lost" not in self.faults:
+            frames.append(self._currents_frame(now))
         if self._token.due(now):
             frames.extend(self._token_frames())
         return tuple(frames)
@@ -257,10 +272,37 @@ class IoBoardModel:
             "Door_Open": float("door_open" in self.faults),
             "Earth_Ok": float("earth_lost" not in self.faults),
             "Residual_Current_Trip": float("residual_current" in self.faults),
+            "Tilted": float("tilted" in self.faults),
+            "Impact": float(self._is_hit(now)),
+            "Pilot_Fault": float(self._pilot_fault()),
             "Board_Watchdog_Tripped": float(self._watchdog_tripped(now)),
             "Start_Count": float(self._starts),
             "Stop_Count": float(self._stops),
         }
+
+    def _is_hit(self, now: float) -> bool:
+        """Return whether there is or has just been a shock."""
+        if "impact" in self.faults:
+            self._hit_at = now
+        return now - self._hit_at <= IMPACT_HOLD
+
+    def _pilot_fault(self) -> int:
+        if not self.config.has_control_pilot:
+            return PILOT_UNKNOWN
+        if "pilot_short" in self.faults:
+            return PILOT_SHORT
+        return PILOT_DIODE if "pilot_diode" in self.faults else PILOT_GOOD
+
+    def _currents_frame(self, now: float) -> Frame:
+        """Return the AC currents: behind a closed contactor a vehicle draws what is signalled, or too much."""
+        commands = self._effective(now)
+        signalled = commands.pilot_current if commands.pilot_current < NO_CURRENT and self.contactor_closed else 0.0
+        drawn = signalled * AC_FACTOR + AC_OFFSET if "ac_over_current" in self.faults and signalled > 0.0 else signalled
+        self._currents_alive = (self._currents_alive + 1) % 256
+        phases = {
+            f"AC_Current_L{number}": min(drawn, MOST_CURRENT) if number <= self.config.ac_phases else NO_CURRENT for number in (1, 2, 3)
+        }
+        return self._wire.write("IO_Currents", phases | {"Alive": float(self._currents_alive)})
 
     def _measurement_frame(self, now: float) -> Frame:
         voltage = self._connector_voltage if self.config.voltage_measured else nan

@@ -37,6 +37,8 @@ LONGEST_STEP = 0.2
 RUNAWAY_FACTOR, OVER_CURRENT_FACTOR, OVER_CURRENT_OFFSET = 1.2, 1.3, 15.0
 # Insulation of a damaged cable [ohm]; below 100 kohm (can.md section 4) but no dead short.
 DAMAGED_INSULATION = 20e3
+# Shares of the mean current that modules give which do not share it (fault modules_disagree): a third more and a third less.
+UNEVEN = (2.0 / 3.0, 4.0 / 3.0)
 # Without coolant only the power stages themselves take up heat: share of thermal capacity and conductance that is left.
 WITHOUT_COOLANT = 0.05
 
@@ -49,6 +51,7 @@ class PowerModulesConfig(CircuitConfig):
     min_voltage: float = parameter(50.0, "V", "lowest output voltage that can be regulated", "usual for 500 V modules", 0.0, 1500.0)
     max_current: float = parameter(125.0, "A", "highest output current", "CHAdeMO 1.0 station", 1.0, 1000.0)
     max_power: float = parameter(50e3, "W", "highest output power", "CHAdeMO 1.0 station", 100.0, 1e6)
+    module_count: int = parameter(0, "", "modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255)
     wake_delay: float = parameter(
         2.0, "s", "from New_Charge_Session to System_Enable", "can.md 1.4 row 6: up to tens of seconds", 0.0, 60.0
     )
@@ -121,6 +124,7 @@ class PowerModulesModel:
         self._limit_sent = -1.0
         self._status = Periodic(0.1)
         self._limits = Periodic(0.5)
+        self._bank, self._alive = Periodic(0.1), 0
         self._handlers = {
             "Advantics_Controller_Status": self._on_heartbeat,
             "New_Charge_Session": self._on_session,
@@ -159,6 +163,14 @@ class PowerModulesModel:
         """The modules allow power: System_Enable."""
         return self._ready and not self._tripped and "module_refuses" not in self.faults
 
+    @property
+    def working(self) -> int:
+        """How many of the modules work; a bank that does not tell of them counts as one."""
+        count = max(self.config.module_count, 1)
+        if "modules_failed" in self.faults:
+            return 0
+        return count - 1 if "module_failed" in self.faults and count > 1 else count
+
     def step(self, now: float) -> PowerModulesOutput:
         """Go on to now [s]."""
         start = now if self._last_step is None else self._last_step
@@ -180,6 +192,7 @@ class PowerModulesModel:
             self._awake_since = now
             self._limit_sent = -1.0
             self._status.restart()
+            self._bank.restart()
         self._sleep_at = inf
 
     def _on_finished(self, signals: Mapping[str, float], now: float) -> None:
@@ -248,8 +261,8 @@ class PowerModulesModel:
 
     def _source(self, now: float, seconds: float) -> Source:
         """Return the limits that the converters hold during this step."""
-        wanted = self._applied.function in CONVERTING and self.enabled
-        runaway = "module_runaway" in self.faults and self._current > 0.0
+        wanted = self._applied.function in CONVERTING and self.enabled and self.working > 0
+        runaway = "module_runaway" in self.faults and self._current > 0.0 and self.working > 0
         if not wanted and not runaway:
             return self._stop(seconds)
         if self._converting_from == inf:
@@ -287,7 +300,7 @@ class PowerModulesModel:
     def _stop(self, seconds: float) -> Source:
         """Return the source on its way down: by the ramp where a command stops it, at once where something tripped."""
         self._converting_from = inf
-        self._current = 0.0 if not self.enabled else toward(self._current, 0.0, 0.0, self.config.current_fall * seconds)
+        self._current = 0.0 if not self.enabled or not self.working else toward(self._current, 0.0, 0.0, self.config.current_fall * seconds)
         if self._current > 0.0:
             return Source(True, self._voltage, self._current)
         self._voltage = 0.0
@@ -300,10 +313,13 @@ class PowerModulesModel:
         return self._applied.lower and self._applied.function == STANDBY
 
     def offered_current(self) -> float:
-        """Return the current [A] that rating, power at the present voltage and temperature allow."""
+        """Return the current [A] that rating, power at the present voltage, temperature and the modules that work allow."""
+        if "modules_offer_nothing" in self.faults:
+            return 0.0
+        working = self.working / max(self.config.module_count, 1)
         share = (self.config.max_temperature - self.temperature) / max(self.config.max_temperature - self.config.derating_temperature, 1.0)
-        by_power = self.config.max_power / max(self.state.module_voltage, 1.0)
-        return min(self.config.max_current * min(max(share, 0.0), 1.0), by_power)
+        by_power = working * self.config.max_power / max(self.state.module_voltage, 1.0)
+        return min(working * self.config.max_current * min(max(share, 0.0), 1.0), by_power)
 
     def _heat(self, seconds: float) -> None:
         """Warm the modules by their losses, the enclosure slowly after them."""
@@ -328,6 +344,8 @@ class PowerModulesModel:
         frames = []
         if self._status.due(now):
             frames.append(self._status_frame())
+        if self.config.module_count and "module_bank_silent" not in self.faults and self._bank.due(now):
+            frames.append(self._bank_frame())
         offered = min(self.config.max_current, self.offered_current())
         if abs(offered - self._limit_sent) >= 1.0 and self._limits.due(now):
             self._limit_sent = offered
@@ -345,3 +363,17 @@ class PowerModulesModel:
             "Insulation_Resistance": self.state.insulation_resistance / 1000.0,
         }
         return self._wire.write("Power_Modules_Status", signals, pistol=self._pistol)
+
+    def _bank_frame(self) -> Frame:
+        """Return what the modules tell of themselves: they share the current evenly, unless they are broken."""
+        mean = self.state.current / max(self.working, 1)
+        low, high = UNEVEN if "modules_disagree" in self.faults and self.working > 1 else (1.0, 1.0)
+        self._alive = (self._alive + 1) % 256
+        signals = {
+            "Module_Count": float(self.config.module_count),
+            "Modules_Working": float(self.working),
+            "Lowest_Module_Current": min(mean * low, mean * high),
+            "Highest_Module_Current": max(mean * low, mean * high),
+            "Alive": float(self._alive),
+        }
+        return self._wire.write("Module_Bank", signals, pistol=self._pistol)

@@ -19,7 +19,9 @@ TOKEN = "04A1B2C3"
 
 # A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are. [s]
 QUICK_VEHICLE: dict[str, Any] = {"think_time": 0.5, "permission_delay": 0.1, "contactor_delay": 0.3, "request_delay": 0.2}
-QUICK_MODULES = PowerModulesConfig(wake_delay=0.3)
+# Modules of the world; they tell of themselves, and its board has a control pilot, so that all faults can be seen.
+MODULES = 4
+QUICK_MODULES = PowerModulesConfig(wake_delay=0.3, module_count=MODULES)
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,11 @@ class WorldConfig:
     """What the world is made of; times in s, power in W."""
 
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)
-    modules: PowerModulesConfig = field(default_factory=PowerModulesConfig)
-    board: IoBoardConfig = field(default_factory=IoBoardConfig)
+    modules: PowerModulesConfig = field(default_factory=lambda: PowerModulesConfig(module_count=MODULES))
+    board: IoBoardConfig = field(default_factory=lambda: IoBoardConfig(has_control_pilot=True))
     bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
     sequencer: SequencerConfig = field(default_factory=SequencerConfig)
-    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    safety: SafetyConfig = field(default_factory=lambda: SafetyConfig(module_count=MODULES, has_control_pilot=True))
     meter: MeterConfig = field(default_factory=MeterConfig)
     tariff: Tariff = field(default_factory=Tariff)
     tokens: tuple[str, ...] = (TOKEN,)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_options import Options
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description, DescriptionError, load
@@ -104,7 +105,8 @@ def _station(options: Options) -> tuple[Path, Description]:
     original = Path(options.description) if options.description else default_description()
     load(original)
     folder = _folder(Path(options.output or "station_data"))
-    return folder, write_station(original, options.evses, options.csms, folder)
+    rating = EXPECTED[options.fault].rating if options.fault else {}
+    return folder, write_station(original, options.evses, options.csms, folder, rating)
 
 
 def _write_json(report: "Report", target: str) -> None:

@@ -3,8 +3,10 @@
 Which fault the station has to raise stands here; what that fault then demands stands in the fault table (evse_core/fault_table.py).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isfinite, nan
+from typing import Any
 
 from evse_core.fault_table import BY_NAME
 from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause
@@ -27,7 +29,8 @@ class Expected:
     """One row: faults of which at least one must be raised (none: any end will do), causes of which one must end the session.
 
     `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
-    plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then.
+    plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then. `rating`: what the EVSE must be made of.
+    `impossible`: why a demo, whose vehicle is a CHAdeMO one, cannot show it.
     """
 
     faults: tuple[str, ...] = ()
@@ -35,7 +38,13 @@ class Expected:
     early: bool = False
     stays_locked: bool = False
     seconds: float = 60.0
+    rating: Mapping[str, Any] = field(default_factory=dict)
+    impossible: str = ""
 
+
+# Modules that tell of themselves, and a control pilot.
+_BANK, _PILOT = {"module_count": 4}, {"has_control_pilot": True}
+_NO_LIMIT = "a CHAdeMO station signals no limit on a control pilot"
 
 EXPECTED = {
     "vehicle_silent": Expected(("vehicle_silent",)),
@@ -54,6 +63,12 @@ EXPECTED = {
     "plug_lost": Expected(("plug_lost",)),
     "emergency_stop": Expected(("emergency_stop",)),
     "door_open": Expected(("door_open",)),
+    "tilted": Expected(("tilted",)),
+    "impact": Expected(("impact",)),
+    "pilot_short": Expected(("pilot_fault",), rating=_PILOT),
+    "pilot_diode": Expected(("pilot_fault",), rating=_PILOT),
+    "ac_over_current": Expected(("ac_over_current",), impossible=_NO_LIMIT),
+    "ac_current_lost": Expected(("ac_current_unknown",), impossible=_NO_LIMIT),
     "earth_lost": Expected(("earth_lost",)),
     "residual_current": Expected(("residual_current",)),
     "proximity_fault": Expected(("proximity_fault",)),
@@ -62,8 +77,14 @@ EXPECTED = {
     "contactor_stuck_open": Expected((), (StopCause.TIMEOUT, StopCause.CHARGER_FAULT, StopCause.EMERGENCY), early=True),
     "contactor_welded": Expected(("contactor_welded",), seconds=SHORT),
     "connector_hot": Expected(("connector_over_temperature",), seconds=LONG),
+    "connector_worn": Expected(("connector_derated",), (StopCause.LOCAL,), seconds=LONG),
     "io_board_silent": Expected(("io_board_silent",), (StopCause.CHARGER_FAULT, StopCause.EMERGENCY)),
     "module_hot": Expected(("module_over_temperature",), seconds=LONG),
+    "module_failed": Expected(("module_failed",), (StopCause.LOCAL,), seconds=SHORT, rating=_BANK),
+    "modules_failed": Expected(("no_module_left",), (StopCause.CHARGER_FAULT,), rating=_BANK),
+    "modules_disagree": Expected(("modules_disagree",), (StopCause.CHARGER_FAULT,), rating=_BANK),
+    "module_bank_silent": Expected(("no_module_left",), (StopCause.CHARGER_FAULT,), rating=_BANK),
+    "modules_offer_nothing": Expected((), (StopCause.CHARGER_FAULT, *_VEHICLE)),
     "modules_silent": Expected(("power_modules_silent",)),
     "module_refuses": Expected(("module_refused",)),
     "module_runaway": Expected(

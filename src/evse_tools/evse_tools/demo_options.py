@@ -43,6 +43,8 @@ class Options:
             yield f"--energy-wh {self.energy_wh}: outside 0 to 1000000 Wh"
         if self.fault and self.fault not in FAULTS:
             yield f"--fault {self.fault}: unknown; known: {', '.join(sorted(FAULTS))}"
+        elif self.fault and EXPECTED[self.fault].impossible:
+            yield f"--fault {self.fault}: {EXPECTED[self.fault].impossible}"
         if self.csms and (urlsplit(self.csms).scheme not in {"ws", "wss"} or not urlsplit(self.csms).netloc):
             yield f"--csms {self.csms}: not an address such as ws://host:port/path"
         if self.description and not Path(self.description).is_file():

@@ -42,15 +42,19 @@ def default_description() -> Path:
     raise FileNotFoundError(f"no single_evse.yaml in {', '.join(map(str, folders))}")
 
 
-def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path) -> dict[str, Any]:
+def expand(
+    description: Mapping[str, Any], evses: int | None, csms: str, data_dir: Path, rating: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the description for a demo: `evses` EVSEs (None: as many as it has) like its own, in turn; csms "" for the simulated one.
+
+    `rating`: what the EVSEs are to be made of besides.
 
     More EVSEs than processors share processes, where the description does not say otherwise: an EVSE with its simulators takes about half a processor.
     """
     result: dict[str, Any] = copy.deepcopy(dict(description))
     originals: Sequence[dict[str, Any]] = result["evses"]
     count = evses or len(originals)
-    result["evses"] = [_evse(originals[number % len(originals)], number + 1) for number in range(count)]
+    result["evses"] = [_evse(originals[number % len(originals)], number + 1, rating or {}) for number in range(count)]
     if count > processors():
         result.setdefault("composition", "evse")
     result["data_dir"] = str(data_dir)
@@ -67,18 +71,19 @@ def expand(description: Mapping[str, Any], evses: int | None, csms: str, data_di
     return result
 
 
-def write_station(original: Path, evses: int | None, csms: str, folder: Path) -> Description:
+def write_station(original: Path, evses: int | None, csms: str, folder: Path, rating: Mapping[str, Any] | None = None) -> Description:
     """Expand a description into folder/station.yaml, which `./station up` can start again, and return it. DescriptionError where it is wrong."""
-    data = expand(yaml.safe_load(original.read_text(encoding="utf-8")), evses, csms, folder)
+    data = expand(yaml.safe_load(original.read_text(encoding="utf-8")), evses, csms, folder, rating)
     path = folder / "station.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return load(path)
 
 
-def _evse(original: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any]) -> dict[str, Any]:
     """Return an EVSE with simulated parts on buses of its own."""
     result: dict[str, Any] = copy.deepcopy(dict(original))
     result["evse"] = number
+    result["rating"] = dict(result.get("rating") or {}) | dict(rating)
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
         name: {"interface": "udp_multicast", "channel": group()} for name in BUSES
     }

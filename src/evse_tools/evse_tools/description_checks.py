@@ -53,6 +53,16 @@ def _ratings(data: dict[str, Any]) -> Iterator[Finding]:
             yield ("evses", index, "rating", "min_voltage"), f"{low} V is not below max_voltage, {high} V"
 
 
+def _derating(data: dict[str, Any]) -> Iterator[Finding]:
+    """What the monitor reports as derating is where the sequencer begins to derate."""
+    pairs = {"connector_derating_temperature": "derate_from", "enclosure_derating_temperature": "enclosure_derate_from"}
+    for index, evse in _evses(data):
+        monitor, sequencer = _section(evse, "safety_monitor"), _section(evse, "charge_sequencer")
+        for told, used in pairs.items():
+            if (told in monitor or used in sequencer) and monitor.get(told) != sequencer.get(used):
+                yield ("evses", index), f"safety_monitor.{told} and charge_sequencer.{used} must be given together and be equal"
+
+
 def _channels(data: dict[str, Any]) -> Iterator[Finding]:
     """Each link is a bus of its own: identifiers of different links mean different things."""
     first: dict[tuple[str, ...], KeyPath] = {}
@@ -122,6 +132,7 @@ def _csms(data: dict[str, Any]) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _numbers,
     _ratings,
+    _derating,
     _channels,
     _interfaces,
     _simulators,

@@ -33,15 +33,19 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What the output of an EVSE can deliver; handed on to every node that needs it."""
+    """What the output of an EVSE can deliver, and what it is made of; handed on to every node that needs it."""
 
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
     max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
     max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+    module_count: int = parameter(
+        0, "", "power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255
+    )
+    has_control_pilot: bool = parameter(False, "", "a control pilot is fitted, which has to be good", "CHAdeMO has none")
 
 
-RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power")
+RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power", "module_count", "has_control_pilot")
 
 # Nodes of one EVSE. The vehicle's voltages and current are its own.
 EVSE_SECTIONS = {

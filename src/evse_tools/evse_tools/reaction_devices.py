@@ -16,6 +16,8 @@ DATABASES = {BusLink.VEHICLE: "chademo", BusLink.POWER: "evse_v3", BusLink.IO: "
 TRANSFER = 8.0
 # Output while power flows and while it does not. [V], [A]
 VOLTAGE, CURRENT = 400.0, 50.0
+# Modules that share it.
+MODULES = 4
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Devices:
     _function: float = 0.0
     _closed: bool = False
     _alive: int = 0
+    _bank_alive: int = 0
 
     def turn(self) -> None:
         """Take what came, and say what is due."""
@@ -92,7 +95,15 @@ class Devices:
         signals = {"Present_Voltage": voltage, "Present_Current": current, "System_Enable": 1, "Insulation_Resistance": 1000}
         limits = {"Maximum_Voltage": 500, "Maximum_Charge_Current": 125}
         encode = self._databases[BusLink.POWER].encode
-        return [encode("Power_Modules_Status", signals, pistol=1), encode("DC_Power_Parameters", limits, pistol=1)]
+        # The station of the bench is told of its modules one by one (config/single_evse.yaml).
+        self._bank_alive = (self._bank_alive + 1) % 256
+        share = current / MODULES
+        bank = {"Module_Count": MODULES, "Modules_Working": MODULES, "Lowest_Module_Current": share, "Highest_Module_Current": share}
+        return [
+            encode("Power_Modules_Status", signals, pistol=1),
+            encode("DC_Power_Parameters", limits, pistol=1),
+            encode("Module_Bank", bank | {"Alive": self._bank_alive}, pistol=1),
+        ]
 
     def _board(self) -> list[Frame]:
         self._alive = (self._alive + 1) % 256

@@ -1,6 +1,7 @@
 """The controller's side of the generic EVSE interface v3: frames of power modules to a PowerReport, a PowerCommand to frames.
 
-Identifiers, periods and order: ../shared/reference/can.md 1.1 to 1.5, names as in config/can/evse_v3.dbc.
+Identifiers, periods and order: ../shared/reference/can.md 1.1 to 1.5, names as in config/can/evse_v3.dbc. Module_Bank, which tells of single modules, is an
+extension of this project: config/can/module_bank.dbc.
 """
 
 import math
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import nan as NAN
 
-from evse_core.codecs.signals import PISTOL_SHIFT, Malformed, SignalDatabase
+from evse_core.codecs.signals import PISTOL_SHIFT, Decoded, Malformed, SignalDatabase
 from evse_core.frame import Frame
 from evse_core.types import ControllerPhase, PowerCommand, PowerFunction, PowerReport, VehicleReport
 
@@ -16,9 +17,12 @@ from evse_core.types import ControllerPhase, PowerCommand, PowerFunction, PowerR
 OWN_NODE = "Controller"
 # The frame that closes a period of the modules.
 PULSE = "Power_Modules_Status"
+# The frame that tells of single modules, and how long it counts: as long as the modules themselves (../shared/reference/can.md 1.7). [s]
+BANK, BANK_LIMIT = "Module_Bank", 0.5
 _NEEDED = {
     PULSE: ("Present_Voltage", "Present_Current", "System_Enable", "Insulation_Resistance"),
     "DC_Power_Parameters": ("Maximum_Voltage", "Maximum_Charge_Current"),
+    BANK: ("Module_Count", "Modules_Working", "Lowest_Module_Current", "Highest_Module_Current", "Alive"),
 }
 # Values of Power_Function.
 FUNCTIONS = {
@@ -76,9 +80,15 @@ class ModulesReceiver:
         self._database = database
         self._pistol = pistol
         self._signals: dict[str, Mapping[str, float]] = {}
+        self._max_current, self._has_offered = NAN, False
+        self._bank = -math.inf
         self.changes = 0
         self.pulse = -math.inf
         """Time of the newest status frame. [s]"""
+
+    def begin_session(self) -> None:
+        """Take that a session has been announced: a first offer of 0 A means the default again."""
+        self._has_offered = False
 
     @property
     def enabled(self) -> bool:
@@ -97,11 +107,31 @@ class ModulesReceiver:
         missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
         if missing:
             raise Malformed(f"{decoded.name}: too short for {missing[0]}")
-        self.changes += decoded.name == PULSE or decoded.signals != self._signals.get(decoded.name)
+        self.changes += decoded.name == PULSE or self._is_news(decoded)
+        # A counter that stands is an old frame that something repeats: no sign of life.
+        if decoded.name == BANK and decoded.signals["Alive"] != self._signals.get(BANK, {}).get("Alive"):
+            self._bank = now
         self._signals[decoded.name] = decoded.signals
         if decoded.name == PULSE:
             self.pulse = now
+        elif decoded.name == "DC_Power_Parameters":
+            self._take_offer(decoded.signals["Maximum_Charge_Current"])
         return decoded.unknown_values
+
+    def _is_news(self, decoded: Decoded) -> bool:
+        """Return whether a frame says what the last one did not; currents of single modules drift and go with the next status."""
+        last = self._signals.get(decoded.name, {})
+        names = ("Module_Count", "Modules_Working") if decoded.name == BANK else tuple(decoded.signals)
+        return any(decoded.signals[name] != last.get(name) for name in names)
+
+    def _take_offer(self, current: float) -> None:
+        """Keep what the modules offer [A]. 0 stands for a configured default (../shared/reference/can.md 1.3), but not from modules that have just named a
+        limit: those take it back. Nor is a 0 that meant none yesterday the default today: the modules repeat what still holds.
+        """
+        if current > 0.0:
+            self._max_current, self._has_offered = current, True
+        else:
+            self._max_current = 0.0 if self._has_offered or self._max_current == 0.0 else NAN
 
     @property
     def current(self) -> float:
@@ -111,6 +141,7 @@ class ModulesReceiver:
     def report(self, now: float) -> PowerReport:
         """Return what is known of the modules now."""
         status, limits = self._signals.get(PULSE, {}), self._signals.get("DC_Power_Parameters", {})
+        bank = self._signals[BANK] if now - self._bank <= BANK_LIMIT else {}
         return PowerReport(
             complete=bool(status),
             age=now - self.pulse if status else NAN,
@@ -122,7 +153,11 @@ class ModulesReceiver:
             insulation_resistance=status.get("Insulation_Resistance", NAN) * 1000.0,
             # 0 selects a configured default: the modules have not said.
             max_voltage=limits.get("Maximum_Voltage", 0.0) or NAN,
-            max_current=limits.get("Maximum_Charge_Current", 0.0) or NAN,
+            max_current=self._max_current,
+            module_count=int(bank.get("Module_Count", 0)),
+            modules_working=int(bank.get("Modules_Working", 0)),
+            module_current_min=bank.get("Lowest_Module_Current", NAN),
+            module_current_max=bank.get("Highest_Module_Current", NAN),
         )
 
 

@@ -7,12 +7,12 @@ from math import nan as NAN
 
 from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase
 from evse_core.frame import Frame
-from evse_core.types import IoCommand, IoReport
+from evse_core.types import IoCommand, IoReport, PilotFault
 
 # Node name of the station in the database.
 OWN_NODE = "Station"
-# Values that mean "not fitted": raw 0xFFFF, 0xFF, 0xFFFF in units of the database. [V], [degC], [kOhm]
-NO_VOLTAGE, NO_TEMPERATURE, NO_RESISTANCE = 6553.5, 215.0, 65535.0
+# Values that mean "not fitted": raw 0xFFFF, 0xFF, 0xFFFF, 0xFFFF in units of the database. [V], [degC], [kOhm], [A]
+NO_VOLTAGE, NO_TEMPERATURE, NO_RESISTANCE, NO_CURRENT = 6553.5, 215.0, 65535.0, 6553.5
 # UID lengths of ISO/IEC 14443-3; 0 before the first token. [byte]
 UID_LENGTHS = (0, 4, 7, 10)
 # Bytes of a UID in part 0 of IO_Token; the rest is in part 1. [byte]
@@ -20,8 +20,12 @@ PART_0_BYTES = 6
 # The board repeats IO_Token every 1 s; a board without a reader is complete without it after so long. Else a station program that restarts would take
 # the count that it first sees for a new token. [s]
 TOKEN_WAIT = 1.5
+# AC currents older than this are not known any more. Own choice: five frames of 100 ms, as the board's other frames (safety_monitor.io_timeout). [s]
+CURRENTS_LIMIT = 0.5
 # The frame that closes a period of the board.
 PULSE = "IO_Measurements"
+# The frame with the AC currents, which drift and go with the next measurement.
+CURRENTS = "IO_Currents"
 # Fields of IoReport that are a bit of IO_Inputs.
 _INPUTS = {
     "plugged": "Plugged",
@@ -33,12 +37,16 @@ _INPUTS = {
     "door_open": "Door_Open",
     "earth_ok": "Earth_Ok",
     "residual_current_trip": "Residual_Current_Trip",
+    "tilted": "Tilted",
+    "impact": "Impact",
 }
 _NEEDED = {
-    "IO_Inputs": (*_INPUTS.values(), "Start_Count", "Stop_Count", "Alive"),
+    "IO_Inputs": (*_INPUTS.values(), "Pilot_Fault", "Start_Count", "Stop_Count", "Alive"),
     "IO_Measurements": ("Connector_Voltage", "Connector_Temperature", "Insulation_Resistance"),
     "IO_Token": ("Part", "Sequence", "Length"),
+    CURRENTS: ("AC_Current_L1", "AC_Current_L2", "AC_Current_L3", "Alive"),
 }
+_PILOT_FAULTS = {int(value): value for value in PilotFault}
 
 
 class LockCommand(IntEnum):
@@ -80,7 +88,7 @@ class IoBoard:
         # A counter that stands is an old frame that something repeats: its content counts, but it is no sign of life.
         if decoded.signals.get("Alive", -1.0) != last.get("Alive", -2.0):
             self._received[decoded.name] = now
-        self.changes += decoded.name == PULSE or any(value != last.get(name) for name, value in decoded.signals.items() if name != "Alive")
+        self.changes += decoded.name == PULSE or (decoded.name != CURRENTS and _differs(decoded.signals, last))
         self._signals[decoded.name] = decoded.signals
 
     @property
@@ -101,6 +109,7 @@ class IoBoard:
         return IoReport(
             complete=complete,
             age=now - min(times) if complete else NAN,
+            pilot_fault=_PILOT_FAULTS.get(int(inputs.get("Pilot_Fault", 0)), PilotFault.UNKNOWN),
             start_count=int(inputs.get("Start_Count", 0)),
             stop_count=int(inputs.get("Stop_Count", 0)),
             connector_voltage=_fitted(measured.get("Connector_Voltage", NAN), NO_VOLTAGE),
@@ -109,7 +118,15 @@ class IoBoard:
             token_count=self._token.count,
             token=self._token.text,
             **{field: bool(inputs.get(signal)) for field, signal in _INPUTS.items()},
+            ac_current_l1=self._ac_current("AC_Current_L1", now),
+            ac_current_l2=self._ac_current("AC_Current_L2", now),
+            ac_current_l3=self._ac_current("AC_Current_L3", now),
         )
+
+    def _ac_current(self, signal: str, now: float) -> float:
+        """Return an AC current [A], NaN where the frame that carries it is old or never came."""
+        fresh = now - self._received.get(CURRENTS, -math.inf) <= CURRENTS_LIMIT
+        return _fitted(self._signals[CURRENTS][signal], NO_CURRENT) if fresh else NAN
 
     def frame(self, command: IoCommand, lock: LockCommand, alive: int) -> Frame:
         """Return IO_Outputs; alive is a counter of frames, taken modulo 256."""
@@ -119,6 +136,7 @@ class IoBoard:
             "Close_Contactor": command.close_contactor,
             "Lock_Command": lock,
             "Lamp": command.lamp,
+            "Pilot_Current": command.pilot_current if command.pilot_current >= 0.0 else NO_CURRENT,
             "Alive": alive % 256,
         }
         return self._database.encode("IO_Outputs", signals)
@@ -148,6 +166,11 @@ class _Token:
         uid = self._parts.get(0, b"") + self._parts.get(1, b"")
         if 0 in self._parts and len(uid) == length:
             self.count, self.text = sequence, uid.hex().upper()
+
+
+def _differs(signals: Mapping[str, float], last: Mapping[str, float]) -> bool:
+    """Return whether a frame says something else than the last one, besides that it is a new one."""
+    return any(value != last.get(name) for name, value in signals.items() if name != "Alive")
 
 
 def _fitted(value: float, absent: float) -> float:

@@ -60,12 +60,13 @@ class _Coding:
 
 
 class SignalDatabase:
-    """One loaded CAN database: decode any frame, encode any message, by names and physical values."""
+    """The CAN databases of one bus: decode any frame, encode any message, by names and physical values."""
 
-    def __init__(self, database: Database) -> None:
-        self._by_id = {(message.frame_id, message.is_extended_frame): message for message in database.messages}
-        self._by_name = {message.name: message for message in database.messages}
-        self._codings = {message.name: {signal.name: _coding(signal) for signal in message.signals} for message in database.messages}
+    def __init__(self, *databases: Database) -> None:
+        messages = [message for database in databases for message in database.messages]
+        self._by_id = {(message.frame_id, message.is_extended_frame): message for message in messages}
+        self._by_name = {message.name: message for message in messages}
+        self._codings = {message.name: {signal.name: _coding(signal) for signal in message.signals} for message in messages}
 
     def message(self, frame: Frame) -> Message:
         """Return the database's message for a frame, whatever its pistol index; UnknownId where there is none."""
