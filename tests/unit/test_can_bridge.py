@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from math import isnan
 
 import pytest
 from can_bench import (
     CHADEMO,
     CHARGING,
     CONTACTOR,
+    EVSE_V3,
     IO,
     LINES_OFF,
     NO_PERMIT,
+    PERMIT,
     POWER_OFF,
     TO_VEHICLE,
     Bench,
@@ -20,6 +23,7 @@ from can_bench import (
     vehicle_frames,
 )
 
+from evse_core.codecs.io_board import NO_CURRENT
 from evse_core.frame import Frame
 from evse_core.types import (
     BusHealth,
@@ -176,6 +180,20 @@ def test_cut_leaves_lines_and_lock_to_the_sequencer() -> None:
     bench.run(1.0)
     outputs = bench.last("IO_Outputs")
     assert (outputs["Sequence_1"], outputs["Sequence_2"], outputs["Lock_Command"]) == (1, 1, LOCK)
+
+
+def test_cut_takes_the_signalled_current_from_the_control_pilot() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.io = replace(CONTACTOR, pilot_current=16.0)
+    bench.run(0.1)
+    assert bench.last("IO_Outputs")["Pilot_Current"] == 16.0
+    bench.safety = NO_PERMIT
+    bench.run(0.1)
+    assert bench.last("IO_Outputs")["Pilot_Current"] == NO_CURRENT
+    bench.safety, bench.io = PERMIT, None
+    bench.run(0.5)
+    assert bench.last("IO_Outputs")["Pilot_Current"] == NO_CURRENT
 
 
 def test_permit_that_comes_back_does_not_bring_power_back() -> None:
@@ -429,6 +447,9 @@ def test_quiet_topics_repeat_at_their_period() -> None:
         ("vehicle_report", BusLink.VEHICLE, vehicle_frames(request=51)[2]),
         ("vehicle_report", BusLink.VEHICLE, vehicle_frames(status_charging_system_fault=1)[2]),
         ("power_report", BusLink.POWER, module_status(enable=0)),
+        ("io_report", BusLink.IO, board_inputs(2, Tilted=1)),
+        ("io_report", BusLink.IO, board_inputs(2, Pilot_Fault=2)),
+        ("power_report", BusLink.POWER, EVSE_V3.encode("Module_Bank", {"Module_Count": 4, "Modules_Working": 0, "Alive": 1}, pistol=1)),
     ],
 )
 def test_news_are_reported_at_once_and_once(topic: str, link: BusLink, frame: Frame) -> None:
@@ -461,6 +482,24 @@ def test_readings_are_reported_with_the_frame_that_brings_them() -> None:
             found.append((index, report.voltage))  # type: ignore[attr-defined]
         bench.now += 0.01
     assert found == [(index, pytest.approx(index)) for index in range(0, 100, 10)]
+
+
+def offered(bench: Bench, current: float) -> float:
+    """Let modules offer a current [A]; return what the bridge reports."""
+    frame = EVSE_V3.encode("DC_Power_Parameters", {"Maximum_Charge_Current": current}, pistol=1)
+    bench.bridge.on_frame(BusLink.POWER, frame, bench.now)
+    return reports(bench, later=0.2)["power_report"].max_current  # type: ignore[attr-defined, no-any-return]
+
+
+def test_zero_is_an_offer_only_from_modules_that_have_offered_something_in_this_session() -> None:
+    bench = Bench()
+    bench.bridge.on_power_command(replace(POWER_OFF, session_announced=True), bench.now)
+    assert [offered(bench, current) for current in (100.0, 0.0, 80.0)] == [100.0, 0.0, 80.0]
+    bench.bridge.on_power_command(replace(POWER_OFF, session_announced=True), bench.now)
+    assert [offered(bench, current) for current in (0.0, 80.0)] == [0.0, 80.0]
+    bench.bridge.on_power_command(replace(POWER_OFF, session_announced=False), bench.now)
+    bench.bridge.on_power_command(replace(POWER_OFF, session_announced=True), bench.now)
+    assert isnan(offered(bench, 0.0))
 
 
 def test_age_of_silent_modules_grows_in_the_reports() -> None:

@@ -269,6 +269,35 @@ def test_a_connector_too_hot_for_any_current_ends_the_session_after_its_time(dyn
     rig.until(S.FINISHED)
 
 
+@pytest.mark.parametrize(
+    ("patch", "words"),
+    [({"max_current": 0.0}, "the modules offer 0 A"), ({"enclosure_temperature": 65.0}, "cabinet at 65 degC")],
+)
+def test_modules_or_a_cabinet_that_leave_no_current_end_the_session_like_a_hot_connector(patch: dict[str, float], words: str) -> None:
+    rig = charging(dynamic=True).run(3.0)
+    rig.patch["power"] = patch
+    rig.run(rig.config.derated_hold - STEP)
+    assert (rig.state, rig.out.power.current) == (S.CHARGING, 0.0)
+    rig.until(S.RAMPING_DOWN, limit=3 * STEP)
+    assert rig.out.session.stop_cause is StopCause.CHARGER_FAULT
+    assert rig.out.session.stop_detail == f"derated to 0 A for 10 s, {words}"
+    rig.until(S.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("device", "name", "temperatures"),
+    [("io", "connector_temperature", (80.0, 84.0, 88.0)), ("power", "enclosure_temperature", (55.0, 59.0, 63.0))],
+)
+def test_connector_and_cabinet_derate_the_current_from_all_to_nothing(device: str, name: str, temperatures: tuple[float, ...]) -> None:
+    rig = charging(dynamic=True)
+    found = []
+    for temperature in temperatures:
+        rig.patch[device] = {name: temperature}
+        rig.run(1.0)
+        found.append(rig.out.vehicle.available_current)
+    assert found == [125.0, 75.0, 25.0]
+
+
 def test_a_connector_that_cools_down_by_less_than_the_hysteresis_gains_no_time() -> None:
     rig = charging(dynamic=True).run(3.0)
     rig.patch["io"] = hot(90.0)

@@ -3,6 +3,8 @@
 import json
 from io import StringIO
 from math import isnan, nan
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -27,8 +29,10 @@ from evse_core.types import (
 from evse_simulators.faults import FAULTS
 from evse_tools import demo_print, live_table
 from evse_tools.demo_faults import EXPECTED, Outcome, judge
+from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_report import Energies, Report, Session, completeness
+from evse_tools.demo_station import expand
 from evse_tools.demo_track import Track
 
 # state, step, time since the start of the story [s]
@@ -212,6 +216,22 @@ def test_a_fault_that_was_never_injected_proves_nothing() -> None:
 
 def test_every_fault_of_the_simulators_has_an_expectation() -> None:
     assert set(EXPECTED) == set(FAULTS)
+
+
+def test_what_a_demo_cannot_show_is_refused_with_a_reason() -> None:
+    impossible = {name for name, expected in EXPECTED.items() if expected.impossible}
+    assert impossible == {"ac_over_current", "ac_current_lost"}
+    for name in FAULTS:
+        errors = list(Options(fault=name).errors())
+        assert bool(errors) is (name in impossible)
+        assert all(f"--fault {name}: {EXPECTED[name].impossible}" == error for error in errors)
+
+
+def test_a_demo_builds_the_evse_that_its_fault_needs(tmp_path: Path) -> None:
+    plain: dict[str, Any] = {"evses": [{"evse": 1, "rating": {"max_current": 100.0, "module_count": 2}}]}
+    built = expand(plain, 2, "", tmp_path, EXPECTED["pilot_short"].rating)
+    assert [evse["rating"] for evse in built["evses"]] == [{"max_current": 100.0, "module_count": 2, "has_control_pilot": True}] * 2
+    assert expand(plain, 1, "", tmp_path)["evses"][0]["rating"] == plain["evses"][0]["rating"]
 
 
 def test_the_live_table_says_unknown_before_it_knows_and_then_what_is() -> None:

@@ -90,6 +90,10 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("evses", 0, "can_bridge", "io_bus", "options"), "fd=1", "'fd=1' is not a mapping"),
     (("evses", 0, "charge_sequencer"), {"lock_timeout": 1000}, ""),
     (("evses", 0, "charge_sequencer"), {"max_current": 5}, "rating.max_current"),
+    (("evses", 0, "charge_sequencer"), {"derate_from": 70}, "must be given together"),
+    (("evses", 0, "safety_monitor"), {"enclosure_derating_temperature": 50}, "must be given together"),
+    (("evses", 0, "rating", "module_count"), 256, "256 is above 255"),
+    (("evses", 0, "rating", "has_control_pilot"), 1, "1 is neither true nor false"),
     (("evses", 0, "charge_seqencer"), {}, "did you mean charge_sequencer?"),
     (("evses", 0, "vehicle_simulator"), 5, "5 is not a section"),
     (("csms_simulator", "port"), 80, "80 is below 1024"),
@@ -113,6 +117,12 @@ def test_a_wrong_value_is_named(data: Data, path: tuple[str | int, ...], value: 
     near = [text for name, text in found.items() if name.startswith(key)]
     assert near, f"{key} is not named, but {found}"
     assert any(said in text for text in near), near
+
+
+def test_derating_that_is_told_where_it_begins_is_fine(data: Data) -> None:
+    put(data, {"derate_from": 70.0}, "evses", 0, "charge_sequencer")
+    put(data, {"connector_derating_temperature": 70}, "evses", 0, "safety_monitor")
+    assert from_data(data).evses
 
 
 @pytest.mark.parametrize(

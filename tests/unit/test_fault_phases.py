@@ -6,7 +6,7 @@ from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes
 from evse_core.fault_table import BY_NAME
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import ChargeState, PowerFunction
+from evse_core.types import NAN, ChargeState, PilotFault, PowerFunction
 
 S = ChargeState
 PRECHARGE: Changes = {"power_command": {"function": PowerFunction.PRECHARGE, "voltage": 380.0}, "power": {"voltage": 300.0}}
@@ -17,6 +17,7 @@ SHORT_CIRCUIT: Changes = {"io": {"connector_voltage": 5.0}, "power": {"voltage":
 WRONG_TEST: Changes = {"power": {"voltage": TEST_VOLTAGE - 20.0}}
 # Inputs that are too old [s] to be believed.
 NO_IO, NO_POWER, NO_VEHICLE, NO_METER = {"io": 0.6}, {"power": 0.6}, {"vehicle": 1.1}, {"meter": 3.1}
+AC_EXCESS: Changes = {"io_command": {"pilot_current": 16.0}, "io": dict.fromkeys(("ac_current_l1", "ac_current_l2", "ac_current_l3"), 25.0)}
 NO_COMMAND, NO_IO_COMMAND = {"power_command": 0.3}, {"io_command": 0.3}
 
 
@@ -38,6 +39,14 @@ NO_COMMAND, NO_IO_COMMAND = {"power_command": 0.3}, {"io_command": 0.3}
         ("vehicle_not_parked", S.CHARGING, {"vehicle": {"shift_not_parked": True}}, NO_VEHICLE),
         ("meter_disagrees", S.CHARGING, {"meter": {"power": 0.0}}, NO_METER),
         ("meter_disagrees", S.CHARGING, {"meter": {"power": 0.0}}, {"power": 0.6}),
+        ("current_spread", S.CHARGING, {"meter": {"current": 0.0}}, NO_METER),
+        ("current_spread", S.CHARGING, {"meter": {"current": 0.0}}, NO_POWER),
+        ("tilted", S.CHARGING, {"io": {"tilted": True}}, NO_IO),
+        ("ac_over_current", S.CHARGING, AC_EXCESS, NO_IO),
+        ("ac_over_current_high", S.CHARGING, AC_EXCESS, NO_IO_COMMAND),
+        ("ac_current_unknown", S.CHARGING, {"io_command": {"pilot_current": 16.0}}, NO_IO_COMMAND),
+        ("connector_derated", S.CHARGING, {"io": {"connector_temperature": 85.0}}, NO_IO),
+        ("enclosure_derated", S.CHARGING, {"power": {"enclosure_temperature": 60.0}}, NO_POWER),
     ],
 )
 def test_what_falls_silent_after_it_was_wrong_is_still_taken_as_wrong(
@@ -88,3 +97,54 @@ def test_modules_that_sleep_are_not_charged() -> None:
     bench.run(3.0, S.CLOSING, {"power": {"voltage": 100.0}})
     bench.run(20.0, S.FINISHED, {"power": {"voltage": 100.0}}, {"power": 2.0})
     assert bench.events == []
+
+
+def test_a_station_without_a_control_pilot_has_no_fault_of_one() -> None:
+    bench = Bench()
+    for fault in PilotFault:
+        bench.run(2.0, S.CHARGING, {"io": {"pilot_fault": fault}})
+    assert bench.events == []
+
+
+def test_modules_that_need_not_tell_are_not_missed() -> None:
+    bench = Bench()
+    bench.run(40.0, S.CHARGING, {"power": {"module_count": 0, "modules_working": 0, "module_current_min": NAN, "module_current_max": NAN}})
+    assert bench.events == []
+
+
+def test_modules_that_tell_may_sleep_without_a_session() -> None:
+    bench = Bench(SafetyConfig(module_count=4))
+    for state in (S.AVAILABLE, S.LOCKING):
+        bench.run(20.0, state, ages={"power": 2.0})
+        bench.run(20.0, state, {"power": {"module_count": 0}})
+    assert bench.events == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "derating"),
+    [("connector_derated", ("io", "connector_temperature"), 80.0), ("enclosure_derated", ("power", "enclosure_temperature"), 55.0)],
+)
+def test_derating_is_told_until_it_is_cooler_by_the_hysteresis(fault: str, name: tuple[str, str], derating: float) -> None:
+    bench, (device, field) = Bench(), name
+    bench.run(3.0, S.CHARGING, {device: {field: derating + 1.0}})
+    assert bench.faults == (fault,)
+    assert bench.permit
+    bench.run(20.0, S.CHARGING, {device: {field: derating - 9.0}})
+    assert bench.faults == (fault,)
+    bench.run(6.0, S.CHARGING, {device: {field: derating - 11.0}})
+    assert bench.faults == ()
+
+
+def test_insulation_fault_names_what_each_monitor_says() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING, {"io": {"insulation_resistance": 50e3}})
+    detail = next(event.detail for event in bench.events if event.fault == "insulation_fault")
+    assert detail == "modules 510 kOhm or more, I/O board 50 kOhm; limit 100 kOhm"
+
+
+def test_ac_over_current_that_is_no_longer_measured_is_still_taken_as_one() -> None:
+    bench = Bench()
+    drawn = {"io_command": {"pilot_current": 16.0}, "io": dict.fromkeys(("ac_current_l1", "ac_current_l2", "ac_current_l3"), 20.0)}
+    bench.run(1.0, S.CHARGING, drawn)
+    bench.run(6.0, S.CHARGING, {"io_command": {"pilot_current": 16.0}})
+    assert {"ac_over_current", "ac_current_unknown"} <= set(bench.faults)

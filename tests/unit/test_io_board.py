@@ -216,6 +216,7 @@ def test_the_boards_own_frames_are_no_commands():
         ("door_open", "Door_Open", 1.0),
         ("earth_lost", "Earth_Ok", 0.0),
         ("residual_current", "Residual_Current_Trip", 1.0),
+        ("tilted", "Tilted", 1.0),
         ("proximity_fault", "Proximity_Fault", 1.0),
         ("lock_lost", "Locked", 0.0),
         ("contactor_stuck_open", "Contactor_Closed", 0.0),
@@ -253,3 +254,55 @@ def test_a_stopped_processor_says_nothing_hears_nothing_and_its_watchdog_opens()
     bench.run(0.5)
     assert len(bench.log) == count
     assert (bench.out.lines.contactor_closed, bench.out.lines.sequence_1, bench.out.lines.locked) == (False, False, True)
+
+
+def test_an_impact_shows_for_a_second_after_it():
+    bench = energised()
+    bench.model.inject("impact", True)
+    assert bench.run(0.05).inputs["Impact"] == 1.0
+    bench.model.inject("impact", False)
+    assert bench.run(0.9).inputs["Impact"] == 1.0
+    assert bench.run(0.2).inputs["Impact"] == 0.0
+
+
+@pytest.mark.parametrize(("fault", "value"), [("pilot_short", 2.0), ("pilot_diode", 3.0)])
+def test_a_control_pilot_shows_its_faults_only_where_one_is_fitted(fault: str, value: float):
+    fitted, not_fitted = Bench(has_control_pilot=True).run(0.2), Bench().run(0.2)
+    assert (fitted.inputs["Pilot_Fault"], not_fitted.inputs["Pilot_Fault"]) == (1.0, 0.0)
+    for bench in (fitted, not_fitted):
+        bench.model.inject(fault, True)
+        bench.run(0.2)
+    assert (fitted.inputs["Pilot_Fault"], not_fitted.inputs["Pilot_Fault"]) == (value, 0.0)
+
+
+def phases(bench: Bench) -> list[float]:
+    return [bench.said("IO_Currents")[f"AC_Current_L{number}"] for number in (1, 2, 3)]
+
+
+def test_ac_currents_follow_what_is_signalled_and_a_phase_that_is_not_fitted_says_so():
+    bench = Bench(ac_phases=2)
+    bench.command = {**ALL_ON, "Pilot_Current": 16.0}
+    assert phases(bench.run(1.5)) == [16.0, 16.0, 6553.5]
+    bench.model.inject("ac_over_current", True)
+    assert phases(bench.run(0.2)) == [pytest.approx(21.8), pytest.approx(21.8), 6553.5]
+    bench.command = dict(ALL_ON, Pilot_Current=6553.5)
+    assert phases(bench.run(0.2)) == [0.0, 0.0, 6553.5]
+
+
+def test_ac_currents_that_are_lost_come_no_more_and_a_board_without_them_never_sends_any():
+    bench = Bench(ac_phases=3).run(1.0)
+    count = sum(name == "IO_Currents" for _, name, _ in bench.log)
+    assert count == pytest.approx(10, abs=1)
+    bench.model.inject("ac_current_lost", True)
+    bench.run(1.0)
+    assert sum(name == "IO_Currents" for _, name, _ in bench.log) == count
+    assert not [name for _, name, _ in Bench().run(1.0).log if name == "IO_Currents"]
+
+
+def test_a_worn_contact_warms_more_than_a_good_one():
+    worn, good = Bench(), Bench()
+    worn.model.inject("connector_worn", True)
+    for bench in (worn, good):
+        bench.power = SimPower(0.0, 400.0, 400.0, 100.0, 5e6)
+        bench.run(30.0)
+    assert worn.model.temperature > good.model.temperature + 15.0

@@ -274,3 +274,69 @@ def test_a_real_vehicle_leaves_the_battery_unknown_and_nothing_flows():
     bench = Bench()
     bench.vehicle = replace(bench.vehicle, battery_voltage=nan)
     assert bench.run(2.5).command(POWER_TRANSFER, 410.0, 20.0).run(2.0).power.current == 0.0
+
+
+BANK = {"module_count": 4}
+
+
+def bank(bench: Bench) -> dict[str, float]:
+    return bench.named("Module_Bank")[-1]
+
+
+def test_modules_that_tell_of_themselves_share_the_current_and_count_their_frames():
+    bench = charging(40.0, **BANK)
+    told = bank(bench)
+    assert (told["Module_Count"], told["Modules_Working"]) == (4.0, 4.0)
+    assert told["Lowest_Module_Current"] == told["Highest_Module_Current"] == pytest.approx(10.0, abs=0.05)
+    frames = bench.named("Module_Bank")
+    assert [frame["Alive"] for frame in frames] == [float(number % 256) for number in range(1, len(frames) + 1)]
+    assert len(frames) == pytest.approx(len(bench.named("Power_Modules_Status")), abs=1)
+
+
+def test_modules_that_do_not_tell_of_themselves_send_no_such_frame():
+    assert not charging().named("Module_Bank")
+
+
+def test_without_one_module_the_others_give_and_offer_what_they_can():
+    bench = charging(125.0, 8.0, **BANK)
+    bench.model.inject("module_failed", True)
+    bench.run(2.0)
+    assert bench.power.current == pytest.approx(0.75 * 125.0, abs=0.1)
+    assert bench.named("DC_Power_Parameters")[-1]["Maximum_Charge_Current"] == pytest.approx(0.75 * 125.0, abs=0.1)
+    assert (bank(bench)["Modules_Working"], bench.status["System_Enable"]) == (3.0, 1.0)
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_without_any_module_nothing_flows_although_what_speaks_for_them_goes_on(count: int):
+    bench = charging(module_count=count)
+    bench.model.inject("modules_failed", True)
+    bench.run(0.2)
+    assert bench.power.current <= 0.0
+    assert bench.status["System_Enable"] == 1.0
+    assert not count or bank(bench)["Modules_Working"] == 0.0
+
+
+def test_modules_that_disagree_give_together_what_they_gave_before():
+    bench = charging(40.0, **BANK)
+    bench.model.inject("modules_disagree", True)
+    bench.run(1.0)
+    told = bank(bench)
+    assert bench.power.current == pytest.approx(40.0, abs=0.01)
+    assert told["Highest_Module_Current"] == pytest.approx(2.0 * told["Lowest_Module_Current"], abs=0.2)
+
+
+def test_a_silent_bank_leaves_everything_else_as_it_is():
+    bench = charging(40.0, **BANK)
+    bench.model.inject("module_bank_silent", True)
+    count = len(bench.named("Module_Bank"))
+    bench.run(1.0)
+    assert len(bench.named("Module_Bank")) == count
+    assert (bench.power.current, bench.status["System_Enable"]) == (pytest.approx(40.0, abs=0.01), 1.0)
+
+
+def test_modules_that_take_back_their_offer_say_so_and_give_nothing():
+    bench = charging(40.0)
+    bench.model.inject("modules_offer_nothing", True)
+    bench.run(1.0)
+    assert bench.named("DC_Power_Parameters")[-1]["Maximum_Charge_Current"] == 0.0
+    assert bench.power.current <= 0.0

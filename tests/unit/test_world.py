@@ -194,9 +194,14 @@ GONE_WITHIN = {
     "vehicle_no_request": 6.0,
     "connector_hot": 30.0,
     "module_hot": 60.0,
+    "module_bank_silent": 3.0,
+    "modules_disagree": 12.0,
+    "modules_offer_nothing": 2.0,
 }
 # Faults that only matter when the session ends.
 AT_THE_END = {"vehicle_contactor_welded", "vehicle_incompatible", "lock_stuck", "contactor_welded", "module_runaway"}
+# Faults with which charging goes on, and those of an AC current that this station does not signal.
+AT_THE_END |= {"module_failed", "connector_worn", "ac_over_current", "ac_current_lost"}
 # The connector stays locked until somebody has mended it: it is live, or nobody knows, or the lock cannot move.
 HELD = {"vehicle_contactor_welded", "lock_stuck", "io_board_silent"}
 
@@ -286,6 +291,105 @@ def test_a_connector_that_stays_too_hot_for_any_current_ends_the_session(chargin
     assert made.now - begun < 25.0
 
 
+def test_modules_that_take_back_all_current_end_the_session_as_heat_does(charging: World):
+    made = charging.fork()
+    made.inject("modules_offer_nothing")
+    begun = made.now
+    assert made.run_until(over, 40.0)
+    assert made.session.stop_cause is StopCause.CHARGER_FAULT
+    assert made.session.stop_detail == "derated to 0 A for 10 s, the modules offer 0 A"
+    assert not made.said("fault")
+    assert made.now - begun < 25.0
+
+
+def test_a_session_goes_on_with_the_modules_that_are_left(charging: World):
+    made = charging.fork().run(5.0)
+    assert made.power.current > 100.0
+    made.inject("module_failed")
+    made.run(20.0)
+    assert (made.session.state, made.said("fault")) == (ChargeState.CHARGING, ["module_failed"])
+    assert made.power.current == pytest.approx(0.75 * 125.0, abs=2.0)
+    made.heal("module_failed")
+    made.run(20.0)
+    assert made.power.current > 100.0
+    assert made.safety_state.faults == ()
+
+
+def test_a_worn_connector_is_told_and_derated_and_does_not_get_too_hot(charging: World):
+    made = charging.fork()
+    made.inject("connector_worn")
+    hottest = 0.0
+    for _ in range(600):
+        made.run(0.5)
+        hottest = max(hottest, made.board.temperature)
+    assert (made.session.state, made.said("fault")) == (ChargeState.CHARGING, ["connector_derated"])
+    assert made.power.current < 100.0
+    assert 80.0 < hottest < 90.0
+
+
+def test_an_impact_that_lasts_a_moment_is_seen_and_stays_until_an_operator_has_looked(charging: World):
+    made = charging.fork()
+    made.inject("impact")
+    made.run(0.1)
+    made.heal("impact")
+    made.run(5.0)
+    assert made.said("fault") == ["impact"]
+    assert (made.power.current < 0.5, made.safety_state.faults) == (True, ("impact",))
+    made.reset_faults()
+    made.run(1.0)
+    assert made.safety_state.faults == ()
+
+
+class Signalling(World):
+    """A world whose sequencer signals an AC current on the control pilot."""
+
+    def publish(self, topic: Any, value: Any) -> None:
+        super().publish(topic, replace(value, pilot_current=self.signalled) if topic == "io_command" else value)
+
+    signalled = 32.0
+
+
+def signalling(amperes: float = 32.0) -> Signalling:
+    config = replace(QUICK, board=replace(QUICK.board, ac_phases=3))
+    made = Signalling(DATABASES, config, 1)
+    made.signalled = amperes
+    assert made.begin_charging(), made.log[-5:]
+    return made
+
+
+def test_an_ac_current_as_signalled_is_no_fault():
+    made = signalling()
+    made.run(15.0)
+    assert (made.session.state, made.said("fault")) == (ChargeState.CHARGING, [])
+
+
+# What the vehicle draws is 1.3 times the signalled current and 1 A; the limits are 1.1 times and 0.5 A for 6.5 s, and 1.1 times and 5 A for 5.5 s.
+@pytest.mark.parametrize(
+    ("fault", "signalled", "raised", "seconds"),
+    [
+        ("ac_over_current", 16.0, "ac_over_current", 6.5),
+        ("ac_over_current", 32.0, "ac_over_current_high", 5.5),
+        ("ac_current_lost", 16.0, "ac_current_unknown", 1.5),
+    ],
+)
+def test_an_ac_current_above_what_is_signalled_or_unknown_ends_the_session(fault: str, signalled: float, raised: str, seconds: float):
+    made = signalling(signalled)
+    begun = made.now
+    made.inject(fault)
+    assert made.run_until(lambda made: bool(made.said("fault")), 10.0)
+    assert made.said("fault") == [raised]
+    assert made.now - begun == pytest.approx(seconds, abs=0.3)
+    assert made.run_until(over, 20.0)
+    assert (made.dead, made.session.stop_cause) == (True, StopCause.CHARGER_FAULT)
+
+
+def test_a_board_that_measures_no_ac_current_lets_none_be_signalled():
+    config = replace(QUICK, board=replace(QUICK.board, ac_phases=0))
+    made = Signalling(DATABASES, config, 1)
+    made.begin_charging(20.0)
+    assert "ac_current_unknown" in made.said("fault")
+
+
 # Why a vehicle with a fault does not begin to charge; None where it begins, because the fault shows later.
 BEFORE = {
     "vehicle_silent": StopCause.TIMEOUT,
@@ -300,6 +404,8 @@ BEFORE = {
     "module_refuses": StopCause.CHARGER_FAULT,
     "insulation_low": StopCause.CHARGER_FAULT,
     "over_voltage": StopCause.CHARGER_FAULT,
+    "modules_failed": StopCause.CHARGER_FAULT,
+    "module_bank_silent": StopCause.CHARGER_FAULT,
 }
 
 
@@ -317,7 +423,10 @@ def test_a_fault_that_is_there_before_ends_the_start_without_energy(name: str, c
     assert (made.dead, made.can_unplug) == (True, True)
 
 
-@pytest.mark.parametrize("name", ["emergency_stop", "door_open", "earth_lost", "residual_current", "proximity_fault", "io_board_silent"])
+CABINET = ("emergency_stop", "door_open", "earth_lost", "residual_current", "proximity_fault", "io_board_silent")
+
+
+@pytest.mark.parametrize("name", [*CABINET, "tilted", "impact", "pilot_short", "pilot_diode"])
 def test_a_fault_of_the_cabinet_blocks_the_next_session(name: str):
     made = world()
     made.inject(name)
@@ -352,7 +461,7 @@ def test_the_site_power_limits_the_current_and_the_vehicle_follows(charging: Wor
 def test_a_memo_answers_like_the_database_that_it_wraps(name: str):
     plain, memo, random = DATABASES[name], MemoDatabase(DATABASES[name]), Random(7)
     for _ in range(200):
-        identifier = random.choice([0x100, 0x102, 0x109, 0x201, 0x202, 0x203, 0x210, 0x0106B003, 0x01063000, 0x7FF])
+        identifier = random.choice([0x100, 0x102, 0x109, 0x201, 0x202, 0x203, 0x210, 0x0106B003, 0x01063000, 0x01FF3000, 0x7FF])
         frame = Frame(identifier, random.randbytes(random.choice([0, 1, 7, 8])), identifier > 0x7FF)
         for _ in range(2):
             assert answer(memo, frame) == answer(plain, frame)

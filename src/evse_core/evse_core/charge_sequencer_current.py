@@ -1,10 +1,10 @@
 """How much current the station offers and gives (step 10).
 
 Theory of operation. What is available is the least of rating, modules, site budget, and what the temperatures of connector and cabinet allow. Before the
-permission it is announced as it is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is available, and the vehicle follows the
-announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is cut from the delivery all the same,
-since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows the request every step: never above
-it, never above what is available, and rising by at most 20 A/s.
+permission it is announced as it is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is
+available, and the vehicle follows the announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is
+cut from the delivery all the same, since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows
+the request every step: never above it, never above what is available, and rising by at most 20 A/s.
 """
 
 from math import floor, inf, isfinite

@@ -60,7 +60,8 @@ def _derating(data: dict[str, Any]) -> Iterator[Finding]:
         monitor, sequencer = _section(evse, "safety_monitor"), _section(evse, "charge_sequencer")
         for told, used in pairs.items():
             if (told in monitor or used in sequencer) and monitor.get(told) != sequencer.get(used):
-                yield ("evses", index), f"safety_monitor.{told} and charge_sequencer.{used} must be given together and be equal"
+                path = ("charge_sequencer", used) if used in sequencer else ("safety_monitor", told)
+                yield ("evses", index, *path), f"safety_monitor.{told} and charge_sequencer.{used} must be given together and be equal"
 
 
 def _channels(data: dict[str, Any]) -> Iterator[Finding]:
