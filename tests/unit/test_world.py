@@ -365,14 +365,16 @@ def test_an_ac_current_as_signalled_is_no_fault():
 
 # What the vehicle draws is 1.3 times the signalled current and 1 A; the limits are 1.1 times and 0.5 A for 6.5 s, and 1.1 times and 5 A for 5.5 s.
 @pytest.mark.parametrize(
-    ("fault", "signalled", "raised", "seconds"),
+    ("fault", "signalled", "raised", "seconds", "cause"),
     [
-        ("ac_over_current", 16.0, "ac_over_current", 6.5),
-        ("ac_over_current", 32.0, "ac_over_current_high", 5.5),
-        ("ac_current_lost", 16.0, "ac_current_unknown", 1.5),
+        ("ac_over_current", 16.0, "ac_over_current", 6.5, StopCause.VEHICLE_FAULT),
+        ("ac_over_current", 32.0, "ac_over_current_high", 5.5, StopCause.VEHICLE_FAULT),
+        ("ac_current_lost", 16.0, "ac_current_unknown", 1.5, StopCause.CHARGER_FAULT),
     ],
 )
-def test_an_ac_current_above_what_is_signalled_or_unknown_ends_the_session(fault: str, signalled: float, raised: str, seconds: float):
+def test_an_ac_current_above_what_is_signalled_or_unknown_ends_the_session(
+    fault: str, signalled: float, raised: str, seconds: float, cause: StopCause
+):
     made = signalling(signalled)
     begun = made.now
     made.inject(fault)
@@ -380,7 +382,7 @@ def test_an_ac_current_above_what_is_signalled_or_unknown_ends_the_session(fault
     assert made.said("fault") == [raised]
     assert made.now - begun == pytest.approx(seconds, abs=0.3)
     assert made.run_until(over, 20.0)
-    assert (made.dead, made.session.stop_cause) == (True, StopCause.CHARGER_FAULT)
+    assert (made.dead, made.session.stop_cause) == (True, cause)
 
 
 def test_a_board_that_measures_no_ac_current_lets_none_be_signalled():

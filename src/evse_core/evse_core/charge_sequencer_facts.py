@@ -19,6 +19,8 @@ VEHICLE_FAULTS = (
     "vehicle_not_parked",
     "vehicle_request_excess",
     "battery_incompatible",
+    "ac_over_current",
+    "ac_over_current_high",
 )
 # Faults of safety_monitor that lie in vehicle, cable or communication (109.5.4); all others are the charger's own (109.5.1): can.md 2.4.
 SYSTEM_FAULTS = frozenset(
@@ -26,6 +28,7 @@ SYSTEM_FAULTS = frozenset(
         "insulation_fault",
         "residual_current",
         "proximity_fault",
+        "pilot_fault",
         "plug_lost",
         "vehicle_contactor_welded",
         "vehicle_silent",

@@ -147,8 +147,8 @@ class IoBoardModel:
             self._obey(decoded.signals, now)
 
     def _obey(self, signals: Mapping[str, float], now: float) -> None:
-        flags = [bool(signals.get(name, 0.0)) for name in ("Sequence_1", "Sequence_2", "Close_Contactor")]
-        self._commands = _Commands(*flags, signals.get("Pilot_Current", NO_CURRENT))
+        first, second, close = (bool(signals.get(name, 0.0)) for name in ("Sequence_1", "Sequence_2", "Close_Contactor"))
+        self._commands = _Commands(first, second, close, signals.get("Pilot_Current", NO_CURRENT))
         self._commanded = now
         self.lamp = int(signals.get("Lamp", 0.0))
         self._lock_target = {LOCK: 1.0, UNLOCK: 0.0}.get(int(signals.get("Lock_Command", HOLD)), self._lock_target)
