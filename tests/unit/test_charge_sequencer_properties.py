@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import inf, isfinite, nan
 from typing import Any
 
+from charge_sequencer_contract import ENERGISED, Watch
 from charge_sequencer_rig import STEP, Rig, S
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -32,112 +33,6 @@ from evse_core.types import (
 # Few in an ordinary run, which is to take seconds; EVSE_EXAMPLES=1000 searches longer. Shrinking a whole session takes minutes and tells little.
 EXAMPLES = int(os.environ.get("EVSE_EXAMPLES", "15"))
 PHASES_OF_SEARCH = (Phase.explicit, Phase.reuse, Phase.generate)
-ENERGISED = {S.CABLE_CHECK, S.LOWERING_OUTPUT, S.WAITING_FOR_CONTACTOR, S.WAITING_FOR_REQUEST, S.CHARGING, S.RAMPING_DOWN}
-CURRENT = {PowerFunction.INSULATION_TEST: {S.CABLE_CHECK}, PowerFunction.POWER_TRANSFER: {S.CHARGING, S.RAMPING_DOWN}}
-CHARGING_FLAG = {S.CHARGING, S.RAMPING_DOWN, S.EMERGENCY}
-# Longest stay in a state [s]; a state that is not here waits for somebody.
-LONGEST = {
-    S.AUTHORIZING: 30.0,
-    S.WAITING_FOR_VEHICLE: 8.0,
-    S.WAITING_FOR_PERMISSION: 8.0,
-    S.LOCKING: 5.0,
-    S.CABLE_CHECK: 14.0,
-    S.LOWERING_OUTPUT: 3.0,
-    S.WAITING_FOR_CONTACTOR: 4.0,
-    S.RAMPING_DOWN: 3.6,
-    S.WELDING_DETECTION: 10.0,
-    S.CLOSING: 5.0,
-    S.UNLOCKING: 5.0,
-    S.EMERGENCY: 2.0,
-    S.RECOVERING: 10.0,
-}
-
-
-class Watch:
-    """Checks each step against what must hold; knows only inputs and outputs."""
-
-    def __init__(self, config: SequencerConfig) -> None:
-        self.config = config
-        self.before: SequencerOutputs | None = None
-        self.entered = self.then = 0.0
-        self.tested = False
-        self.signal_2_fell = -inf
-        self.cause = StopCause.NONE
-        self.session = ""
-
-    def check(self, inputs: SequencerInputs, out: SequencerOutputs, now: float) -> None:
-        before = self.before or out
-        state = out.session.state
-        if state is not before.session.state:
-            self.entered = now
-        self._energy(inputs, out)
-        self._rise(before, out, now)
-        self._lock(inputs, before, out)
-        self._signals(before, out, now)
-        self._session(before, out)
-        assert now - self.entered <= LONGEST.get(state, inf) + 0.11, state.name
-        self.before, self.then = out, now
-
-    def _energy(self, inputs: SequencerInputs, out: SequencerOutputs) -> None:
-        state, power = out.session.state, out.power
-        assert not out.io.close_contactor or state in ENERGISED
-        assert power.function in {PowerFunction.OFF, PowerFunction.STANDBY} or state in CURRENT[power.function]
-        assert isfinite(power.voltage)
-        assert isfinite(power.current)
-        assert 0.0 <= power.current <= self.config.max_current
-        assert 0.0 <= power.voltage <= self.config.max_voltage
-        assert not out.vehicle.charging or state in CHARGING_FLAG
-        assert out.vehicle.stop_control is (state is not S.CHARGING)
-        if power.function is PowerFunction.POWER_TRANSFER and power.current > 0.0:
-            assert state is S.CHARGING
-            assert inputs.vehicle is not None
-            assert power.current <= inputs.vehicle.value.current_request
-            assert inputs.safety is not None
-            assert inputs.safety.value.permit
-
-    def _rise(self, before: SequencerOutputs, out: SequencerOutputs, now: float) -> None:
-        if out.session.state is S.CHARGING:
-            assert out.power.current - before.power.current <= self.config.ramp_up * max(now - self.then, 0.0) + 1e-6
-
-    def _lock(self, inputs: SequencerInputs, before: SequencerOutputs, out: SequencerOutputs) -> None:
-        """A lock that reports closed, or that was told to close and is not known to be open, opens only with a dead output."""
-        io = inputs.io.value if inputs.io is not None else None
-        falls = before.io.lock and not out.io.lock and out.publish_commands
-        if (falls or not out.io.lock) and io is not None and io.complete and io.locked and out.publish_commands and self._io_counts(inputs):
-            voltage = io.connector_voltage
-            if not isfinite(voltage) and io.contactor_closed and inputs.power is not None:
-                voltage = inputs.power.value.voltage
-            assert abs(voltage) <= 10.0
-        if falls and before.publish_commands:
-            assert io is not None
-
-    def _io_counts(self, inputs: SequencerInputs) -> bool:
-        return inputs.io is not None and inputs.io.value.age + (self.then - inputs.io.received) <= self.config.io_age
-
-    def _signals(self, before: SequencerOutputs, out: SequencerOutputs, now: float) -> None:
-        if out.session.state is S.WAITING_FOR_VEHICLE:
-            self.tested, self.signal_2_fell = False, -inf
-        self.tested = self.tested or (before.session.state is S.LOWERING_OUTPUT and out.session.state is S.WAITING_FOR_CONTACTOR)
-        assert self.tested or not out.io.sequence_2
-        if before.io.sequence_2 and not out.io.sequence_2:
-            self.signal_2_fell = now
-        if before.io.sequence_1 and not out.io.sequence_1:
-            assert not before.io.sequence_2
-            assert now - self.signal_2_fell >= self.config.sequence_gap - 1e-6
-
-    def _session(self, before: SequencerOutputs, out: SequencerOutputs) -> None:
-        session = out.session
-        if session.session_id != self.session:
-            self.session, self.cause = session.session_id, StopCause.NONE
-        elif session.session_active and before.session.session_active:
-            assert session.step >= before.session.step or session.step == 0
-        if self.cause is not StopCause.NONE and session.state is not S.RECOVERING:
-            assert session.stop_cause is self.cause
-        self.cause = session.stop_cause
-        assert 0 <= session.step <= 12
-        assert not session.transaction_active or session.session_id
-
-
 # Disturbances of a running station: (part, field, value), a silence, or something that the driver or the back end does.
 PATCHES: list[tuple[str, dict[str, Any]]] = [
     ("vehicle", {"current_request": nan}),

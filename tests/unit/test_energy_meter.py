@@ -71,7 +71,18 @@ def test_current_towards_the_station_does_not_turn_the_register_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [PowerReport(), report(nan, 1.0), report(400.0, inf), report(400.0, 1.0, nan), PowerReport(age=0.0, voltage=400.0, current=9.0)]
+    "bad",
+    [
+        PowerReport(),
+        report(nan, 1.0),
+        report(400.0, inf),
+        report(400.0, 1.0, nan),
+        PowerReport(age=0.0, voltage=400.0, current=9.0),
+        report(3e38, 1.0),
+        report(400.0, -3e38),
+        report(2100.0, 1.0),
+        report(400.0, 2100.0),
+    ],
 )
 def test_a_report_that_tells_nothing_is_not_a_reading(bad: PowerReport) -> None:
     meter = EnergyMeter(MeterConfig(), 1.0)

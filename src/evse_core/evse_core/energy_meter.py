@@ -15,6 +15,9 @@ from evse_core.types import PowerReport
 SECONDS_PER_HOUR = 3600.0
 # Frames come every 100 ms (can.md 1.3); what seems to be nearer to the last one is the same frame in another report, delivered a little faster. [s]
 SAME_FRAME = 0.01
+# Voltage and current beyond which a reading is no measurement, whoever reports it: the largest ratings that any configuration takes are 1500 V and 1000 A
+# (safety_config.py), and modules overshoot. A register that took one such reading in could never be corrected. [V], [A]
+HIGHEST_VOLTAGE, HIGHEST_CURRENT = 2000.0, 2000.0
 # An integrated value is never legal for billing. Source: can.md 7.5
 LEGAL = False
 
@@ -83,6 +86,8 @@ class EnergyMeter:
 def _reading(report: PowerReport, now: float) -> Reading | None:
     """Return what a report measured and when, None where it tells nothing."""
     if not report.complete or not all(isfinite(value) for value in (report.age, report.voltage, report.current)):
+        return None
+    if abs(report.voltage) > HIGHEST_VOLTAGE or abs(report.current) > HIGHEST_CURRENT:
         return None
     return Reading(now - max(report.age, 0.0), report.voltage, report.current)
 

@@ -1,14 +1,13 @@
 """energy_meter: readings, billing records and receipts of one EVSE. The rule is evse_core/energy_meter.py, its memory evse_nodes/meter_book.py."""
 
 import time
-from math import nan
 from pathlib import Path
 
 from rclpy.node import Node
 
-from evse_core.energy_meter import LEGAL, MeterConfig, billed_wh
+from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, MeterReading, PowerReport, SessionState, Transaction
+from evse_core.types import ChargeRecord, PowerReport, SessionState, Transaction
 from evse_nodes import topics
 from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
@@ -24,11 +23,11 @@ class EnergyMeterNode(Node):
 
     def __init__(self) -> None:
         super().__init__("energy_meter")
-        self._config, self._tariff = declare(self, MeterConfig), declare(self, Tariff)
+        self._config = declare(self, MeterConfig)
         self._write_reading = topics.writer(self, "meter_reading")
         self._write_record = topics.writer(self, "charge_record")
         folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
-        self._book = MeterBook(self._config, self._tariff, evse_number(self), folder, self._tell)
+        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), folder, self._tell)
         self._published = self._told = 0.0
         self._book.recover()
         topics.reader(self, "power_report", self._on_power)
@@ -72,22 +71,8 @@ class EnergyMeterNode(Node):
 
     def _publish(self) -> None:
         """Publish the register as it is on disk, with the present values."""
-        now = self._published = time.monotonic()
-        reading, record, register = self._book.meter.fresh(now), self._book.open, self._book.register_wh
-        self._write_reading(
-            MeterReading(
-                register_wh=register,
-                voltage=reading.voltage if reading else nan,
-                current=reading.current if reading else nan,
-                power=reading.power if reading else nan,
-                session_id=record.session_id if record else "",
-                session_energy_wh=register - record.begin_register_wh if record else nan,
-                session_cost=self._tariff.cost(billed_wh(record.begin_register_wh, register)) if record else 0,
-                currency=self._tariff.currency,
-                healthy=reading is not None and self._book.stored,
-                legal=LEGAL,
-            )
-        )
+        self._published = time.monotonic()
+        self._write_reading(self._book.reading(self._published))
 
     def _stamp(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)

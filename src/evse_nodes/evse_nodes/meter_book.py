@@ -3,13 +3,14 @@
 import logging
 import sqlite3
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
-from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.energy_meter import LEGAL, EnergyMeter, MeterConfig, billed_wh
 from evse_core.receipt import Receipt, zone
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState, StopCause, Transaction
+from evse_core.types import ChargeRecord, MeterReading, PowerReport, RecordStatus, SessionState, StopCause, Transaction
 from evse_nodes.ledger import Ledger
 from evse_nodes.receipt_files import ReceiptFiles
 
@@ -33,6 +34,22 @@ class MeterBook:
     def register_wh(self) -> float:
         """The register as it is on disk [Wh]."""
         return self._ledger.register_wh
+
+    def reading(self, now: float) -> MeterReading:
+        """Return the register as it is on disk, with the present values; the stamp is left to whoever publishes it."""
+        reading, record, register = self.meter.fresh(now), self.open, self.register_wh
+        return MeterReading(
+            register_wh=register,
+            voltage=reading.voltage if reading else nan,
+            current=reading.current if reading else nan,
+            power=reading.power if reading else nan,
+            session_id=record.session_id if record else "",
+            session_energy_wh=register - record.begin_register_wh if record else nan,
+            session_cost=self._tariff.cost(billed_wh(record.begin_register_wh, register)) if record else 0,
+            currency=self._tariff.currency,
+            healthy=reading is not None and self.stored,
+            legal=LEGAL,
+        )
 
     def recover(self) -> None:
         """End what an earlier run left open, with the register that it stored last; tell the last records again. ValueError where that cannot be stored."""

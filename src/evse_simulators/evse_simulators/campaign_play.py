@@ -66,9 +66,11 @@ class Result:
 class Play:
     """One plan in one world."""
 
+    world_type: type[CampaignWorld] = CampaignWorld
+
     def __init__(self, plan: Plan, databases: Mapping[str, SignalDatabase]) -> None:
         self.plan = plan
-        self.world = CampaignWorld(databases, plans.config(plan), plan.seed)
+        self.world = self.world_type(databases, plans.config(plan), plan.seed)
         self.checker = Checker(_excuses(plan, self.world))
         self.injected: list[str] = []
         self.outcome = "no session"

@@ -50,7 +50,9 @@ def run(sessions: int, seed: int, json_file: str, jobs: int, only: int, plan_fil
     numbers = [only] if only else list(range(1, sessions + 1))
     began = time.monotonic()
     results = (
-        [play(plan, _databases())] if plan else list(_progress(console, _played(seed, numbers, jobs or processors()), len(numbers), began))
+        [play(plan, shared_databases())]
+        if plan
+        else list(_progress(console, _played(seed, numbers, jobs or processors()), len(numbers), began))
     )
     summary = summarise(results, plan.seed if plan else seed, time.monotonic() - began)
     summary["violations"] = _violations(console, results, seed, plan_file)
@@ -71,7 +73,7 @@ def _read(path: Path) -> Plan:
 
 
 @cache
-def _databases() -> dict[str, SignalDatabase]:
+def shared_databases() -> dict[str, SignalDatabase]:
     """Return the databases with one memory for all worlds of this process."""
     return {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}  # type: ignore[misc]
 
@@ -82,7 +84,7 @@ def _databases() -> dict[str, SignalDatabase]:
 def play_number(task: tuple[int, int]) -> Result:
     """Play session `number` of `seed`."""
     seed, number = task
-    return play(random_plan(seed, number), _databases())
+    return play(random_plan(seed, number), shared_databases())
 
 
 def _played(seed: int, numbers: Iterable[int], jobs: int) -> Iterator[Result]:
@@ -91,7 +93,7 @@ def _played(seed: int, numbers: Iterable[int], jobs: int) -> Iterator[Result]:
     if jobs == 1 or len(tasks) == 1:
         yield from map(play_number, tasks)
         return
-    _databases()
+    shared_databases()
     context = multiprocessing.get_context("fork")
     with context.Pool(min(jobs, len(tasks)), initializer=_settle) as pool:
         yield from pool.imap(play_number, tasks, chunksize=CHUNK)
@@ -163,7 +165,7 @@ def _shortest(console: Console, plan: Plan, invariant: str) -> Plan:
     console.print(f"session {plan.number}: looking for the shortest plan that breaks {invariant} ...")
 
     def fails(candidate: Plan) -> bool:
-        return any(item.invariant == invariant for item in play(candidate, _databases()).broken)
+        return any(item.invariant == invariant for item in play(candidate, shared_databases()).broken)
 
     return shrink(plan, fails)
 

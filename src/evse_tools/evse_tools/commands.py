@@ -118,3 +118,19 @@ def campaign(
     from evse_tools import campaign_command  # noqa: PLC0415
 
     raise typer.Exit(campaign_command.run(sessions, seed, json, jobs, only, plan, link))
+
+
+@app.command()
+def fuzz(
+    seconds: Annotated[float, typer.Option(min=0.0, help="how long [s] (default 30, or as --examples says)")] = 0.0,
+    examples: Annotated[int, typer.Option(min=0, help="cases of each kind, instead of a time")] = 0,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same cases")] = 1,
+    what: Annotated[str, typer.Option(help="frames, topics, descriptions or all")] = "all",
+    only: Annotated[int, typer.Option(min=0, help="play only the case of this number")] = 0,
+    case: Annotated[Path | None, typer.Option(help="play the case in this JSON file, as a finding prints it")] = None,
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the result as JSON; - for stdout")] = "",
+) -> None:
+    """Throw random CAN frames, messages and descriptions at the station: nothing may fall over, nothing unsafe may be commanded."""
+    from evse_tools import fuzz_command  # noqa: PLC0415
+
+    raise typer.Exit(fuzz_command.run(seconds, examples, seed, what, only, case, json))

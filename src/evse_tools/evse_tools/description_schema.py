@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -87,6 +88,14 @@ def _known_zone(name: str) -> str:
     except (LookupError, ValueError, OSError):
         raise ValueError(f"{name!r} is no known time zone") from None
     return name
+
+
+def _known_home(folder: str) -> str:
+    try:
+        Path(folder).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{folder!r} begins with the home folder of somebody who is not known here") from None
+    return folder
 
 
 class Station(Section):
@@ -170,7 +179,10 @@ def station_model() -> type[Section]:
     keys: dict[str, Any] = {
         "station": _section(Station, required=True),
         "data_dir": (
-            _key(Text, "folder of everything that is written: recordings, billing, logs; relative to where the command runs"),
+            Annotated[
+                _key(Text, "folder of everything that is written: recordings, billing, logs; relative to where the command runs"),
+                AfterValidator(_known_home),
+            ],
             ...,
         ),
         "composition": (
