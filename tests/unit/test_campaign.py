@@ -51,6 +51,8 @@ def test_plans_survive_json_and_together_hold_everything_that_can_go_wrong():
     assert {(target, mode) for kind, target, mode in done if kind == plans.LINK} == {(a, b) for a in plans.LINKS for b in plans.LINK_MODES}
     assert {(target, mode) for kind, target, mode in done if kind == plans.RULE} == {(a, b) for a in plans.RULES for b in plans.RULE_MODES}
     assert (plans.POWER_FAILURE, "", "") in done
+    late = {target for kind, target, mode in done if (kind, mode) == (plans.TOPIC, "late")}
+    assert late == set(plans.TOPICS) - plans.NEVER_LATE
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_plans_survive_json_and_together_hold_everything_that_can_go_wrong():
         ({"disturbances": [{"kind": "rule", "target": "can_bridge", "mode": "late"}]}, "'late' is none of killed, paused"),
         ({"disturbances": [{"kind": "fault", "target": "door_open", "share": 0.1}]}, "duration: 1000000.0 is not a number from 0 to 60"),
         ({"actions": [{"name": "stop", "delay": -1}]}, "delay: -1 is not a number from 0"),
+        ({"disturbances": [{"kind": "topic", "target": "safety_state", "mode": "late"}]}, "safety_state is never late"),
         ({"vehicle": {"wheels": 4}}, "wheels"),
     ],
 )
@@ -141,6 +144,18 @@ def test_each_way_to_disturb_frames_does_what_it_says():
 
 def made() -> dict[str, Filter]:
     return {mode: filtered(mode, 0.5 if mode == "dropped" else 1.0) for mode in plans.LINK_MODES}
+
+
+def test_late_values_of_a_topic_stay_in_their_order():
+    late = Filter(Disturbance(plans.TOPIC, "power_report", "late", share=0.5), Random(1))
+    arrivals = []
+    for number in range(100):
+        ((delay, value),) = late.passes(number, number * 0.05)
+        assert value == number
+        assert 0.0 <= delay <= 0.151
+        arrivals.append(number * 0.05 + delay)
+    assert arrivals == sorted(arrivals)
+    assert any(moment > number * 0.05 + 0.01 for number, moment in enumerate(arrivals))
 
 
 def test_what_the_station_sends_is_cut_short_but_gets_no_wrong_bits():

@@ -1,12 +1,13 @@
 """What a bad wire or a bad middleware does to frames and topics, one disturbance each: silence, old content, late, doubled, corrupted, reordered, lost."""
 
 from collections.abc import Iterable
+from math import inf
 from random import Random
 from typing import Any
 
 from evse_core.frame import Frame
 from evse_core.types import BusLink
-from evse_simulators.campaign_plan import Disturbance
+from evse_simulators.campaign_plan import TOPICS, Disturbance
 
 # Longest delay of a late frame: a bus that is loaded, or a gateway. Own choice, half of what counts as stale (can.md 2.7: 300 ms). [s]
 LATEST = 0.15
@@ -32,12 +33,19 @@ class Filter:
         self._random = random
         self._kept: dict[int, Any] = {}
         self._held: list[Any] = []
+        self._then = -inf
         self._pass = getattr(self, f"_{disturbance.mode}")
 
-    def passes(self, value: Any) -> Passed:
-        """Return what becomes of a value."""
+    def passes(self, value: Any, now: float = 0.0) -> Passed:
+        """Return what becomes of a value at a time [s]."""
         found: Passed = self._pass(value)
-        return found
+        return found if self.target not in TOPICS else tuple(self._in_order(now + late, item, now) for late, item in found)
+
+    def _in_order(self, moment: float, value: Any, now: float) -> tuple[float, Any]:
+        """Let a late value of a topic hold up those behind it: the middleware hands the values of one writer on in their order, or not at all."""
+        if self._disturbance.mode == "late":
+            moment = self._then = max(moment, self._then)
+        return moment - now, value
 
     def _hit(self) -> bool:
         return self._random.random() < self._disturbance.share

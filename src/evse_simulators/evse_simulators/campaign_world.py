@@ -111,7 +111,7 @@ class CampaignWorld(World):
         passed: list[tuple[float, Any]] = [(0.0, value)]
         for disturbing in self._filters:
             if disturbing.target == name:
-                passed = [(late + more, last) for late, first in passed for more, last in disturbing.passes(first)]
+                passed = [(late + more, last) for late, first in passed for more, last in disturbing.passes(first, self.now + late)]
         for late, item in passed:
             if late > 0.0:
                 self._delayed.append((self.now + late, topic, item))
