@@ -34,7 +34,7 @@ def test_a_guard_is_broken_in_the_copy_only() -> None:
 
 
 def test_a_mutant_that_nobody_notices_is_told_and_one_that_is_gone_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mutation_bench, "_code", lambda line, folder: 0)
+    monkeypatch.setattr(mutation_bench, "_code", lambda *_: 0)
     assert judge(MUTATIONS[0]).caught_by == ""
     assert mutation_bench.run([MUTATIONS[0].name], False) == 1
     gone = Mutation("gone", "permit_gate.py", "no such text", "", ("unit/test_permit_gate.py",))
@@ -44,5 +44,5 @@ def test_a_mutant_that_nobody_notices_is_told_and_one_that_is_gone_too(monkeypat
 
 def test_a_mutant_that_cannot_be_imported_has_not_been_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = iter([2, 5])
-    monkeypatch.setattr(mutation_bench, "_code", lambda line, folder: next(codes, 0))
+    monkeypatch.setattr(mutation_bench, "_code", lambda *_: next(codes, 0))
     assert judge(MUTATIONS[0]).caught_by == ""

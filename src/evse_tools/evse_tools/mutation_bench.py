@@ -124,7 +124,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def _tested(folder: Path, targets: Iterable[str]) -> int:
     """Return pytest's exit code with the copy. The options of pyproject.toml would put the workspace's own sources first."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "-o", f"pythonpath={root() / 'tests'}"]
-    return _code([sys.executable, "-m", "pytest", *options, *(str(root() / "tests" / target) for target in targets)], folder)
+    paths = [str(root() / "tests" / target) for target in targets]
+    return _code([sys.executable, "-m", "pytest", *options, *paths], folder, LONGEST * len(paths))
 
 
 def _campaign(folder: Path) -> str:
@@ -141,11 +142,11 @@ def healthy(targets: Iterable[str]) -> bool:
         return _code([sys.executable, "-c", line], folder) == 0 and _tested(folder, targets) == 0
 
 
-def _code(line: list[str], folder: Path) -> int:
+def _code(line: list[str], folder: Path, longest: float = LONGEST) -> int:
     """Return the exit code of a command with the mutant; what hangs has noticed, too."""
     try:
         done = subprocess.run(
-            line, env=_environment(folder), cwd=root(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LONGEST, check=False
+            line, env=_environment(folder), cwd=root(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=longest, check=False
         )
     except subprocess.TimeoutExpired:
         return 1
