@@ -452,3 +452,18 @@ def test_session_waits_in_locking_for_the_permit() -> None:
     assert rig.state is S.LOCKING
     rig.patch["safety"] = {}
     rig.until(S.CABLE_CHECK, limit=0.3)
+
+
+def test_a_lock_that_opens_again_before_the_cable_check_keeps_everything_off() -> None:
+    """The lock that was seen closed once is not enough: it has to be closed in the moment in which the contactor is told to close."""
+    rig = Rig()
+    rig.silent.add("record")
+    rig.to(S.LOCKING).run(1.0)
+    assert rig.out.session.transaction_active
+    rig.patch["io"]["locked"] = False
+    rig.silent.discard("record")
+    rig.run(1.0)
+    assert rig.state is S.LOCKING
+    assert not rig.out.io.close_contactor
+    rig.patch["io"].clear()
+    rig.until(S.CABLE_CHECK, limit=3.0)

@@ -60,8 +60,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a contactor without permission is told to open",
         "can_bridge.py",
-        "            io = replace(io, close_contactor=False)\n",
-        "",
+        "            io = replace(io, close_contactor=False, ",
+        "            io = replace(io, ",
         (BRIDGE,),
     ),
     Mutation(
@@ -97,7 +97,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "safety_monitor.py",
         "            return held.reaction is not Reaction.STOP or not view.energised\n",
         "            return True\n",
-        (MONITOR, TABLE),
+        (TABLE, MONITOR),
     ),
     Mutation(
         "a reset does not clear what is still there",
