@@ -606,3 +606,14 @@ def test_an_emergency_button_acts_without_the_monitor_before_power_may_flow() ->
     rig.patch["io"] = {"emergency_stop": True}
     rig.step()
     assert (rig.state, rig.out.session.stop_cause) == (S.EMERGENCY, StopCause.EMERGENCY)
+
+
+def test_a_frozen_reading_of_no_current_opens_the_contactor_only_after_the_time_of_the_ramp() -> None:
+    """Modules whose status stands report 0 A at once while the current still flows (found by the campaign)."""
+    rig = Rig().to(S.CHARGING).run(3.0)
+    rig.patch["power"]["current"] = 0.0
+    rig.stop()
+    rig.until(S.RAMPING_DOWN).run(rig.config.stop_time - 0.15)
+    assert rig.out.io.close_contactor
+    rig.run(0.3)
+    assert not rig.out.io.close_contactor
