@@ -83,19 +83,29 @@ def docs(check: Annotated[bool, typer.Option("--check", help="only tell whether 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="node-death: kill each node while power flows; reaction: from a fault to the cut of power")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="node-death: kill each node while power flows; reaction: from a fault to the cut of power; world: the simulation's speed"
+        ),
+    ],
     node: Annotated[list[str] | None, typer.Option(help="node-death: only this node (again for more)")] = None,
     trials: Annotated[int, typer.Option(help="reaction: trials of each fault", min=1)] = 500,
     kills: Annotated[int, typer.Option(help="reaction: kills of each node, 5 s each", min=0)] = 500,
+    seconds: Annotated[float, typer.Option(help="world: processor time to measure for [s]", min=0.1)] = 20.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Measure what the station promises."""
+    if name == "world":
+        from evse_tools import world_bench  # noqa: PLC0415
+
+        raise typer.Exit(world_bench.run(seconds, json))
     if name == "reaction":
         from evse_tools import reaction_bench  # noqa: PLC0415
 
         raise typer.Exit(reaction_bench.run(trials, kills, json))
     if name != "node-death":
-        raise typer.BadParameter(f"unknown bench {name}; known: node-death, reaction")
+        raise typer.BadParameter(f"unknown bench {name}; known: node-death, reaction, world")
     from evse_tools import node_death  # noqa: PLC0415
 
     unknown = set(node or ()) - set(node_death.VICTIMS)
