@@ -8,7 +8,7 @@ from evse_core.frame import Frame
 from evse_core.types import BusLink
 from evse_nodes.can_bus import Received
 from evse_nodes.databases import load
-from evse_tools.reaction_bench import figure
+from evse_tools.bench_figures import figure
 from evse_tools.reaction_devices import TRANSFER, Devices
 
 MODULES, BOARD = load("evse_v3"), load("io_board")
@@ -84,6 +84,6 @@ def test_a_silent_vehicle_says_nothing_and_its_last_word_is_kept(devices: Device
     assert len(devices.ports[BusLink.VEHICLE].sent) == 3  # type: ignore[attr-defined]
 
 
-def test_figures_are_in_milliseconds_by_nearest_rank() -> None:
-    row = figure("x", [number / 1000.0 for number in range(1, 201)])
+def test_percentiles_are_by_nearest_rank() -> None:
+    row = figure("x", range(1, 201), "ms")
     assert row == {"name": "x", "n": 200, "median": 100.5, "p99": 198.0, "max": 200.0, "unit": "ms"}

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import nan as NAN
 from operator import attrgetter
-from typing import Any, Protocol, get_type_hints
+from typing import Any, get_type_hints
 
-from evse_core.can_schedule import LineRelease, LinkSchedule, TopicSchedule
+from evse_core.can_schedule import LineRelease, LinkSchedule, Receiver, TopicSchedule
 from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
 from evse_core.codecs.io_board import IoBoard, LockCommand
@@ -91,21 +91,6 @@ class Report:
     value: Any
 
 
-class Receiver(Protocol):
-    """What a device on a bus has said: codecs/."""
-
-    @property
-    def changes(self) -> int:
-        """Count of frames that said something new or closed a period of the device."""
-
-    @property
-    def pulse(self) -> float:
-        """Time of the newest frame that closes a period. [s]"""
-
-    def report(self, now: float) -> Any:
-        """Return what is known of the device now."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Output:
     """What all links are told at one moment."""
@@ -130,31 +115,40 @@ class CanBridge:
             BusLink.POWER: _schedule(BusLink.POWER, self._modules.receive, config.power_period),
             BusLink.IO: _schedule(BusLink.IO, self._board.receive, config.io_period),
         }
-        names = ("vehicle_report", "power_report", "io_report", "can_status")
-        self._topics = {name: TopicSchedule(config.report_period) for name in names}
+        self._reports: tuple[tuple[str, Receiver, TopicSchedule], ...] = (
+            ("vehicle_report", self._vehicle, TopicSchedule(config.report_period)),
+            ("power_report", self._modules, TopicSchedule(config.report_period)),
+            ("io_report", self._board, TopicSchedule(config.report_period)),
+        )
+        self._status = TopicSchedule(config.report_period)
+        self._looked_at: tuple[int, ...] = ()
+        self._healths = tuple(link.status.health for link in self._links.values())
         self._gate = PermitGate(config.permit_timeout, config.command_timeout)
         self._release = LineRelease(config.release_current, config.release_timeout, config.sequence_gap)
         self._inputs = Inputs()
+        # When each input becomes stale. [s]
+        self._expiries: dict[str, float] = {}
         self._cause = CutCause.PERMIT_ABSENT
         self._alive = 0
         self._transmitting = self._plugged = False
         self._news, self._wake = True, -math.inf
-        self._reported: dict[str, int] = {}
 
     # What comes in
 
     def on_frame(self, link: BusLink, frame: Frame, now: float) -> bool:
         """Take a frame from a bus; return False for the echo of a frame of this station."""
         is_foreign = self._links[link].take(frame, now)
-        if self._plugged and not self._board.plugged:
-            self._vehicle.reset()
-        self._plugged = self._board.plugged
+        if self._plugged is not self._board.plugged:
+            self._plugged = self._board.plugged
+            if not self._plugged:
+                self._vehicle.reset()
         return is_foreign
 
     def on_bus(self, status: CanBusStatus) -> None:
         """Take health, detail, sent, errors and dropped of a bus as its port sees them."""
         self._news |= status.health is not self._links[status.link].status.health
         self._links[status.link].status = status
+        self._healths = tuple(link.status.health for link in self._links.values())
 
     def on_refused(self, link: BusLink, now: float) -> None:
         """Take that a bus has not accepted a frame of the last step."""
@@ -162,40 +156,40 @@ class CanBridge:
 
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit."""
-        self._note(self._inputs.safety, state, self.config.permit_timeout, now)
+        self._note("safety", self._inputs.safety, state, self.config.permit_timeout, now)
         self._inputs.safety = Sample(state, now)
 
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""
-        self._note(self._inputs.power, command, self.config.command_timeout, now)
+        self._note("power", self._inputs.power, command, self.config.command_timeout, now)
         if command.session_announced and not (self._inputs.power is not None and self._inputs.power.value.session_announced):
             self._modules.begin_session()
         self._inputs.power = Sample(command, now)
 
     def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
         """Take the sequencer's word to the vehicle."""
-        self._note(self._inputs.vehicle, command, self.config.command_timeout, now)
+        self._note("vehicle", self._inputs.vehicle, command, self.config.command_timeout, now)
         self._inputs.vehicle = Sample(command, now)
 
     def on_io_command(self, command: IoCommand, now: float) -> None:
         """Take the sequencer's word to the I/O board."""
-        self._note(self._inputs.io, command, self.config.command_timeout, now)
+        self._note("io", self._inputs.io, command, self.config.command_timeout, now)
         self._inputs.io = Sample(command, now)
 
-    def _note(self, last: Sample[Any] | None, value: Any, limit: float, now: float) -> None:
-        """Remember that something changed: a set point that drifts goes out with the next period, everything else at once."""
-        self._news |= last is None or last.age(now) > limit or _flags(last.value) != _flags(value)
+    def _note(self, name: str, last: Sample[Any] | None, value: Any, limit: float, now: float) -> None:
+        """Remember when it expires, and that something changed: a set point that drifts goes out with the next period, everything else at once."""
+        self._news = self._news or last is None or last.age(now) > limit or _flags(last.value) != _flags(value)
+        self._expiries[name] = now + limit + JUST_AFTER
 
     # What goes out
 
     def needs_step(self, now: float) -> bool:
         """Return whether step and reports have something to do: news has come, or the time has that next_wake named."""
-        return (
-            self._news or now >= self._wake or any(receiver.changes != self._reported.get(topic) for topic, receiver in self._receivers())
-        )
+        return self._news or now >= self._wake or self._changes() != self._looked_at
 
-    def _receivers(self) -> tuple[tuple[str, Receiver], ...]:
-        return ("vehicle_report", self._vehicle), ("power_report", self._modules), ("io_report", self._board)
+    def _changes(self) -> tuple[int, ...]:
+        """Return how much the devices have said, in the order of their reports."""
+        return self._vehicle.changes, self._modules.changes, self._board.changes
 
     def step(self, now: float) -> list[Outgoing]:
         """Return the frames that are due, a cut at once and to the modules first."""
@@ -214,16 +208,14 @@ class CanBridge:
     def reports(self, now: float) -> list[Report]:
         """Return the values that are due on topics."""
         due = []
-        for topic, receiver in self._receivers():
-            schedule = self._topics[topic]
-            if receiver.changes == self._reported.get(topic) and now < schedule.next_wake():
-                continue
-            self._reported[topic] = receiver.changes
-            value = receiver.report(now)
-            if schedule.due((_flags(value), _leap(topic, value)), receiver.pulse, now):
-                due.append(Report(topic, value))
-        key = (self._cause, self._gate.cut_count, [link.status.health for link in self._links.values()])
-        if self._topics["can_status"].due(key, 0.0, now):
+        before, self._looked_at = self._looked_at, self._changes()
+        for number, (topic, receiver, schedule) in enumerate(self._reports):
+            heard = not before or self._looked_at[number] != before[number]
+            if heard or now >= schedule.wake:
+                value = receiver.report(now)
+                if schedule.due((_flags(value), _leap(topic, value)), receiver.pulse, now):
+                    due.append(Report(topic, value))
+        if self._status.due((self._cause, self._gate.cut_count, self._healths), 0.0, now):
             due.append(Report("can_status", self.status()))
         return due
 
@@ -234,11 +226,17 @@ class CanBridge:
 
     def next_wake(self, now: float) -> float:
         """Return the time by which step and reports must be called again where nothing happens before, and keep it for needs_step. [s]"""
-        inputs = ((self._inputs.safety, self.config.permit_timeout), *((item, self.config.command_timeout) for item in self._commands()))
-        times = [sample.received + limit + JUST_AFTER for sample, limit in inputs if sample is not None]
-        times += [*self._release.times(), *(topic.next_wake() for topic in self._topics.values())]
-        times += [link.next_send for link in self._links.values() if link.usable]
-        self._wake = min((time for time in times if time > now), default=now + self.config.report_period)
+        times = [*self._expiries.values(), *self._release.times(), self._status.wake]
+        for _, _, schedule in self._reports:
+            times.append(schedule.wake)
+        for link in self._links.values():
+            if link.usable:
+                times.append(link.next_send)
+        wake = math.inf
+        for time in times:
+            if now < time < wake:
+                wake = time
+        self._wake = wake if wake < math.inf else now + self.config.report_period
         return self._wake
 
     def idle(self, now: float) -> bool:
@@ -261,12 +259,9 @@ class CanBridge:
             frames += [Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle)]
         return frames
 
-    def _commands(self) -> tuple[Sample[Any] | None, ...]:
-        return self._inputs.power, self._inputs.io, self._inputs.vehicle
-
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
         if link is BusLink.POWER:
-            power = replace(output.power, vehicle=self._vehicle.report(now))
+            power = PowerOutput(output.power.command, output.power.contactor_closed, output.power.emergency, self._vehicle.known())
             return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:
             return self._vehicle.frames(output.vehicle) if output.vehicle.transmit else []
@@ -283,10 +278,11 @@ class CanBridge:
     def _commanded_output(self, now: float) -> _Output:
         """Return what the sequencer wants, without power where it may not pass."""
         allowed = self._cause is CutCause.NONE
-        power, io, vehicle = (sample.value if sample is not None else None for sample in self._commands())
-        assert power is not None
-        assert io is not None
-        vehicle = vehicle or VehicleCommand()
+        inputs = self._inputs
+        assert inputs.power is not None
+        assert inputs.io is not None
+        power, io = inputs.power.value, inputs.io.value
+        vehicle = inputs.vehicle.value if inputs.vehicle is not None else VehicleCommand()
         if not allowed:
             io = replace(io, close_contactor=False, pilot_current=NAN)
             power = power if power.function in HARMLESS else replace(power, function=PowerFunction.OFF)
@@ -358,7 +354,7 @@ def _key(link: BusLink, output: _Output) -> Any:
 
 def _leap(topic: str, value: Any) -> list[int | None]:
     """Return in which multiples the watched values of a report lie; None for one that is not known."""
-    found = ((getattr(value, name), step) for name, step in LEAPS[topic].items())
+    found = [(getattr(value, name), step) for name, step in LEAPS[topic].items()]
     return [int(number // step) if math.isfinite(number) else None for number, step in found]
 
 

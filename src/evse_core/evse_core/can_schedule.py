@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan as NAN
-from typing import Any
+from typing import Any, Protocol
 
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
@@ -18,6 +18,21 @@ REPORT_SPACING = 0.005
 RETRY_PAUSE = 0.01
 # A report that follows a periodic frame waits a little longer than a period for it before it repeats itself. [1]
 PATIENCE = 1.2
+
+
+class Receiver(Protocol):
+    """What a device on a bus has said: codecs/."""
+
+    @property
+    def changes(self) -> int:
+        """Count of frames that said something new or closed a period of the device."""
+
+    @property
+    def pulse(self) -> float:
+        """Time of the newest frame that closes a period. [s]"""
+
+    def report(self, now: float) -> Any:
+        """Return what is known of the device now."""
 
 
 @dataclass(slots=True)
@@ -70,12 +85,18 @@ class LinkSchedule:
 
     def full_status(self) -> CanBusStatus:
         """Return the status of the port with the counters of the decoder."""
-        return replace(
-            self.status,
+        port = self.status
+        return CanBusStatus(
+            link=port.link,
+            health=port.health,
+            detail=port.detail,
             received=self.received,
+            sent=port.sent,
             unknown_id=self.unknown_id,
             malformed=self.malformed,
             unknown_value=self.unknown_value,
+            errors=port.errors,
+            dropped=port.dropped,
         )
 
 
@@ -87,19 +108,17 @@ class TopicSchedule:
     last: float = -math.inf
     key: Any = None
     pulse: float = -math.inf
-    pause: float = 0.0
+    # When to ask again without news. [s]
+    wake: float = -math.inf
 
     def due(self, key: Any, pulse: float, now: float) -> bool:
         """Return whether to publish: the key has changed, the periodic frame of time pulse has come, or it has been quiet for long."""
-        self.pause = REPORT_SPACING if key != self.key else self.period / 2 if pulse != self.pulse else PATIENCE * self.period
-        if now - self.last < self.pause:
+        pause = REPORT_SPACING if key != self.key else self.period / 2 if pulse != self.pulse else PATIENCE * self.period
+        if now - self.last < pause:
+            self.wake = self.last + pause
             return False
-        self.last, self.key, self.pulse, self.pause = now, key, pulse, PATIENCE * self.period
+        self.last, self.key, self.pulse, self.wake = now, key, pulse, now + PATIENCE * self.period
         return True
-
-    def next_wake(self) -> float:
-        """Return when to ask again without news. [s]"""
-        return self.last + self.pause
 
 
 @dataclass(slots=True)

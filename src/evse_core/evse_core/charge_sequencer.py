@@ -25,16 +25,16 @@ from evse_core.charge_sequencer_current import control
 from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command, session_state, vehicle_command
 from evse_core.charge_sequencer_session import Actions, Driver, Held, Session, VehicleLimits
 from evse_core.charge_sequencer_table import IDLE, Transition, first_match
-from evse_core.charge_sequencer_view import SequencerInputs, View, usable
+from evse_core.charge_sequencer_view import SequencerInputs, View, output_voltage, requested, usable
 from evse_core.charge_sequencer_watch import next_step, time_allowed, watch
 from evse_core.sample import fresh
-from evse_core.types import ChargeState, IoCommand, PowerCommand, RequestKind, SessionRequest, SessionState, VehicleCommand
+from evse_core.types import ChargeState, IoCommand, PowerCommand, Reaction, RequestKind, SessionRequest, SessionState, VehicleCommand
 
 __all__ = ["Answer", "Change", "ChargeSequencer", "SequencerConfig", "SequencerInputs", "SequencerOutputs"]
 
 # States that a driver may be in without having lost a start that was pressed before.
 _KEEPS_START = frozenset({ChargeState.INITIALISING, ChargeState.AVAILABLE, ChargeState.PREPARING})
-_OUTSIDE = frozenset({ChargeState.AVAILABLE, ChargeState.PREPARING, ChargeState.UNAVAILABLE, ChargeState.FAULTED})
+_OUTSIDE = frozenset({ChargeState.AVAILABLE, ChargeState.PREPARING, ChargeState.UNAVAILABLE, ChargeState.FAULTED, ChargeState.FINISHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,10 @@ class ChargeSequencer:
         view = self._look(inputs, self._now, self._take_actions(inputs))
         watch(view)
         row = first_match(view)
-        change = self._follow(row, view) if row is not None else None
-        view = replace(view, state=self._state, entered=self._entered, session=self._session)
+        change = None
+        if row is not None:
+            change = self._follow(row, view)
+            view = replace(view, state=self._state, entered=self._entered, session=self._session)
         control(view)
         self._session.step = next_step(view)
         return self._put_out(view, change)
@@ -104,6 +106,10 @@ class ChargeSequencer:
 
     def _look(self, inputs: SequencerInputs, now: float, actions: Actions) -> View:
         config = self._config
+        vehicle = usable(inputs.vehicle, now, config.vehicle_loss_age)
+        followed = usable(inputs.vehicle, now, config.vehicle_control_age)
+        power, io = usable(inputs.power, now, config.power_age), usable(inputs.io, now, config.io_age)
+        safety = fresh(inputs.safety, now, config.safety_age)
         return View(
             config=config,
             inputs=inputs,
@@ -116,11 +122,14 @@ class ChargeSequencer:
             in_service=self._in_service,
             shutting_down=self._shutting_down,
             needs_replug=self._needs_replug,
-            vehicle=usable(inputs.vehicle, now, config.vehicle_loss_age),
-            power=usable(inputs.power, now, config.power_age),
-            io=usable(inputs.io, now, config.io_age),
-            safety=fresh(inputs.safety, now, config.safety_age),
-            vehicle_followed=usable(inputs.vehicle, now, config.vehicle_control_age) is not None,
+            vehicle=vehicle,
+            power=power,
+            io=io,
+            safety=safety,
+            vehicle_followed=followed is not None,
+            output_voltage=output_voltage(io, power),
+            request=requested(followed if vehicle is not None else None),
+            reaction=safety.reaction if safety is not None else Reaction.UNKNOWN,
         )
 
     def _take_actions(self, inputs: SequencerInputs) -> Actions:
@@ -134,7 +143,7 @@ class ChargeSequencer:
             self._driver.started = self._now
         if actions.stop and self._state in IDLE:
             self._driver.started = -inf
-        if io is not None and not io.plugged and self._state in _OUTSIDE | {ChargeState.FINISHED}:
+        if io is not None and not io.plugged and self._state in _OUTSIDE:
             self._needs_replug = False
         return actions
 

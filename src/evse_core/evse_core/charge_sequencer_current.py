@@ -133,10 +133,8 @@ def derated(current: float, temperature: float, begin: float, end: float) -> flo
 
 def expected_voltage(view: View) -> float:
     """Return the voltage [V] at which power turns into current: the output's while charging, else the highest that is to come."""
-    ceiling = voltage_ceiling(view)
-    if view.state is ChargeState.CHARGING:
-        return max(known(view.output_voltage, ceiling), LOWEST_VOLTAGE)
-    return max(ceiling, LOWEST_VOLTAGE)
+    measured = view.state is ChargeState.CHARGING and isfinite(view.output_voltage)
+    return max(view.output_voltage if measured else voltage_ceiling(view), LOWEST_VOLTAGE)
 
 
 def available_voltage(view: View) -> float:

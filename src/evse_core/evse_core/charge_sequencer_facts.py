@@ -84,27 +84,26 @@ def was_cut(view: View) -> bool:
 
 def asked_stop(view: View) -> StopCause | None:
     """Return the cause for which somebody wants the session to end, the driver first; None where nobody does."""
-    disabled = not view.in_service and (view.config.stop_when_disabled or not view.session.locked)
-    wishes = (
-        (view.actions.stop or presented_own_token(view), StopCause.LOCAL),
-        (view.actions.asked(RequestKind.STOP) is not None, _requested_cause(view)),
-        (view.actions.asked(RequestKind.UNLOCK) is not None, StopCause.UNLOCK),
-        (deauthorized(view), StopCause.DEAUTHORIZED),
-        (view.shutting_down, StopCause.SHUTDOWN),
-        (disabled, StopCause.UNAVAILABLE),
-    )
-    return next((cause for wished, cause in wishes if wished), None)
-
-
-def _requested_cause(view: View) -> StopCause:
-    request = view.actions.asked(RequestKind.STOP)
-    named = request is not None and request.stop_cause not in {StopCause.UNKNOWN, StopCause.NONE}
-    return request.stop_cause if named and request is not None else StopCause.REMOTE
+    cause = None
+    if view.actions.stop or presented_own_token(view):
+        cause = StopCause.LOCAL
+    elif (request := view.actions.asked(RequestKind.STOP)) is not None:
+        cause = request.stop_cause if request.stop_cause not in {StopCause.UNKNOWN, StopCause.NONE} else StopCause.REMOTE
+    elif view.actions.asked(RequestKind.UNLOCK) is not None:
+        cause = StopCause.UNLOCK
+    elif deauthorized(view):
+        cause = StopCause.DEAUTHORIZED
+    elif view.shutting_down:
+        cause = StopCause.SHUTDOWN
+    elif not view.in_service and (view.config.stop_when_disabled or not view.session.locked):
+        cause = StopCause.UNAVAILABLE
+    return cause
 
 
 def presented_own_token(view: View) -> bool:
     """Return whether a token was presented that may end this session."""
-    return any(same_token(view.actions.token, token) for token in (view.session.token, view.session.parent_token))
+    token = view.actions.token
+    return bool(token) and (same_token(token, view.session.token) or same_token(token, view.session.parent_token))
 
 
 def deauthorized(view: View) -> bool:

@@ -1,6 +1,7 @@
 """What the charging sequence puts out: a row by state, refined with set points and with what the session has reached."""
 
 from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 from math import nan as NAN
 
@@ -83,6 +84,11 @@ ACTIVE = frozenset(
     }
 )
 _ENDED = frozenset({_S.FINISHED, _S.FAULTED})
+# A session is over without a fault.
+_CLEAN = frozenset({_S.UNLOCKING, _S.FINISHED})
+# Current may flow.
+_TRANSFERRING = frozenset({_S.CHARGING, _S.RAMPING_DOWN, _S.EMERGENCY})
+_LOCKED = ACTIVE - {_S.UNLOCKING}
 _HOLDS_LOCK = frozenset({_S.INITIALISING, _S.RECOVERING, _S.FAULTED})
 
 
@@ -98,7 +104,7 @@ def power_command(view: View) -> PowerCommand:
         current=current,
         lower_output_voltage=lower,
         session_announced=row.announce or lower,
-        clean_stop=view.state in {_S.UNLOCKING, _S.FINISHED} and not view.session.faulted,
+        clean_stop=view.state in _CLEAN and not view.session.faulted,
         phase=row.phase,
         soc_percent=soc,
     )
@@ -148,15 +154,15 @@ def lock_command(view: View, before: bool) -> bool:
     closed = before if view.io is None else view.io.locked
     if view.state in _HOLDS_LOCK:
         return closed and not (view.session.unlock_failed and view.may_unlock)
-    wanted = view.state in ACTIVE - {_S.UNLOCKING} and view.session.lock_commanded is not None
+    wanted = view.state in _LOCKED and view.session.lock_commanded is not None
     return wanted or (closed and not view.may_unlock)
 
 
 def vehicle_command(view: View) -> VehicleCommand:
     """Return what the vehicle is told."""
     session, config = view.session, view.config
-    charging = session.charged and not session.stopped and view.state in {_S.CHARGING, _S.RAMPING_DOWN, _S.EMERGENCY}
-    told = session.malfunction
+    charging = session.charged and not session.stopped and view.state in _TRANSFERRING
+    charger_malfunction, battery_incompatible, system_malfunction = _told(session.malfunction)
     return VehicleCommand(
         transmit=OUTPUTS[view.state].transmit and session.heard,
         protocol_number=config.protocol_number,
@@ -168,13 +174,19 @@ def vehicle_command(view: View) -> VehicleCommand:
         remaining_time=_remaining_time(view),
         welding_detection_supported=config.welding_detection,
         charging=charging,
-        charger_malfunction=Malfunction.CHARGER in told,
+        charger_malfunction=charger_malfunction,
         connector_locked=shows_locked(view),
-        battery_incompatible=Malfunction.INCOMPATIBLE in told,
-        system_malfunction=Malfunction.SYSTEM in told,
+        battery_incompatible=battery_incompatible,
+        system_malfunction=system_malfunction,
         stop_control=view.state is not _S.CHARGING,
         dynamic_control=config.dynamic_control,
     )
+
+
+@cache
+def _told(malfunction: Malfunction) -> tuple[bool, bool, bool]:
+    """Return the three bits of 109.5 that tell why: charger malfunction, incompatible battery, system malfunction."""
+    return Malfunction.CHARGER in malfunction, Malfunction.INCOMPATIBLE in malfunction, Malfunction.SYSTEM in malfunction
 
 
 def shows_locked(view: View) -> bool:

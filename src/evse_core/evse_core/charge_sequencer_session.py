@@ -131,7 +131,10 @@ class Actions:
 
     def asked(self, kind: RequestKind) -> SessionRequest | None:
         """Return the first request of a kind."""
-        return next((request for request in self.requests if request.kind is kind), None)
+        for request in self.requests:
+            if request.kind is kind:
+                return request
+        return None
 
 
 # Sizes of the board's counters (msg/IoReport.msg): start button, stop button, tokens.
@@ -155,7 +158,7 @@ class Driver:
     def take(self, io: IoReport | None, requests: tuple[SessionRequest, ...]) -> Actions:
         """Return the actions in this step; None for a board that has been silent for long."""
         old, self._base = self._base, None if io is None else (io.start_count, io.stop_count, io.token_count)
-        if io is None or old is None or self._base is None:
+        if io is None or old is None or self._base is None or self._base == old:
             return Actions(requests=requests)
         start, stop, token = (_advanced(*counter) for counter in zip(self._base, old, COUNTERS, strict=True))
         return Actions(start, stop, io.token if token else "", requests)

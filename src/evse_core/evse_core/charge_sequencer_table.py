@@ -192,4 +192,7 @@ _ROWS = {state: tuple(row for row in TRANSITIONS if state in row.sources) for st
 
 def first_match(view: View) -> Transition | None:
     """Return the transition to take in this step, None where nothing is to change."""
-    return next((row for row in _ROWS[view.state] if row.guard.test(view)), None)
+    for row in _ROWS[view.state]:
+        if row.guard.test(view):
+            return row
+    return None

@@ -7,6 +7,7 @@ false is the safe answer.
 from dataclasses import dataclass
 from math import isfinite
 from math import nan as NAN
+from operator import attrgetter
 from typing import TypeVar
 
 from evse_core.charge_sequencer_config import SequencerConfig
@@ -39,6 +40,7 @@ VEHICLE_FAULTS = {
     "system_fault": "fault in the charging system",
     "shift_not_parked": "shifter not in park",
 }
+_FAULT_FLAGS = attrgetter(*VEHICLE_FAULTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ class View:
     safety: SafetyState | None
     # The vehicle's frames are fresh enough to be followed, not only to count as alive.
     vehicle_followed: bool
+    # Voltage at the connector [V], NaN where it is not known.
+    output_voltage: float
+    # Current that the vehicle asks for [A], 0 where it is not known.
+    request: float
+    # Strongest reaction of all faults, UNKNOWN where the monitor is silent.
+    reaction: Reaction
 
     @property
     def elapsed(self) -> float:
@@ -96,15 +104,6 @@ class View:
     def unplugged(self) -> bool:
         """The connector is known to be out."""
         return self.io is not None and not self.io.plugged
-
-    @property
-    def output_voltage(self) -> float:
-        """Voltage at the connector [V], NaN where it is not known (docs/design.md, Output voltage)."""
-        if self.io is None:
-            return NAN
-        if isfinite(self.io.connector_voltage):
-            return abs(self.io.connector_voltage)
-        return abs(self.power.voltage) if self.power is not None and self.io.contactor_closed else NAN
 
     @property
     def io_age(self) -> float:
@@ -165,7 +164,9 @@ class View:
     @property
     def vehicle_faults(self) -> str:
         """The vehicle's active faults in words, "" without."""
-        return ", ".join(text for name, text in VEHICLE_FAULTS.items() if self.vehicle is not None and getattr(self.vehicle, name))
+        if self.vehicle is None or not any(_FAULT_FLAGS(self.vehicle)):
+            return ""
+        return ", ".join(text for name, text in VEHICLE_FAULTS.items() if getattr(self.vehicle, name))
 
     @property
     def vehicle_contactor_open(self) -> bool:
@@ -177,19 +178,7 @@ class View:
         """The vehicle says that its contactor is closed; older vehicles never say."""
         return self.vehicle is not None and self.vehicle.contactor_reported and not self.vehicle.contactor_open
 
-    @property
-    def request(self) -> float:
-        """Current that the vehicle asks for [A], 0 where it is not known."""
-        if not self.vehicle_followed or self.vehicle is None or not isfinite(self.vehicle.current_request):
-            return 0.0
-        return max(self.vehicle.current_request, 0.0)
-
     # The permit.
-
-    @property
-    def reaction(self) -> Reaction:
-        """Strongest reaction of all faults, UNKNOWN where the monitor is silent."""
-        return self.safety.reaction if self.safety is not None else Reaction.UNKNOWN
 
     @property
     def blocked(self) -> str:
@@ -236,9 +225,24 @@ class View:
         return sample.value.power
 
 
+def output_voltage(io: IoReport | None, power: PowerReport | None) -> float:
+    """Return the voltage at the connector [V], NaN where it is not known (docs/design.md, Output voltage)."""
+    if io is None:
+        return NAN
+    if isfinite(io.connector_voltage):
+        return abs(io.connector_voltage)
+    return abs(power.voltage) if power is not None and io.contactor_closed else NAN
+
+
+def requested(vehicle: VehicleReport | None) -> float:
+    """Return the current that a vehicle asks for whose frames can be followed [A], 0 where it is not known."""
+    return max(vehicle.current_request, 0.0) if vehicle is not None and isfinite(vehicle.current_request) else 0.0
+
+
 def age(sample: Sample[Report], now: float) -> float:
     """Return the age [s] of the oldest frame behind a report, NaN where it has none."""
-    return max(sample.age(now), 0.0) + max(sample.value.age, 0.0) if isfinite(sample.value.age) else NAN
+    said = sample.value.age
+    return max(now - sample.received, 0.0) + max(said, 0.0) if isfinite(said) else NAN
 
 
 def usable(sample: Sample[Report] | None, now: float, limit: float) -> Report | None:

@@ -165,8 +165,8 @@ def voltage_spread(view: View) -> str | None:
         return None
     joined = view.io.contactor_closed and view.power.current > view.config.current_tolerance and isfinite(view.io.connector_voltage)
     spread = abs(view.power.voltage - view.io.connector_voltage) if joined else 0.0
-    text = f"modules {view.power.voltage:.0f} V, connector {view.io.connector_voltage:.0f} V"
-    return text if spread > view.config.spread_voltage else ""
+    wide = spread > view.config.spread_voltage
+    return f"modules {view.power.voltage:.0f} V, connector {view.io.connector_voltage:.0f} V" if wide else ""
 
 
 def contactor_stuck_open(view: View) -> str | None:
@@ -289,9 +289,12 @@ def can_bridge_silent(view: View) -> str | None:
 
 def charge_sequencer_silent(view: View) -> str | None:
     """The sequencer does not command or report."""
-    watched = (Input.POWER_COMMAND, view.config.command_timeout), (Input.IO_COMMAND, view.config.command_timeout)
-    found = [_silent(view, name, limit) for name, limit in (*watched, (Input.SESSION, view.config.session_timeout))]
-    return next((text for text in found if text), None if None in found else "")
+    found = (
+        _silent(view, Input.POWER_COMMAND, view.config.command_timeout),
+        _silent(view, Input.IO_COMMAND, view.config.command_timeout),
+        _silent(view, Input.SESSION, view.config.session_timeout),
+    )
+    return next(filter(None, found), None if None in found else "")
 
 
 def meter_silent(view: View) -> str | None:
@@ -312,21 +315,26 @@ def meter_session_lost(view: View) -> str | None:
     return f"meter counts for {counted or 'nobody'}, session is {running}" if counted != running else ""
 
 
+# A bus in this health carries frames.
+_USABLE = (BusHealth.OK, BusHealth.ERROR)
+
+
 def bus_off(view: View) -> str | None:
     """A bus cannot be used, or nobody knows whether it can."""
     if view.can is None:
         return None
-    unusable = [bus for bus in view.can.buses if bus.health not in (BusHealth.OK, BusHealth.ERROR)]
+    unusable = [bus for bus in view.can.buses if bus.health not in _USABLE]
     if not view.can.buses:
         return "no bus is reported"
-    return "; ".join(f"{bus.link.name} {bus.health.name} {bus.detail}".strip() for bus in unusable)
+    return "; ".join([f"{bus.link.name} {bus.health.name} {bus.detail}".strip() for bus in unusable])
 
 
 def bus_error(view: View) -> str | None:
     """A bus works, but with errors."""
     if view.can is None:
         return None
-    return "; ".join(f"{bus.link.name} {bus.detail}".strip() for bus in view.can.buses if bus.health is BusHealth.ERROR)
+    spoiled = [bus for bus in view.can.buses if bus.health is BusHealth.ERROR]
+    return "; ".join([f"{bus.link.name} {bus.detail}".strip() for bus in spoiled])
 
 
 def stop_not_followed(view: View) -> str | None:

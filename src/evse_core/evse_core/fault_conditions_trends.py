@@ -24,8 +24,8 @@ def meter_disagrees(view: View) -> str | None:
         return None
     delivered = view.power.voltage * view.power.current
     allowed = max(view.config.meter_tolerance, abs(delivered) * view.config.meter_tolerance_percent / 100.0)
-    text = f"meter {view.meter.power / 1e3:.1f} kW, modules {delivered / 1e3:.1f} kW"
-    return text if abs(view.meter.power - delivered) > allowed else ""
+    differs = abs(view.meter.power - delivered) > allowed
+    return f"meter {view.meter.power / 1e3:.1f} kW, modules {delivered / 1e3:.1f} kW" if differs else ""
 
 
 def _rate(limit_name: str, value: str, what: str) -> Condition:

@@ -1,7 +1,6 @@
 """Whether power may pass, decided anew for each frame, and the latch behind it: docs/design.md, "The permit" 2 and 3."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from evse_core.sample import Sample, fresh
 from evse_core.types import CutCause, IoCommand, PowerCommand, PowerFunction, SafetyState, VehicleCommand
@@ -44,10 +43,9 @@ class PermitGate:
 
     def commands_stale(self, inputs: Inputs, now: float) -> bool:
         """Return whether the sequencer is not there: a command is missing or too old. A station that never sent a vehicle command has none to miss."""
-        samples: list[Sample[Any] | None] = [inputs.power, inputs.io]
-        if inputs.vehicle is not None:
-            samples.append(inputs.vehicle)
-        return any(fresh(sample, now, self._command_timeout) is None for sample in samples)
+        limit = self._command_timeout
+        vehicle_stale = inputs.vehicle is not None and fresh(inputs.vehicle, now, limit) is None
+        return vehicle_stale or fresh(inputs.power, now, limit) is None or fresh(inputs.io, now, limit) is None
 
     def decide(self, inputs: Inputs, now: float) -> CutCause:
         """Return NONE where power may pass now, else why not."""

@@ -6,13 +6,24 @@ Each step builds one view of the inputs, asks every row's condition, and keeps w
 - the permit needs a state of power, every input that this state needs, and no EMERGENCY (design.md, The permit).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isinf
 
 from evse_core.fault_table import FAULTS, Effect, Fault, Reset
 from evse_core.safety_config import SafetyConfig
 from evse_core.safety_trends import TrendWatch
-from evse_core.safety_view import PERMIT_STATES, CurrentEnvelope, Input, SafetyInputs, View, ages, limits, requested_current
+from evse_core.safety_view import (
+    PERMIT_STATES,
+    CurrentEnvelope,
+    Input,
+    SafetyInputs,
+    View,
+    ages,
+    connector_voltage,
+    limits,
+    requested_current,
+)
 from evse_core.sample import fresh
 from evse_core.types import ChargeState, FaultEvent, Reaction, SafetyState
 
@@ -46,7 +57,16 @@ class SafetyMonitor:
 
     def __init__(self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS) -> None:
         self._config = config
-        self._faults = faults
+        # Rows by whether power may flow: those that can be a fault then, with what they do, their conditions, and the other rows.
+        self._rows = {
+            True: tuple((fault, fault.energised) for fault in faults if fault.energised is not None),
+            False: tuple((fault, fault.idle) for fault in faults if fault.idle is not None),
+        }
+        self._conditions = {energised: tuple(fault.condition for fault, _ in rows) for energised, rows in self._rows.items()}
+        self._other_rows = {
+            True: tuple(fault for fault in faults if fault.energised is None),
+            False: tuple(fault for fault in faults if fault.idle is None),
+        }
         self._limits = limits(config)
         self._envelope = CurrentEnvelope(config)
         self._trends = TrendWatch(config)
@@ -65,7 +85,7 @@ class SafetyMonitor:
         found += self._clear(view, inputs.reset, now)
         reasons = self._reasons(view)
         self._permit = not reasons
-        events = tuple(replace(event, stamp=inputs.stamp, session_id=self._session_id) for event in found)
+        events = tuple([replace(event, stamp=inputs.stamp, session_id=self._session_id) for event in found])
         return SafetyOutputs(self._safety_state(inputs.stamp, reasons), events)
 
     def _view(self, inputs: SafetyInputs, now: float) -> View:
@@ -73,24 +93,24 @@ class SafetyMonitor:
         if inputs.session is not None:
             self._state = inputs.session.value.state
             self._session_id = inputs.session.value.session_id if inputs.session.value.session_active else ""
-        usable, since = set(), {}
-        for name, age in ages(inputs, now).items():
-            if age <= self._limits[name]:
-                usable.add(name)
+        found, since, measured = ages(inputs, now), {}, self._measured
+        for name, age in found.items():
             if age < inf:
-                self._measured[name] = now - age
+                measured[name] = now - age
             # A report that is no longer complete is as old as the last one that was: a vehicle that is forgotten at unplugging is not silent yet.
-            since[name] = now - self._measured.get(name, -inf)
-        command = inputs.power_command.value if inputs.power_command and Input.POWER_COMMAND in usable else None
-        vehicle = inputs.vehicle.value if inputs.vehicle and Input.VEHICLE in usable else None
+            since[name] = now - measured.get(name, -inf)
+        command = inputs.power_command.value if inputs.power_command and self._is_fresh(Input.POWER_COMMAND, found) else None
+        vehicle = inputs.vehicle.value if inputs.vehicle and self._is_fresh(Input.VEHICLE, found) else None
+        power = inputs.power.value if inputs.power and self._is_fresh(Input.POWER, found) else None
+        io = inputs.io.value if inputs.io and self._is_fresh(Input.IO, found) else None
         return View(
             config=self._config,
             state=self._state,
             ages=since,
             in_grace=now - self._start < self._config.startup_grace,
             vehicle=vehicle,
-            power=inputs.power.value if inputs.power and Input.POWER in usable else None,
-            io=inputs.io.value if inputs.io and Input.IO in usable else None,
+            power=power,
+            io=io,
             can=fresh(inputs.can_status, now, self._config.bridge_timeout),
             session=fresh(inputs.session, now, self._config.session_timeout),
             command=command,
@@ -102,22 +122,31 @@ class SafetyMonitor:
             unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),
             emergency_request=inputs.emergency_stop,
             trends=self._trends.step(inputs.stamp, inputs.meter, inputs.can_status, now),
+            energised=self._state in PERMIT_STATES,
+            connector_voltage=connector_voltage(io, power),
         )
+
+    def _is_fresh(self, name: Input, found: Mapping[Input, float]) -> bool:
+        return found[name] <= self._limits[name]
 
     def _raise(self, view: View, now: float) -> list[FaultEvent]:
         """Ask every condition; raise what held long enough, make worse what now does more."""
-        events = []
-        energised = view.energised
-        for fault in self._faults:
-            name, effect = fault.name, fault.energised if energised else fault.idle
-            unknown = name not in self._seen and name not in self._held
-            # What cannot be a fault now is asked only where it may be gone: half of the rows belong to one of both kinds of states.
-            text = None if unknown and effect is None else fault.condition(view)
-            if unknown and not text:
+        events: list[FaultEvent] = []
+        known = self._seen.keys() | self._held.keys()
+        texts = [condition(view) for condition in self._conditions[view.energised]]
+        # Usually nobody sees anything and nothing is known: then there is nothing to do.
+        if not known and not any(texts):
+            return events
+        for (fault, effect), text in zip(self._rows[view.energised], texts, strict=True):
+            if not text and fault.name not in known:
                 continue
-            self._remember(name, text, now)
-            if effect and name in self._seen and self._debounced(name, effect, now):
+            self._remember(fault.name, text, now)
+            if fault.name in self._seen and self._debounced(fault.name, effect, now):
                 events += self._apply(fault, effect)
+        # What cannot be a fault now is asked only where it may be gone.
+        for fault in self._other_rows[view.energised]:
+            if fault.name in known:
+                self._remember(fault.name, fault.condition(view), now)
         return events
 
     def _remember(self, name: str, text: str | None, now: float) -> None:

@@ -104,20 +104,10 @@ class View:
     unfollowed_stop: str
     emergency_request: bool
     trends: Trends
-
-    @property
-    def energised(self) -> bool:
-        """Power may flow, as far as is known."""
-        return self.state in PERMIT_STATES
-
-    @property
-    def connector_voltage(self) -> float:
-        """Voltage at the connector [V]; NaN where it is not known (design.md, Output voltage)."""
-        if self.io is None:
-            return nan
-        if isfinite(self.io.connector_voltage):
-            return self.io.connector_voltage
-        return self.power.voltage if self.power is not None and self.io.contactor_closed else nan
+    # Power may flow, as far as is known.
+    energised: bool
+    # Voltage at the connector [V]; NaN where it is not known.
+    connector_voltage: float
 
     @property
     def contactor_commanded(self) -> bool:
@@ -126,16 +116,28 @@ class View:
 
     def missing(self) -> list[Input]:
         """Return the inputs that the permit needs in this state and that are not fresh."""
-        values = {
-            Input.VEHICLE: self.vehicle,
-            Input.POWER: self.power,
-            Input.IO: self.io,
-            Input.CAN: self.can,
-            Input.SESSION: self.session,
-            Input.POWER_COMMAND: self.command,
-            Input.IO_COMMAND: self.io_command,
-        }
-        return [name for name in PERMIT_NEEDS.get(self.state, ()) if values[name] is None]
+        return [name for name in PERMIT_NEEDS.get(self.state, ()) if getattr(self, _FIELDS[name]) is None]
+
+
+# Where the view has what the permit may need.
+_FIELDS = {
+    Input.VEHICLE: "vehicle",
+    Input.POWER: "power",
+    Input.IO: "io",
+    Input.CAN: "can",
+    Input.SESSION: "session",
+    Input.POWER_COMMAND: "command",
+    Input.IO_COMMAND: "io_command",
+}
+
+
+def connector_voltage(io: IoReport | None, power: PowerReport | None) -> float:
+    """Return the voltage at the connector [V]; NaN where it is not known (design.md, Output voltage)."""
+    if io is None:
+        return nan
+    if isfinite(io.connector_voltage):
+        return io.connector_voltage
+    return power.voltage if power is not None and io.contactor_closed else nan
 
 
 def ages(inputs: SafetyInputs, now: float) -> dict[Input, float]:
@@ -167,14 +169,14 @@ def limits(config: SafetyConfig) -> dict[Input, float]:
 
 
 def _age(sample: Sample[Any] | None, now: float) -> float:
-    return NEVER if sample is None else max(sample.age(now), 0.0)
+    return NEVER if sample is None else max(now - sample.received, 0.0)
 
 
 def _report_age(sample: Sample[VehicleReport] | Sample[PowerReport] | Sample[IoReport] | None, now: float) -> float:
     """Return the age of the frames behind a report: their age when it was sent and its own since."""
     if sample is None or not sample.value.complete or isnan(sample.value.age):
         return NEVER
-    return max(sample.value.age, 0.0) + max(sample.age(now), 0.0)
+    return max(sample.value.age, 0.0) + max(now - sample.received, 0.0)
 
 
 def _power_age(sample: Sample[PowerReport] | None, now: float) -> float:

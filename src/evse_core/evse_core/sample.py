@@ -20,6 +20,6 @@ class Sample(Generic[T]):
 
 def fresh(sample: Sample[T] | None, now: float, limit: float) -> T | None:
     """Return the value if it is at most limit [s] old, else None."""
-    if sample is None or sample.age(now) > limit:
+    if sample is None or now - sample.received > limit:
         return None
     return sample.value

@@ -5,6 +5,7 @@ Charge is counted in ampere hours, so energy that the inner resistance turns int
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from math import exp
 
@@ -53,7 +54,7 @@ class BatteryConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatteryState:
     """Present values of the battery [%], [V], [ohm], [degC]."""
 
@@ -63,11 +64,19 @@ class BatteryState:
     temperature: float
 
 
+@lru_cache(maxsize=16)
 def cell_voltage(soc_percent: float) -> float:
     """Return the open-circuit voltage of a cell [V], by straight lines between the points of OPEN_CIRCUIT_VOLTAGE."""
     upper = min(max(bisect_right(OPEN_CIRCUIT_VOLTAGE, (soc_percent, 99.0)), 1), len(OPEN_CIRCUIT_VOLTAGE) - 1)
     (x0, y0), (x1, y1) = OPEN_CIRCUIT_VOLTAGE[upper - 1], OPEN_CIRCUIT_VOLTAGE[upper]
     return y0 + (y1 - y0) * (soc_percent - x0) / (x1 - x0)
+
+
+@lru_cache(maxsize=16)
+def _resistance_factor(temperature: float) -> float:
+    """Return the resistance at a temperature [degC] relative to that at the reference temperature."""
+    inverse = 1.0 / (temperature + KELVIN) - 1.0 / (REFERENCE_TEMPERATURE + KELVIN)
+    return exp(ACTIVATION_TEMPERATURE * inverse)
 
 
 def _mean_cell_voltage() -> float:
@@ -86,6 +95,8 @@ class Battery:
         self.soc_percent = config.soc_percent
         self.temperature = config.battery_temperature
         self.capacity_kwh = config.capacity_kwh
+        self.full_voltage = config.cells_in_series * OPEN_CIRCUIT_VOLTAGE[-1][1]
+        """Open-circuit voltage of the full pack [V]: the constant voltage of the last phase of charging."""
 
     @property
     def capacity_ah(self) -> float:
@@ -98,15 +109,9 @@ class Battery:
         return self.config.cells_in_series * cell_voltage(self.soc_percent)
 
     @property
-    def full_voltage(self) -> float:
-        """Open-circuit voltage of the full pack [V]: the constant voltage of the last phase of charging."""
-        return self.config.cells_in_series * OPEN_CIRCUIT_VOLTAGE[-1][1]
-
-    @property
     def resistance(self) -> float:
         """Inner resistance at the present temperature [ohm]."""
-        inverse = 1.0 / (self.temperature + KELVIN) - 1.0 / (REFERENCE_TEMPERATURE + KELVIN)
-        return self.config.battery_resistance * exp(ACTIVATION_TEMPERATURE * inverse)
+        return self.config.battery_resistance * _resistance_factor(self.temperature)
 
     def state(self) -> BatteryState:
         """Return the present values."""
@@ -119,9 +124,8 @@ class Battery:
         share = min(max((self.config.max_temperature - self.temperature) / span, 0.0), 1.0)
         return max(taper, 0.0) * share
 
-    def step(self, current: float, seconds: float) -> BatteryState:
+    def step(self, current: float, seconds: float) -> None:
         """Take current [A], positive into the battery, for some seconds."""
         self.soc_percent = min(max(self.soc_percent + current * seconds / 36.0 / self.capacity_ah, 0.0), 100.0)
         loss = self.config.thermal_conductance * (self.temperature - self.config.ambient_temperature)
         self.temperature += (current * current * self.resistance - loss) * seconds / self.config.thermal_capacity
-        return self.state()

@@ -37,7 +37,7 @@ from evse_simulators.faults import Answer
 from evse_simulators.io_board import IoBoardModel
 from evse_simulators.power_modules import CONVERTING, PowerModulesModel
 from evse_simulators.vehicle import VehicleConfig, VehicleModel
-from evse_simulators.world import World
+from evse_simulators.world import Reader, World
 from evse_simulators.world_config import EPOCH, WorldConfig
 
 # Rules after a failure of the mains: the computer starts. Own choice, short, for what happens meanwhile is the same at any time. [s]
@@ -51,7 +51,7 @@ class _Away:
 
     paused: bool
     frames: list[tuple[BusLink, Frame]] = field(default_factory=list)
-    values: dict[Callable[[Any], None], Any] = field(default_factory=dict)
+    values: dict[Reader, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class CampaignWorld(World):
 
     # Who reads what, unless it is away
 
-    def _to(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
+    def _to(self, take: Reader) -> Reader:
         owner = getattr(take, "__self__", None)
         if owner is self.meter:
             return self._guarded("energy_meter", self._count)
@@ -159,44 +159,44 @@ class CampaignWorld(World):
         inner = super()._to(take)
         return self._guarded("can_bridge", inner) if owner is self.bridge else inner
 
-    def _to_sequencer(self, name: str) -> Callable[[Any], None]:
+    def _to_sequencer(self, name: str) -> Reader:
         return self._guarded("charge_sequencer", super()._to_sequencer(name))
 
-    def _to_safety(self, name: str) -> Callable[[Any], None]:
+    def _to_safety(self, name: str) -> Reader:
         return self._guarded("safety_monitor", super()._to_safety(name))
 
-    def _guarded(self, rule: str, take: Callable[[Any], None]) -> Callable[[Any], None]:
-        def guarded(value: Any) -> None:
+    def _guarded(self, rule: str, take: Reader) -> Reader:
+        def guarded(value: Any, now: float) -> None:
             away = self.down.get(rule)
             if away is None:
-                take(value)
+                take(value, now)
             elif away.paused:
                 away.values[take] = value
 
         return guarded
 
-    def _permit_arrives(self, state: SafetyState) -> None:
-        self._permit_delivered = self.now if state.permit else -inf
-        self.bridge.on_safety(state, self.now)
+    def _permit_arrives(self, state: SafetyState, now: float) -> None:
+        self._permit_delivered = now if state.permit else -inf
+        self.bridge.on_safety(state, now)
 
-    def _on_frame(self, received: tuple[BusLink, Frame]) -> None:
+    def _on_frame(self, received: tuple[BusLink, Frame], now: float) -> None:
         away = self.down.get("can_bridge")
         if away is None:
-            super()._on_frame(received)
+            super()._on_frame(received, now)
         elif away.paused:
             away.frames.append(received)
 
-    def _count(self, report: PowerReport) -> None:
+    def _count(self, report: PowerReport, now: float) -> None:
         """Count and store as evse_nodes/meter_book.py does."""
-        self.meter.on_report(report, self.now)
+        self.meter.on_report(report, now)
         if self.meter.register_wh > self.disk_register:
             self.disk_register = self.meter.register_wh
-            if self.now - self._synced >= self.config.meter.sync_period:
-                self.durable_register, self._synced = self.disk_register, self.now
+            if now - self._synced >= self.config.meter.sync_period:
+                self.durable_register, self._synced = self.disk_register, now
 
-    def _on_session(self, session: SessionState) -> None:
+    def _on_session(self, session: SessionState, now: float) -> None:
         if "energy_meter" not in self.down:
-            super()._on_session(session)
+            super()._on_session(session, now)
 
     def _keep(self, record: ChargeRecord) -> None:
         self.disk_register = self.durable_register = max(self.disk_register, record.end_register_wh)
@@ -244,9 +244,9 @@ class CampaignWorld(World):
             self._readers = self._wiring()
             return
         for received in away.frames:
-            self._on_frame(received)
+            self._on_frame(received, self.now)
         for take, value in away.values.items():
-            take(value)
+            take(value, self.now)
 
     def _start_bridge(self) -> None:
         databases = self._databases

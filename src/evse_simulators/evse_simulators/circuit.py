@@ -36,7 +36,7 @@ class CircuitConfig:
     vehicle_insulation: float = parameter(8e6, "ohm", "insulation of the vehicle to earth", "healthy vehicle", 0.0, 1e9)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Source:
     """What the converters do: `voltage` and `current` are limits [V, A]; `forced_voltage` is a fault: the output goes there whatever the load [V]."""
 
@@ -47,7 +47,7 @@ class Source:
     forced_voltage: float = nan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Load:
     """What is behind the output contactor: battery EMF [V] and resistance [ohm] behind the vehicle's contactor."""
 
@@ -57,7 +57,7 @@ class Load:
     battery_resistance: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CircuitState:
     """Voltages [V], current towards the vehicle [A], insulation to earth [ohm]."""
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 VEHICLE = "vehicle_simulator"
 MODULES = "power_module_simulator"
@@ -75,28 +76,31 @@ FAULTS = {
 }
 
 
-class FaultSet:
-    """The faults that one simulator shows now."""
+class FaultSet(set[str]):
+    """The names of the faults that one simulator shows now. Models ask it some hundred times a second, so it is a set and does not only hold one."""
 
     def __init__(self, simulator: str) -> None:
+        super().__init__()
+        self.simulator = simulator
         self.known = tuple(name for name, row in FAULTS.items() if row.simulator == simulator)
-        self._active: set[str] = set()
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._active
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FaultSet":
+        clone = FaultSet(self.simulator)
+        clone.update(self)
+        return clone
 
     @property
     def active(self) -> tuple[str, ...]:
         """Names of all active faults."""
-        return tuple(sorted(self._active))
+        return tuple(sorted(self))
 
     def any(self, names: Iterable[str]) -> bool:
         """Return whether one of the names is active."""
-        return not self._active.isdisjoint(names)
+        return not self.isdisjoint(names)
 
     def set(self, name: str, active: bool) -> Answer:
         """Break or heal; an unknown name is answered with all known ones."""
         if name not in self.known:
             return Answer(False, f"unknown fault {name!r}; known here: {', '.join(self.known)}")
-        (self._active.add if active else self._active.discard)(name)
+        (self.add if active else self.discard)(name)
         return Answer(True, FAULTS[name].text if active else f"{name} healed")

@@ -63,7 +63,7 @@ class IoBoardConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IoBoardOutput:
     """Frames to the station, and what the board puts on the cable."""
 
@@ -71,7 +71,7 @@ class IoBoardOutput:
     lines: SimStationLines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Commands:
     sequence_1: bool = False
     sequence_2: bool = False

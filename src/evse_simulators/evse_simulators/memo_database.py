@@ -15,19 +15,29 @@ class MemoDatabase:
 
     def __init__(self, database: SignalDatabase) -> None:
         self._database = database
-        self._decoded: dict[Frame, Decoded] = {}
+        self._decoded: dict[tuple[Any, ...], Decoded] = {}
         self._encoded: dict[tuple[Any, ...], Frame] = {}
+        self._senders: dict[int, str] = {}
 
     def decode(self, frame: Frame) -> Decoded:
         """Return what SignalDatabase.decode returns."""
-        found = self._decoded.get(frame)
+        key = (frame.id, frame.data, frame.extended)
+        found = self._decoded.get(key)
         if found is None:
-            found = _keep(self._decoded, frame, self._database.decode(frame))
+            found = _keep(self._decoded, key, self._database.decode(frame))
+        return found
+
+    def sender(self, frame: Frame) -> str:
+        """Return what SignalDatabase.sender returns."""
+        key = frame.id << 1 | frame.extended
+        found = self._senders.get(key)
+        if found is None:
+            found = _keep(self._senders, key, self._database.sender(frame))
         return found
 
     def encode(self, message_name: str, signals: Mapping[str, float], *, pistol: int = 0) -> Frame:
         """Return what SignalDatabase.encode returns."""
-        key = (message_name, pistol, *signals, *signals.values())
+        key = (message_name, pistol, tuple(signals), tuple(signals.values()))
         found = self._encoded.get(key)
         if found is None:
             found = _keep(self._encoded, key, self._database.encode(message_name, signals, pistol=pistol))

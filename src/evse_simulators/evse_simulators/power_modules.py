@@ -75,7 +75,7 @@ class PowerModulesConfig(CircuitConfig):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Setpoint:
     """A DC_Power_Control frame and when it came [s]."""
 
@@ -87,7 +87,7 @@ class Setpoint:
     contactors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PowerModulesOutput:
     """Frames to the controller, and what the modules feed into the cable."""
 

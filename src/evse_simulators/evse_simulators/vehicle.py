@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, inf, isnan
+from typing import Any
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
@@ -38,7 +39,7 @@ class VehicleConfig(SequenceConfig, BatteryConfig):
     unsettled_reference: int = parameter(100, "", "100.6 before it permits; 240 and 255 occur on real cars", "can.md 2.1", 1, 255)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VehicleOutput:
     """Frames to the charger, and what the vehicle puts on the cable."""
 
@@ -61,6 +62,8 @@ class VehicleModel:
         self._station: Sample[SimStationLines] | None = None
         self._power: Sample[SimPower] | None = None
         self._charger: dict[str, Sample[Mapping[str, float]]] = {}
+        # What the charger's frames say, None where one of them has changed since.
+        self._words: dict[str, Any] | None = None
         self._wish = Wish()
         self._stop_pressed = False
         self._minutes = 0.0
@@ -130,6 +133,9 @@ class VehicleModel:
         """Take a frame of the charger; others, and all without a plug, are ignored."""
         decoded = self._wire.read(frame) if self.plugged else None
         if decoded and decoded.name.startswith("SE_"):
+            last = self._charger.get(decoded.name)
+            if last is None or last.value is not decoded.signals:
+                self._words = None
             self._charger[decoded.name] = Sample(decoded.signals, now)
 
     def on_power(self, power: SimPower, now: float) -> None:
@@ -227,27 +233,31 @@ class VehicleModel:
 
     def _read_charger(self, now: float) -> Charger:
         """Return what the charger's frames say; both must have come, the older one counts."""
-        found = [self._charger.get(name) for name in CHARGER_FRAMES]
-        if found[0] is None or found[1] is None:
+        offer, status = (self._charger.get(name) for name in CHARGER_FRAMES)
+        if offer is None or status is None:
             return Charger()
-        offer, status = found[0].value, found[1].value
+        if self._words is None:
+            self._words = self._said(offer.value, status.value)
+        return Charger(age=now - min(offer.received, status.received), **self._words)
+
+    def _said(self, offer: Mapping[str, float], status: Mapping[str, float]) -> dict[str, Any]:
+        """Return the fields of Charger but the age."""
         extended = self._charger.get("SE_ExtendedFunction")
-        return Charger(
-            age=max(found[0].age(now), found[1].age(now)),
-            protocol_number=int(status.get("control_protocol_number", 0.0)),
-            welding_detection=offer.get("welding_detection_support", 0.0) > 0.0,
-            available_voltage=offer.get("available_output_voltage", 0.0),
-            available_current=offer.get("available_output_current", 0.0),
-            threshold_voltage=offer.get("threshold_voltage", 0.0),
-            present_voltage=status.get("present_output_voltage", 0.0),
-            charging=status.get("status_charging", 0.0) > 0.0,
-            malfunction=status.get("status_charger_malfunction", 0.0) > 0.0,
-            locked=status.get("status_connector_locked", 0.0) > 0.0,
-            incompatible=status.get("status_battery_incompatible", 0.0) > 0.0,
-            system_malfunction=status.get("status_charging_system_malfunction", 0.0) > 0.0,
-            stop_control=status.get("status_stop_control", 1.0) > 0.0,
-            dynamic_control=extended is not None and extended.value.get("dynamic_control", 0.0) > 0.0,
-        )
+        return {
+            "protocol_number": int(status.get("control_protocol_number", 0.0)),
+            "welding_detection": offer.get("welding_detection_support", 0.0) > 0.0,
+            "available_voltage": offer.get("available_output_voltage", 0.0),
+            "available_current": offer.get("available_output_current", 0.0),
+            "threshold_voltage": offer.get("threshold_voltage", 0.0),
+            "present_voltage": status.get("present_output_voltage", 0.0),
+            "charging": status.get("status_charging", 0.0) > 0.0,
+            "malfunction": status.get("status_charger_malfunction", 0.0) > 0.0,
+            "locked": status.get("status_connector_locked", 0.0) > 0.0,
+            "incompatible": status.get("status_battery_incompatible", 0.0) > 0.0,
+            "system_malfunction": status.get("status_charging_system_malfunction", 0.0) > 0.0,
+            "stop_control": status.get("status_stop_control", 1.0) > 0.0,
+            "dynamic_control": extended is not None and extended.value.get("dynamic_control", 0.0) > 0.0,
+        }
 
     # Frames
 

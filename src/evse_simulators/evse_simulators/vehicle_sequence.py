@@ -7,7 +7,7 @@ by hardware. Times and their order are those measured on real cars (../shared/re
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from math import inf
 
 from evse_core.parameter import parameter
@@ -63,7 +63,7 @@ class SequenceConfig:
     )
 
 
-class Phase(Enum):
+class Phase(StrEnum):
     """Where the vehicle stands."""
 
     ASLEEP = "asleep"
@@ -78,7 +78,19 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+# No session, or none any more.
+_AT_REST = frozenset({Phase.ASLEEP, Phase.ENDED})
+_ENDING = frozenset({Phase.STOPPING, Phase.OPENING, Phase.ENDED})
+# The charging time is not known yet.
+_THINKING = frozenset({Phase.CHECKING, Phase.ASLEEP})
+_REQUESTING = frozenset({Phase.CHARGING, Phase.RAMPING_DOWN})
+_STEADY = frozenset({Phase.PREPARED, Phase.CHARGING})
+_CONTACTOR_CLOSED = _REQUESTING | _STEADY
+# Permission and coil are held.
+_HELD = _CONTACTOR_CLOSED | {Phase.CLOSING}
+
+
+@dataclass(slots=True)
 class Charger:
     """What the charger's frames say: V, A; ages in s, infinite before the first frame."""
 
@@ -98,7 +110,7 @@ class Charger:
     dynamic_control: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """All that the vehicle's controller measures and is told. `acceptable_current` is the battery's, `monitor_voltage` that of the battery monitor."""
 
@@ -120,7 +132,7 @@ class Seen:
     no_request: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wish:
     """What the vehicle's controller does: frames awake, permission flag and k, contactor coil, request [A], flags and faults of 0x102."""
 
@@ -201,7 +213,7 @@ class VehicleSequence:
 
     def _wake(self, seen: Seen, now: float) -> None:
         """Follow d1: a rising edge begins a session, half a second without it ends one."""
-        if seen.sequence_1 and not self._was_d1 and self.phase in {Phase.ASLEEP, Phase.ENDED}:
+        if seen.sequence_1 and not self._was_d1 and self.phase in _AT_REST:
             self._reset()
             self._go(Phase.CHECKING, now)
         if self._was_d1 and not seen.sequence_1:
@@ -224,7 +236,7 @@ class VehicleSequence:
         """Request 0 and withdraw the permission; a fault is told to the charger."""
         if fault:
             self._faults.add(fault)
-        if self.phase in {Phase.STOPPING, Phase.OPENING, Phase.ENDED}:
+        if self.phase in _ENDING:
             return
         self.end = self.end or cause
         self._request = self._target = 0.0
@@ -236,7 +248,7 @@ class VehicleSequence:
         """Find what ends the session from outside its course."""
         self._watch_own_faults(seen, now)
         self._watch_charger(seen, now)
-        if self.phase in {Phase.PREPARED, Phase.CHARGING, Phase.RAMPING_DOWN} and not seen.contactor_closed:
+        if self.phase in _CONTACTOR_CLOSED and not seen.contactor_closed:
             self._stop("own contactor opened" if seen.sequence_2 else "charge sequence signal 2 opened", now)
 
     def _watch_own_faults(self, seen: Seen, now: float) -> None:
@@ -262,7 +274,7 @@ class VehicleSequence:
 
     def _voltage_deviates(self, seen: Seen, now: float) -> bool:
         """12.5 % (can.md 2.4), while both sides look at the same conductor."""
-        together = self.phase in {Phase.PREPARED, Phase.CHARGING} and seen.contactor_closed and self._seen_charging
+        together = self.phase in _STEADY and seen.contactor_closed and self._seen_charging
         off = abs(seen.charger.present_voltage - seen.inlet_voltage) > 0.125 * seen.inlet_voltage
         return self._lasts("voltage", together and off, DEVIATION_TIME, now)
 
@@ -287,7 +299,7 @@ class VehicleSequence:
         for bit, name in bits:
             if bit:
                 self._stop(f"charger says {name}", now)
-        if self.phase in {Phase.CHARGING, Phase.RAMPING_DOWN}:
+        if self.phase in _REQUESTING:
             self._seen_charging |= charger.charging and not charger.stop_control
             if self._seen_charging and (charger.stop_control or not charger.charging):
                 self._stop("charger stops", now)
@@ -385,12 +397,12 @@ class VehicleSequence:
 
     def _wish(self, seen: Seen, now: float) -> Wish:
         elapsed = now - self._entered
-        held = self.phase in {Phase.CLOSING, Phase.PREPARED, Phase.CHARGING, Phase.RAMPING_DOWN}
+        held = self.phase in _HELD
         permits = held or (self.phase is Phase.PERMITTING and elapsed >= self.config.permission_delay)
         withdrawing = self.phase is Phase.STOPPING and elapsed < WITHDRAW_DELAY and not self._faults and self._pulls
         detecting = self.phase is Phase.OPENING
         coil = held or self.phase is Phase.STOPPING or (detecting and elapsed < OPENING_TIME)
-        known = self.phase not in {Phase.CHECKING, Phase.ASLEEP}
+        known = self.phase not in _THINKING
         return Wish(
             awake=self.phase is not Phase.ASLEEP,
             permits=permits or withdrawing,

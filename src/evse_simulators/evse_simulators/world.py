@@ -9,7 +9,6 @@ import copy
 import copyreg
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import inf, nan
 from random import Random
 from types import MappingProxyType
@@ -50,6 +49,9 @@ from evse_simulators.power_modules import PowerModulesModel
 from evse_simulators.vehicle import VehicleModel
 from evse_simulators.world_config import EPOCH, TOKEN, Entry, WorldConfig
 
+# Takes a value at a time [s].
+Reader = Callable[[Any, float], Any]
+
 # Decoded frames are read-only mappings, which the copy module cannot copy by itself; World.fork needs it.
 copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
 
@@ -78,7 +80,9 @@ class World:
         self.meter = EnergyMeter(config.meter, 0.0)
         self.record: ChargeRecord | None = None
         self._ticks = 0
-        self._mail: deque[tuple[int, str | BusLink, Any]] = deque()
+        # What was published in each of the last ticks, the oldest first; the last one is what is published now.
+        self._mail: deque[list[tuple[str | BusLink, Any]]] = deque([] for _ in range(config.hand_over))
+        self._outbox = self._mail[-1]
         self._for_sequencer: dict[str, Sample[Any]] = {}
         self._for_safety: dict[str, Sample[Any]] = {}
         self._requests: list[SessionRequest] = []
@@ -96,7 +100,7 @@ class World:
         rule = self.config.rule_period
         return {"sequencer": rule, "safety": rule, "board": 0.05, "vehicle": 0.05, "modules": 0.04, "meter": 0.25, "budget": 1.0}
 
-    def _wiring(self) -> dict[str | BusLink, tuple[Callable[[Any], None], ...]]:
+    def _wiring(self) -> dict[str | BusLink, tuple[Reader, ...]]:
         """Return who takes the values of a topic, as in evse_nodes/topics.py, or the frames of the station on a bus."""
         bridge, seq, safe = self.bridge, self._to_sequencer, self._to_safety
         return {
@@ -124,42 +128,39 @@ class World:
 
     # Hand-over
 
-    def _to(self, take: Callable[[Any, float], Any]) -> Callable[[Any], None]:
-        return lambda value: take(value, self.now)
-
-    def _to_sequencer(self, name: str) -> Callable[[Any], None]:
-        def take(value: Any) -> None:
-            self._for_sequencer[name] = Sample(value, self.now)
-
+    def _to(self, take: Reader) -> Reader:
         return take
 
-    def _to_safety(self, name: str) -> Callable[[Any], None]:
-        def take(value: Any) -> None:
-            self._for_safety[name] = Sample(value, self.now)
+    def _to_sequencer(self, name: str) -> Reader:
+        return _keeper(self._for_sequencer, name)
 
-        return take
+    def _to_safety(self, name: str) -> Reader:
+        return _keeper(self._for_safety, name)
 
     def publish(self, topic: str | BusLink, value: Any) -> None:
         """Hand a value to everybody who reads the topic, or a frame to the device on a bus, some ticks from now."""
-        self._mail.append((self._ticks + self.config.hand_over, topic, value))
+        self._outbox.append((topic, value))
 
     def _deliver(self) -> None:
-        while self._mail and self._mail[0][0] <= self._ticks:
-            _, topic, value = self._mail.popleft()
-            for take in self._readers[topic]:
-                take(value)
+        """Hand over what was published `hand_over` ticks ago; what is published from now on waits as long."""
+        self._outbox = []
+        self._mail.append(self._outbox)
+        readers, now = self._readers, self.now
+        for topic, value in self._mail.popleft():
+            for take in readers[topic]:
+                take(value, now)
 
     def _receive(self, link: BusLink, frames: tuple[Frame, ...]) -> None:
         """Hand the frames of a device to the bridge."""
         for frame in frames:
             self.publish("to_bridge", (link, frame))
 
-    def _on_frame(self, received: tuple[BusLink, Frame]) -> None:
+    def _on_frame(self, received: tuple[BusLink, Frame], now: float) -> None:
         link, frame = received
-        self.bridge.on_frame(link, frame, self.now)
+        self.bridge.on_frame(link, frame, now)
 
-    def _to_board(self, frame: Frame) -> None:
-        self.board.on_frame(frame, self.now)
+    def _to_board(self, frame: Frame, now: float) -> None:
+        self.board.on_frame(frame, now)
         self._board_news = True
 
     # One tick
@@ -203,7 +204,8 @@ class World:
     def _run_modules(self) -> None:
         output = self.modules.step(self.now)
         self._receive(BusLink.POWER, output.frames)
-        self.power = replace(output.power, stamp=EPOCH + self.now)
+        path = output.power
+        self.power = SimPower(EPOCH + self.now, path.module_voltage, path.connector_voltage, path.current, path.insulation_resistance)
         self.publish("sim/power", self.power)
 
     def _run_bridge(self) -> None:
@@ -266,9 +268,9 @@ class World:
         )
         self.publish("meter_reading", value)
 
-    def _on_session(self, session: SessionState) -> None:
+    def _on_session(self, session: SessionState, now: float) -> None:
         """Open and close billing records; what the ledger keeps on disk is kept in a list here."""
-        register = Register(self.meter.register_wh, self.meter.max_power, EPOCH + self.now)
+        register = Register(self.meter.register_wh, self.meter.max_power, EPOCH + now)
         known = any(record.session_id == session.session_id for record in self.records)
         for action in actions(self.record.session_id if self.record else "", session, known):
             if action is RecordAction.BEGIN:
@@ -295,11 +297,11 @@ class World:
             verdict = Verdict.ACCEPTED if self._asked in self.config.tokens else Verdict.INVALID
             self.publish("authorization", Authorization(EPOCH + self.now, self._asked, verdict, "", VerdictSource.CSMS))
 
-    def _csms(self, session: SessionState) -> None:
+    def _csms(self, session: SessionState, now: float) -> None:
         """Answer each token that asks, once per time that it asks, after a while."""
         asking = session.token if session.state is ChargeState.AUTHORIZING else ""
         if asking and asking != self._asked:
-            self._answer_at = self.now + self.random.uniform(0.05, 0.5)
+            self._answer_at = now + self.random.uniform(0.05, 0.5)
         self._asked = asking or self._asked if self._answer_at < inf else asking
 
     def _note(self, kind: str, what: str, detail: str = "", active: bool = True) -> None:
@@ -410,6 +412,15 @@ class World:
     def can_unplug(self) -> bool:
         """The lock does not hold the connector."""
         return not self.board.locked
+
+
+def _keeper(samples: dict[str, Sample[Any]], name: str) -> Reader:
+    """Return a reader that keeps the newest value of a topic, as the nodes' Latest does."""
+
+    def take(value: Any, now: float) -> None:
+        samples[name] = Sample(value, now)
+
+    return take
 
 
 def _memo(database: SignalDatabase) -> SignalDatabase:

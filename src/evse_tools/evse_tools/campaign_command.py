@@ -3,7 +3,6 @@
 Each session is made from seed and number alone, so the result does not depend on the number of processes.
 """
 
-import gc
 import json
 import multiprocessing
 import os
@@ -24,7 +23,7 @@ from evse_simulators.campaign_plan import FAULT, Plan, from_json, random_plan, t
 from evse_simulators.campaign_play import Result, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.memo_database import MemoDatabase
-from evse_tools.machine import processors
+from evse_tools.machine import processors, rare_collection
 
 # Links of a vehicle that the world knows.
 LINKS = ("chademo",)
@@ -95,14 +94,8 @@ def _played(seed: int, numbers: Iterable[int], jobs: int) -> Iterator[Result]:
         return
     shared_databases()
     context = multiprocessing.get_context("fork")
-    with context.Pool(min(jobs, len(tasks)), initializer=_settle) as pool:
+    with context.Pool(min(jobs, len(tasks)), initializer=rare_collection) as pool:
         yield from pool.imap(play_number, tasks, chunksize=CHUNK)
-
-
-def _settle() -> None:
-    """Leave what is there to itself and look for garbage less often: 8 % more sessions per second, measured on 2 cores."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _progress(console: Console, results: Iterator[Result], total: int, began: float) -> Iterator[Result]:

@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from evse_tools import bench_commands
+
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A charging station as a ROS 2 node graph."
 )
+app.add_typer(bench_commands.app, name="bench")
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="station description, YAML")]
 
@@ -79,39 +82,6 @@ def docs(check: Annotated[bool, typer.Option("--check", help="only tell whether 
     from evse_tools import generated_docs  # noqa: PLC0415
 
     raise typer.Exit(generated_docs.run(check))
-
-
-@app.command()
-def bench(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="node-death: kill each node while power flows; reaction: from a fault to the cut of power; mutations: break each guard of the rules"
-        ),
-    ],
-    node: Annotated[list[str] | None, typer.Option(help="node-death: only this node (again for more)")] = None,
-    trials: Annotated[int, typer.Option(help="reaction: trials of each fault", min=1)] = 500,
-    guard: Annotated[list[str] | None, typer.Option(help="mutations: only guards with this word in their name (again for more)")] = None,
-    kills: Annotated[int, typer.Option(help="reaction: kills of each node, 5 s each", min=0)] = 500,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-) -> None:
-    """Measure what the station promises."""
-    if name == "reaction":
-        from evse_tools import reaction_bench  # noqa: PLC0415
-
-        raise typer.Exit(reaction_bench.run(trials, kills, json))
-    if name == "mutations":
-        from evse_tools import mutation_bench  # noqa: PLC0415
-
-        raise typer.Exit(mutation_bench.run(guard, json))
-    if name != "node-death":
-        raise typer.BadParameter(f"unknown bench {name}; known: mutations, node-death, reaction")
-    from evse_tools import node_death  # noqa: PLC0415
-
-    unknown = set(node or ()) - set(node_death.VICTIMS)
-    if unknown:
-        raise typer.BadParameter(f"unknown node {', '.join(sorted(unknown))}; known: {', '.join(node_death.VICTIMS)}")
-    raise typer.Exit(node_death.run(tuple(node or node_death.VICTIMS), json))
 
 
 @app.command()

@@ -7,12 +7,11 @@ power flow, breaks something, and takes the time at which the cutting frame was 
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from evse_core.safety_config import SafetyConfig
 from evse_core.types import BusLink
 from evse_nodes.can_bus import CanPort
 from evse_nodes.run import NICE
+from evse_tools.bench_figures import figure
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
 from evse_tools.machine import machine
@@ -189,20 +189,6 @@ def _rig(description: Description, folder: Path) -> Rig:
     return Rig({spec.name: spec for spec in specs}, write_parameters(specs, folder / "parameters.yaml"), folder, Devices(ports))
 
 
-def figure(name: str, times: Sequence[float]) -> dict[str, Any]:
-    """Return median, 99th percentile and maximum of times [s] as a row in ms."""
-    ordered = sorted(1e3 * value for value in times)
-    rank = max(0, -(-99 * len(ordered) // 100) - 1)
-    return {
-        "name": name,
-        "n": len(ordered),
-        "median": round(statistics.median(ordered), 2),
-        "p99": round(ordered[rank], 2),
-        "max": round(ordered[-1], 2),
-        "unit": "ms",
-    }
-
-
 def run(trials: int, kills: int, as_json: bool) -> int:
     """Run all trials: so many of each fault, so many kills of each node. Returns 1 where power was not cut."""
     console, figures = Console(stderr=True, highlight=False), []
@@ -215,7 +201,7 @@ def run(trials: int, kills: int, as_json: bool) -> int:
                 count = kills if "killed" in name else trials
                 times = [trial(made, break_it) for _ in track(range(count), name, console=console, transient=True)]
                 if times:
-                    figures.append(figure(name, times))
+                    figures.append(figure(name, [1e3 * value for value in times], "ms"))
         except RuntimeError as error:
             console.print(f"{name}: {error}", style="red", markup=False)
             return 1

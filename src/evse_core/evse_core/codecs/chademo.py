@@ -6,8 +6,9 @@ Layouts and quirks: ../shared/reference/can.md 2.1 and 2.7, names as in config/c
 import math
 from collections.abc import Mapping
 from math import nan as NAN
+from typing import Any
 
-from evse_core.codecs.signals import Malformed, SignalDatabase
+from evse_core.codecs.signals import Decoded, SignalDatabase, demand
 from evse_core.frame import Frame
 from evse_core.types import VehicleCommand, VehicleLink, VehicleReport
 
@@ -19,23 +20,28 @@ REQUIRED = ("EV_ChargingLimits", "EV_ChargingTime", "EV_Status")
 PULSE = "EV_Status"
 # Signals without which a frame says nothing; a truncated one is malformed and does not count as a sign of life.
 _NEEDED = {
-    "EV_ChargingLimits": (
-        "min_charge_current",
-        "max_charge_current",
-        "min_battery_voltage",
-        "max_battery_voltage",
-        "charged_rate_reference",
+    "EV_ChargingLimits": frozenset(
+        (
+            "min_charge_current",
+            "max_charge_current",
+            "min_battery_voltage",
+            "max_battery_voltage",
+            "charged_rate_reference",
+        )
     ),
-    "EV_ChargingTime": ("max_charging_time_10s", "max_charging_time_min", "estimated_charging_time", "total_battery_capacity"),
-    "EV_Status": (
-        "control_protocol_number",
-        "target_battery_voltage",
-        "charging_current_request",
-        "status_charging_enabled",
-        "charged_rate",
+    "EV_ChargingTime": frozenset(("max_charging_time_10s", "max_charging_time_min", "estimated_charging_time", "total_battery_capacity")),
+    "EV_Status": frozenset(
+        (
+            "control_protocol_number",
+            "target_battery_voltage",
+            "charging_current_request",
+            "status_charging_enabled",
+            "charged_rate",
+        )
     ),
-    "EV_ExtendedFunction": ("dynamic_control",),
+    "EV_ExtendedFunction": frozenset(("dynamic_control",)),
 }
+_NOTHING: frozenset[str] = frozenset()
 # Frame loss ends a session after 1 s on either side (../shared/reference/can.md 2.3, 2.4); twice that, and the frames belong to a new one. [s]
 SESSION_GAP = 2.0
 # 102.6 means kWh or nothing with these references: 0, and what vehicles send before they settle or to a 0.9 charger (../shared/reference/can.md 2.1). [%]
@@ -62,21 +68,30 @@ class ChademoStation:
         self._signals: dict[str, Mapping[str, float]] = {}
         self._received: dict[str, float] = {}
         self._contactor_reported = False
+        # What a report says besides its age, and such a report without an age; None where a frame has said something new since.
+        self._words: dict[str, Any] | None = None
+        self._known: VehicleReport | None = None
 
     def receive(self, frame: Frame, now: float) -> int | None:
         """Take a frame; return how many unknown enumeration values it held, None for a frame of the station itself. UnknownId, Malformed."""
         if self._database.sender(frame) == OWN_NODE:
             return None
         decoded = self._database.decode(frame)
-        missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
-        if missing:
-            raise Malformed(f"{decoded.name}: too short for {missing[0]}")
+        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
         if decoded.name in REQUIRED:
             self._note_sign_of_life(decoded.name, now)
-        self.changes += decoded.name == PULSE or decoded.signals != self._signals.get(decoded.name)
+        last = self._signals.get(decoded.name)
+        if decoded.signals is not last and decoded.signals != last:
+            self._take(decoded)
+            self.changes += 1
+        elif decoded.name == PULSE:
+            self.changes += 1
+        return decoded.unknown_values
+
+    def _take(self, decoded: Decoded) -> None:
         self._signals[decoded.name] = decoded.signals
         self._contactor_reported |= bool(decoded.signals.get("status_contactor_open"))
-        return decoded.unknown_values
+        self._words = self._known = None
 
     def _note_sign_of_life(self, name: str, now: float) -> None:
         if self._received and now - max(self._received.values()) > SESSION_GAP:
@@ -95,28 +110,38 @@ class ChademoStation:
     def report(self, now: float) -> VehicleReport:
         """Return what is known of the vehicle now."""
         complete = len(self._received) == len(REQUIRED)
+        if self._words is None:
+            self._words = self._said()
+        return VehicleReport(complete=complete, age=now - min(self._received.values()) if complete else NAN, **self._words)
+
+    def known(self) -> VehicleReport:
+        """Return what the vehicle has said, for those to whom its age does not matter."""
+        if self._known is None:
+            self._known = self.report(math.inf)
+        return self._known
+
+    def _said(self) -> dict[str, Any]:
+        """Return the fields of the report but its age."""
         limits, times, status = (self._signals.get(name, {}) for name in REQUIRED)
-        return VehicleReport(
-            link=VehicleLink.CHADEMO,
-            complete=complete,
-            age=now - min(self._received.values()) if complete else NAN,
-            protocol_number=int(status.get("control_protocol_number", 0)),
-            min_voltage=limits.get("min_battery_voltage", NAN),
-            max_voltage=limits.get("max_battery_voltage", NAN),
-            min_current=limits.get("min_charge_current", NAN),
-            max_current=limits.get("max_charge_current", NAN),
-            target_voltage=status.get("target_battery_voltage", NAN),
+        return {
+            "link": VehicleLink.CHADEMO,
+            "protocol_number": int(status.get("control_protocol_number", 0)),
+            "min_voltage": limits.get("min_battery_voltage", NAN),
+            "max_voltage": limits.get("max_battery_voltage", NAN),
+            "min_current": limits.get("min_charge_current", NAN),
+            "max_current": limits.get("max_charge_current", NAN),
+            "target_voltage": status.get("target_battery_voltage", NAN),
             # 255 is taken as it is: the extended request of 0x110 needs a station that announces high current control, this one does not.
-            current_request=status.get("charging_current_request", NAN),
-            soc_percent=_soc(status.get("charged_rate", NAN), limits.get("charged_rate_reference", NAN)),
-            battery_capacity_kwh=times.get("total_battery_capacity", 0.0) or NAN,
-            max_charging_time=_charging_time(times),
-            estimated_charging_time=_minutes(times.get("estimated_charging_time", 0.0)),
-            contactor_reported=self._contactor_reported,
-            extended_functions="EV_ExtendedFunction" in self._signals,
-            dynamic_control=bool(self._signals.get("EV_ExtendedFunction", {}).get("dynamic_control")),
+            "current_request": status.get("charging_current_request", NAN),
+            "soc_percent": _soc(status.get("charged_rate", NAN), limits.get("charged_rate_reference", NAN)),
+            "battery_capacity_kwh": times.get("total_battery_capacity", 0.0) or NAN,
+            "max_charging_time": _charging_time(times),
+            "estimated_charging_time": _minutes(times.get("estimated_charging_time", 0.0)),
+            "contactor_reported": self._contactor_reported,
+            "extended_functions": "EV_ExtendedFunction" in self._signals,
+            "dynamic_control": bool(self._signals.get("EV_ExtendedFunction", {}).get("dynamic_control")),
             **{field: bool(status.get(signal)) for field, signal in _FLAGS.items()},
-        )
+        }
 
     def frames(self, command: VehicleCommand) -> list[Frame]:
         """Return the frames of one period in the charger's order 0x108, 0x109, 0x118."""

@@ -6,10 +6,10 @@ extension of this project: config/can/module_bank.dbc.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import nan as NAN
 
-from evse_core.codecs.signals import PISTOL_SHIFT, Decoded, Malformed, SignalDatabase
+from evse_core.codecs.signals import PISTOL_SHIFT, Decoded, SignalDatabase, demand
 from evse_core.frame import Frame
 from evse_core.types import ControllerPhase, PowerCommand, PowerFunction, PowerReport, VehicleReport
 
@@ -20,10 +20,11 @@ PULSE = "Power_Modules_Status"
 # The frame that tells of single modules, and how long it counts: as long as the modules themselves (../shared/reference/can.md 1.7). [s]
 BANK, BANK_LIMIT = "Module_Bank", 0.5
 _NEEDED = {
-    PULSE: ("Present_Voltage", "Present_Current", "System_Enable", "Insulation_Resistance"),
-    "DC_Power_Parameters": ("Maximum_Voltage", "Maximum_Charge_Current"),
-    BANK: ("Module_Count", "Modules_Working", "Lowest_Module_Current", "Highest_Module_Current", "Alive"),
+    PULSE: frozenset(("Present_Voltage", "Present_Current", "System_Enable", "Insulation_Resistance")),
+    "DC_Power_Parameters": frozenset(("Maximum_Voltage", "Maximum_Charge_Current")),
+    BANK: frozenset(("Module_Count", "Modules_Working", "Lowest_Module_Current", "Highest_Module_Current", "Alive")),
 }
+_NOTHING: frozenset[str] = frozenset()
 # Values of Power_Function.
 FUNCTIONS = {
     PowerFunction.OFF: 0,
@@ -63,6 +64,10 @@ LEAST_ANNOUNCEMENTS = 3
 INFORMATION_PERIOD = 1.0
 
 
+# Shared, because a vehicle that nobody knows is always the same.
+_NO_VEHICLE = VehicleReport()
+
+
 @dataclass(frozen=True, slots=True)
 class PowerOutput:
     """What goes to the modules in one period: the command as far as it may pass, what the I/O board is told, and whether an emergency is in force."""
@@ -70,7 +75,7 @@ class PowerOutput:
     command: PowerCommand
     contactor_closed: bool = False
     emergency: bool = False
-    vehicle: VehicleReport = field(default_factory=VehicleReport)
+    vehicle: VehicleReport = _NO_VEHICLE
 
 
 class ModulesReceiver:
@@ -104,9 +109,7 @@ class ModulesReceiver:
         if self._database.sender(frame) == OWN_NODE or frame.id >> PISTOL_SHIFT != self._pistol:
             return None
         decoded = self._database.decode(frame)
-        missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
-        if missing:
-            raise Malformed(f"{decoded.name}: too short for {missing[0]}")
+        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
         self.changes += decoded.name == PULSE or self._is_news(decoded)
         # A counter that stands is an old frame that something repeats: no sign of life.
         if decoded.name == BANK and decoded.signals["Alive"] != self._signals.get(BANK, {}).get("Alive"):

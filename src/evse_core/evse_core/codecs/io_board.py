@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from enum import IntEnum
 from math import nan as NAN
+from typing import Any
 
-from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase
+from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase, demand
 from evse_core.frame import Frame
 from evse_core.types import IoCommand, IoReport, PilotFault
 
@@ -22,6 +23,8 @@ PART_0_BYTES = 6
 TOKEN_WAIT = 1.5
 # AC currents older than this are not known any more. Own choice: five frames of 100 ms, as the board's other frames (safety_monitor.io_timeout). [s]
 CURRENTS_LIMIT = 0.5
+# In place of a counter that a frame does not have.
+NO_COUNTER = -1.0
 # The frame that closes a period of the board.
 PULSE = "IO_Measurements"
 # The frame with the AC currents, which drift and go with the next measurement.
@@ -41,11 +44,12 @@ _INPUTS = {
     "impact": "Impact",
 }
 _NEEDED = {
-    "IO_Inputs": (*_INPUTS.values(), "Pilot_Fault", "Start_Count", "Stop_Count", "Alive"),
-    "IO_Measurements": ("Connector_Voltage", "Connector_Temperature", "Insulation_Resistance"),
-    "IO_Token": ("Part", "Sequence", "Length"),
-    CURRENTS: ("AC_Current_L1", "AC_Current_L2", "AC_Current_L3", "Alive"),
+    "IO_Inputs": frozenset((*_INPUTS.values(), "Pilot_Fault", "Start_Count", "Stop_Count", "Alive")),
+    "IO_Measurements": frozenset(("Connector_Voltage", "Connector_Temperature", "Insulation_Resistance")),
+    "IO_Token": frozenset(("Part", "Sequence", "Length")),
+    CURRENTS: frozenset(("AC_Current_L1", "AC_Current_L2", "AC_Current_L3", "Alive")),
 }
+_NOTHING: frozenset[str] = frozenset()
 _PILOT_FAULTS = {int(value): value for value in PilotFault}
 
 
@@ -63,8 +67,13 @@ class IoBoard:
     def __init__(self, database: SignalDatabase) -> None:
         self._database = database
         self._signals: dict[str, Mapping[str, float]] = {}
+        self._alive: dict[str, float] = {}
         self._received: dict[str, float] = {}
         self._first = NAN
+        # What a report says besides age and token, None where a frame has said something new since.
+        self._words: dict[str, Any] | None = None
+        self.plugged = False
+        """The connector is in the inlet, as the board said last."""
         self.changes = 0
         self._token = _Token()
 
@@ -73,9 +82,7 @@ class IoBoard:
         if self._database.sender(frame) == OWN_NODE:
             return None
         decoded = self._database.decode(frame)
-        missing = [name for name in _NEEDED.get(decoded.name, ()) if name not in decoded.signals]
-        if missing:
-            raise Malformed(f"{decoded.name}: too short for {missing[0]}")
+        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
         self._take(decoded, now)
         return decoded.unknown_values
 
@@ -84,17 +91,18 @@ class IoBoard:
             self._token.take(decoded.signals)
         if not self._received:
             self._first = now
-        last = self._signals.get(decoded.name, {})
+        signals = dict(decoded.signals)
         # A counter that stands is an old frame that something repeats: its content counts, but it is no sign of life.
-        if decoded.signals.get("Alive", -1.0) != last.get("Alive", -2.0):
+        alive = signals.pop("Alive", NO_COUNTER)
+        if alive == NO_COUNTER or alive != self._alive.get(decoded.name):
             self._received[decoded.name] = now
-        self.changes += decoded.name == PULSE or (decoded.name != CURRENTS and _differs(decoded.signals, last))
-        self._signals[decoded.name] = decoded.signals
-
-    @property
-    def plugged(self) -> bool:
-        """The connector is in the inlet, as the board said last."""
-        return bool(self._signals.get("IO_Inputs", {}).get("Plugged"))
+        self._alive[decoded.name] = alive
+        news = not signals.items() <= self._signals.get(decoded.name, {}).items()
+        self.changes += decoded.name == PULSE or (news and decoded.name != CURRENTS)
+        self._signals[decoded.name] = signals
+        if news:
+            self._words = None
+            self.plugged = bool(self._signals.get("IO_Inputs", {}).get("Plugged"))
 
     @property
     def pulse(self) -> float:
@@ -103,30 +111,38 @@ class IoBoard:
 
     def report(self, now: float) -> IoReport:
         """Return what is known of the board now."""
-        inputs, measured = self._signals.get("IO_Inputs", {}), self._signals.get("IO_Measurements", {})
+        if self._words is None:
+            self._words = self._said()
         times = [self._received[name] for name in ("IO_Inputs", "IO_Measurements") if name in self._received]
         complete = len(times) == 2 and ("IO_Token" in self._received or now - self._first >= TOKEN_WAIT)
         return IoReport(
             complete=complete,
             age=now - min(times) if complete else NAN,
-            pilot_fault=_PILOT_FAULTS.get(int(inputs.get("Pilot_Fault", 0)), PilotFault.UNKNOWN),
-            start_count=int(inputs.get("Start_Count", 0)),
-            stop_count=int(inputs.get("Stop_Count", 0)),
-            connector_voltage=_fitted(measured.get("Connector_Voltage", NAN), NO_VOLTAGE),
-            connector_temperature=_fitted(measured.get("Connector_Temperature", NAN), NO_TEMPERATURE),
-            insulation_resistance=_fitted(measured.get("Insulation_Resistance", NAN), NO_RESISTANCE) * 1000.0,
             token_count=self._token.count,
             token=self._token.text,
-            **{field: bool(inputs.get(signal)) for field, signal in _INPUTS.items()},
             ac_current_l1=self._ac_current("AC_Current_L1", now),
             ac_current_l2=self._ac_current("AC_Current_L2", now),
             ac_current_l3=self._ac_current("AC_Current_L3", now),
+            **self._words,
         )
 
     def _ac_current(self, signal: str, now: float) -> float:
         """Return an AC current [A], NaN where the frame that carries it is old or never came."""
         fresh = now - self._received.get(CURRENTS, -math.inf) <= CURRENTS_LIMIT
         return _fitted(self._signals[CURRENTS][signal], NO_CURRENT) if fresh else NAN
+
+    def _said(self) -> dict[str, Any]:
+        """Return the fields of the report but age, token and AC currents."""
+        inputs, measured = self._signals.get("IO_Inputs", {}), self._signals.get("IO_Measurements", {})
+        return {
+            "pilot_fault": _PILOT_FAULTS.get(int(inputs.get("Pilot_Fault", 0)), PilotFault.UNKNOWN),
+            "start_count": int(inputs.get("Start_Count", 0)),
+            "stop_count": int(inputs.get("Stop_Count", 0)),
+            "connector_voltage": _fitted(measured.get("Connector_Voltage", NAN), NO_VOLTAGE),
+            "connector_temperature": _fitted(measured.get("Connector_Temperature", NAN), NO_TEMPERATURE),
+            "insulation_resistance": _fitted(measured.get("Insulation_Resistance", NAN), NO_RESISTANCE) * 1000.0,
+            **{field: bool(inputs.get(signal)) for field, signal in _INPUTS.items()},
+        }
 
     def frame(self, command: IoCommand, lock: LockCommand, alive: int) -> Frame:
         """Return IO_Outputs; alive is a counter of frames, taken modulo 256."""
@@ -166,11 +182,6 @@ class _Token:
         uid = self._parts.get(0, b"") + self._parts.get(1, b"")
         if 0 in self._parts and len(uid) == length:
             self.count, self.text = sequence, uid.hex().upper()
-
-
-def _differs(signals: Mapping[str, float], last: Mapping[str, float]) -> bool:
-    """Return whether a frame says something else than the last one, besides that it is a new one."""
-    return any(value != last.get(name) for name, value in signals.items() if name != "Alive")
 
 
 def _fitted(value: float, absent: float) -> float:

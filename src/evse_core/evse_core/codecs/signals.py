@@ -59,6 +59,21 @@ class _Coding:
         return bool(self.named) and round((value - self.offset) / self.scale) not in self.named
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The last frame of a message, and the raw values that it was made from: most frames of a session say what the one before them said."""
+
+    pistol: int
+    raw: Mapping[str, int]
+    frame: Frame
+
+
+def demand(decoded: Decoded, names: frozenset[str]) -> None:
+    """Raise Malformed where a frame is too short for one of these signals."""
+    if not decoded.signals.keys() >= names:
+        raise Malformed(f"{decoded.name}: too short for {', '.join(sorted(names - decoded.signals.keys()))}")
+
+
 class SignalDatabase:
     """The CAN databases of one bus: decode any frame, encode any message, by names and physical values."""
 
@@ -66,6 +81,8 @@ class SignalDatabase:
         messages = [message for database in databases for message in database.messages]
         self._by_id = {(message.frame_id, message.is_extended_frame): message for message in messages}
         self._by_name = {message.name: message for message in messages}
+        self._senders = {message.name: next(iter(message.senders), "") for message in messages}
+        self._encoded: dict[str, _Encoded] = {}
         self._codings = {message.name: {signal.name: _coding(signal) for signal in message.signals} for message in messages}
 
     def message(self, frame: Frame) -> Message:
@@ -77,7 +94,7 @@ class SignalDatabase:
 
     def sender(self, frame: Frame) -> str:
         """Return the name of the node that sends this message; UnknownId where the database does not name the frame."""
-        return str(self.message(frame).senders[0])
+        return self._senders[self.message(frame).name]
 
     def decode(self, frame: Frame) -> Decoded:
         """Return the signals of a frame. A shorter frame yields the signals that fit, a longer one is cut; none at all is Malformed."""
@@ -101,9 +118,16 @@ class SignalDatabase:
         A name that the message does not have is a mistake of the caller: KeyError.
         """
         message, codings = self._by_name[message_name], self._codings[message_name]
-        raw = dict.fromkeys(codings, 0) | {name: codings[name].raw(value) for name, value in signals.items()}
+        raw = dict.fromkeys(codings, 0)
+        for name, value in signals.items():
+            raw[name] = codings[name].raw(value)
+        last = self._encoded.get(message_name)
+        if last is not None and last.pistol == pistol and last.raw == raw:
+            return last.frame
         data = message.encode(raw, scaling=False, strict=False)
-        return Frame(message.frame_id | pistol << PISTOL_SHIFT, bytes(data), message.is_extended_frame)
+        frame = Frame(message.frame_id | pistol << PISTOL_SHIFT, bytes(data), message.is_extended_frame)
+        self._encoded[message_name] = _Encoded(pistol, raw, frame)
+        return frame
 
 
 def _coding(signal: Signal) -> _Coding:

@@ -1,0 +1,56 @@
+"""`./station bench NAME`: one command per bench, each with its own options. All print a table, or with --json one object with machine and figures."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Measure what the station promises.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command()
+def reaction(
+    trials: Annotated[int, typer.Option(help="trials of each fault, 0.6 s each", min=0)] = 500,
+    kills: Annotated[int, typer.Option(help="kills of each node, 3 s each", min=0)] = 500,
+    json: Json = False,
+) -> None:
+    """Measure the time from the CAN frame that shows a fault, or from a kill, to the first CAN frame that cuts power."""
+    from evse_tools import reaction_bench  # noqa: PLC0415
+
+    raise typer.Exit(reaction_bench.run(trials, kills, json))
+
+
+@app.command()
+def world(
+    seconds: Annotated[float, typer.Option(help="processor time to measure for [s]", min=0.1)] = 20.0,
+    json: Json = False,
+) -> None:
+    """Measure how many times faster than real time one processor runs the simulated EVSE."""
+    from evse_tools import world_bench  # noqa: PLC0415
+
+    raise typer.Exit(world_bench.run(seconds, json))
+
+
+@app.command()
+def mutations(
+    guard: Annotated[list[str] | None, typer.Option(help="only guards with this word in their name (again for more)")] = None,
+    json: Json = False,
+) -> None:
+    """Break the guards of the rules in a copy, one at a time, and show which test or invariant notices."""
+    from evse_tools import mutation_bench  # noqa: PLC0415
+
+    raise typer.Exit(mutation_bench.run(guard, json))
+
+
+@app.command("node-death")
+def node_death(
+    node: Annotated[list[str] | None, typer.Option(help="only this node (again for more)")] = None,
+    json: Json = False,
+) -> None:
+    """Kill each node with SIGKILL while power flows: time to power off, what becomes of session and bill."""
+    from evse_tools import node_death as bench  # noqa: PLC0415
+
+    unknown = set(node or ()) - set(bench.VICTIMS)
+    if unknown:
+        raise typer.BadParameter(f"unknown node {', '.join(sorted(unknown))}; known: {', '.join(bench.VICTIMS)}")
+    raise typer.Exit(bench.run(tuple(node or bench.VICTIMS), json))
