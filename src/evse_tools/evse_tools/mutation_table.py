@@ -242,8 +242,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the current follows the vehicle's request",
         "charge_sequencer_view.py",
-        "        return max(self.vehicle.current_request, 0.0)\n",
-        "        return 60.0\n",
+        "    return max(vehicle.current_request, 0.0) if vehicle is not None and isfinite(vehicle.current_request) else 0.0\n",
+        "    return 60.0\n",
         (CURRENT, SEQUENCE),
     ),
     Mutation(
