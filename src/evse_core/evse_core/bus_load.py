@@ -1,10 +1,10 @@
 """How much of a CAN bus's time frames take.
 
-A frame of a classical CAN bus with n bytes of data takes at most g + 8 n + 13 + floor((g + 8 n - 1) / 4) bit times: g = 34 bits of an 11 bit identifier's
-frame, or 54 of a 29 bit one, are subject to stuffing besides the data; 13 are not (CRC delimiter, acknowledgement, end of frame, three of space). Source: Davis,
-Burns, Bril, Lukkien: Controller Area Network schedulability analysis, Real-Time Systems 35 (2007), section 3.1. That is with the most stuff bits that can be:
-135 and 160 bits with 8 bytes, of which 24 and 29 are stuffing; real frames have some 10 % less. A load that is told a little too high is on the safe side.
-Not counted: error frames (counted as errors), and frames that other nodes repeat.
+A frame of a classical CAN bus with n bytes of data takes at most g + 8 n + 13 + floor((g + 8 n - 1) / 4) bit times. g bits are subject to stuffing besides
+the data: 34 with an identifier of 11 bits, 54 with one of 29. 13 are not: CRC delimiter, acknowledgement, end of frame, three of space. Source: Davis, Burns,
+Bril, Lukkien: Controller Area Network (CAN) schedulability analysis, Real-Time Systems 35 (2007). That counts the most stuff bits that can be: 135 and 160
+bits with 8 bytes, of which 24 and 29 are stuffing; most frames have fewer, so the load that is told is rather too high than too low.
+Not counted: error frames (they are counted as errors), and frames that are repeated after them.
 """
 
 from math import inf, nan

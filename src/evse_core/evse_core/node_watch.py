@@ -1,7 +1,7 @@
 """The station's nodes as the safety monitor hears them: who is silent, who starts again and again, whose disk is full, whose description differs.
 
-Theory of operation. Every node publishes node_health once a second. The newest of each node is kept outside; a change of `started` is a restart, and restarts are
-remembered for restart_window. What is wrong is put into words when a node was heard and twice a second, while conditions are asked 20 times and more.
+Theory of operation. Every node publishes node_health once a second. The newest of each node is kept outside. A change of `started` is a restart, remembered
+for restart_window. What is wrong is put into words when a node was heard and twice a second, while conditions are asked 20 times and more.
 A node that is silent says nothing about its disk or description: what it said before then neither raises nor clears a fault.
 """
 
@@ -86,7 +86,8 @@ class NodeWatch:
             return None
         limit = self._config.node_timeout
         return "; ".join(
-            f"{name} silent for {nodes[name].age(now):.0f} s, limit {limit:.0f} s" if name in nodes else f"{name} never came" for name in lost
+            f"{name} silent for {nodes[name].age(now):.0f} s, limit {limit:.0f} s" if name in nodes else f"{name} never came"
+            for name in lost
         )
 
     def _restarting(self, belongs: Callable[[str], bool], now: float) -> Iterator[str]:
@@ -120,7 +121,9 @@ def _space(heard: Mapping[str, NodeHealth], limit: float) -> str | None:
 
 
 def _failing(heard: Mapping[str, NodeHealth], belongs: Callable[[str], bool]) -> Iterator[str]:
-    return (f"{name} could not write {health.failed_writes} times" for name, health in heard.items() if health.failed_writes and belongs(name))
+    return (
+        f"{name} could not write {health.failed_writes} times" for name, health in heard.items() if health.failed_writes and belongs(name)
+    )
 
 
 def _ledger(heard: Mapping[str, NodeHealth]) -> str | None:

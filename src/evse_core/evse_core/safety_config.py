@@ -233,13 +233,20 @@ class SafetyConfig:
     )
     bus_rate_time: float = parameter(3.0, "s", "Bursts shorter than this are not reported", "own: three windows of 1 s", 0.0, 60.0)
     bus_load_limit: float = parameter(
-        0.5, "", "Share of a bus's time that frames take", "own: the station's buses carry < 0.05; beyond half, periodic frames wait", 0.1, 1.0
+        0.5,
+        "",
+        "Share of a bus's time that frames take",
+        "own: the station's buses carry < 0.05; beyond half, periodic frames wait",
+        0.1,
+        1.0,
     )
     node_timeout: float = parameter(5.0, "s", "A node silent for longer is lost", "own: five node_health of 1 s, best effort", 2.0, 60.0)
     restart_window: float = parameter(
         120.0, "s", "Time in which restarts of a node are counted", "own: a node that always fails is started 7 times in it", 10.0, 3600.0
     )
-    restart_limit: int = parameter(3, "", "Restarts of a node in that time that are no loop", "own: an update or an operator restarts once", 1, 1000)
+    restart_limit: int = parameter(
+        3, "", "Restarts of a node in that time that are no loop", "own: an update or an operator restarts once", 1, 1000
+    )
     disk_low_limit: float = parameter(
         500.0, "MB", "Room on a disk that is reported", "own: above the 200 MB at which recordings stop", 0.0, 1e6
     )

@@ -29,13 +29,15 @@ def from_text(text: str, known: Iterable[str]) -> tuple[Latch, ...]:
     try:
         data = json.loads(text)
         version, faults = data["version"], data["faults"]
+        if not isinstance(faults, list) or not all(isinstance(item["fault"], str) for item in faults):
+            raise TypeError("faults is no list of named faults")
         latches = tuple(Latch(item["fault"], Reaction[item["reaction"]], str(item["detail"])) for item in faults)
     except (json.JSONDecodeError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"is no list of latched faults: {type(error).__name__}: {error}") from error
     if version != VERSION:
         raise ValueError(f"has version {version}, this program knows {VERSION}")
-    if unknown := sorted({latch.fault for latch in latches} - set(known), key=str):
-        raise ValueError(f"names faults that this program does not know: {', '.join(map(str, unknown))}")
+    if unknown := sorted({latch.fault for latch in latches} - set(known)):
+        raise ValueError(f"names faults that this program does not know: {', '.join(unknown)}")
     if mild := [latch.fault for latch in latches if latch.reaction < Reaction.WARN]:
         raise ValueError(f"names faults without a reaction: {', '.join(mild)}")
     return latches

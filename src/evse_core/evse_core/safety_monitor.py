@@ -216,7 +216,6 @@ class SafetyMonitor:
             detail="; ".join(reasons),
         )
 
-
     def _first_fault(self) -> str:
         """Return what came first of the faults that end a session; without such, of those that bar one; without these, of the warnings."""
         cause = min(self._held.values(), key=lambda held: (-_RANK[held.reaction], held.order), default=None)

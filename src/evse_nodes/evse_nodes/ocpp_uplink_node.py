@@ -40,7 +40,9 @@ class OcppUplinkNode(Node):
         super().__init__("ocpp_uplink")
         config = params.declare(self, OcppConfig)
         evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
-        self._directory = directory = Path(params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")).expanduser()
+        self._directory = directory = Path(
+            params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")
+        ).expanduser()
         self._events: queue.SimpleQueue[Event | logging.LogRecord] = queue.SimpleQueue()
         self._waker = Waker(self, self._take_events)
         self._log = LogHandover("ocpp_uplink", self._emit)
