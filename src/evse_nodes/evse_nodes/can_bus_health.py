@@ -11,8 +11,9 @@ COUNTERS = ("received", "sent", "unknown_id", "malformed", "unknown_value", "err
 
 def port_status(link: BusLink, port: CanPort) -> CanBusStatus:
     """Return what the port knows of its bus; the counters of the decoder are not among it."""
-    counted = {"sent": port.sent, "errors": port.errors, "dropped": port.dropped, "load": port.load}
-    return CanBusStatus(link=link, health=port.health, detail=port.detail, **counted)
+    return CanBusStatus(
+        link=link, health=port.health, detail=port.detail, sent=port.sent, errors=port.errors, dropped=port.dropped, load=port.load
+    )
 
 
 def diagnosis(name: str, bus: CanBusStatus) -> DiagnosticStatus:

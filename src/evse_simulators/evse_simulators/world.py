@@ -239,7 +239,7 @@ class World:
     def _run_safety(self) -> None:
         if not self._rate["safety"].due(self.now):
             return
-        inputs = SafetyInputs(**self._for_safety, reset=self._reset_faults, stamp=EPOCH + self.now)  # type: ignore[arg-type]
+        inputs = SafetyInputs(**self._for_safety, reset=self._reset_faults, stamp=EPOCH + self.now)
         self._reset_faults = False
         outputs = self.safety.step(inputs, self.now)
         self.safety_state = outputs.state
