@@ -61,6 +61,10 @@ ORDERS = (
         (MONITOR, "insulation_fault_limit"), (SEQUENCER, "insulation_minimum"),
         "a resistance that passes the cable check must not end charging",
     ),
+    Order(
+        (MONITOR, "insulation_fault_per_volt"), (SEQUENCER, "insulation_per_volt"),
+        "a resistance that passes the cable check must not end charging",
+    ),
     Order(("energy_meter", "idle_period"), (MONITOR, "meter_timeout"), "one reading may be lost", factor=2.0),
     Order(("energy_meter", "charging_period"), (MONITOR, "meter_session_time"), "one reading may be lost", factor=2.0),
     Order((MONITOR, "disk_full_limit"), ("recorder", "min_free_megabytes"), "recordings stop before the records of sessions lack room"),
