@@ -247,3 +247,9 @@ def test_a_description_knows_the_digest_of_its_file_and_data_has_none(tmp_path: 
     file.write_bytes(content)
     assert load(file).digest == hashlib.sha256(content).hexdigest()
     assert from_data(yaml.safe_load(content)).digest == ""
+
+
+@pytest.mark.parametrize("value", [10**400, float("inf"), float("nan"), True, "3 s", None, [3.0]])
+def test_a_value_that_is_no_number_is_left_to_the_checks_of_values(data: Data, value: object) -> None:
+    data["evses"][0]["charge_sequencer"] = {"lock_timeout": value}
+    assert list(problems(data)) == ["evses[0].charge_sequencer.lock_timeout"]

@@ -31,6 +31,8 @@ PERIOD = 0.05
 STALL, CATCH_UP = 0.2, 0.5
 # How often somebody may have changed the description: it is looked at so often. [s]
 DESCRIPTION_PERIOD = 2.0
+# Nodes that are remembered: an EVSE and its station have a dozen, and whoever makes up names must not fill the memory. [1]
+MOST_NODES = 100
 # Fields of SafetyInputs by topic. What may show an emergency is judged when it comes, the rest with the next period.
 AT_ONCE = {"session_state": "session", "vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "can_status": "can_status"}
 WITH_THE_NEXT = {"meter_reading": "meter", "power_command": "power_command", "io_command": "io_command"}
@@ -49,8 +51,8 @@ class SafetyMonitorNode(Node):
     def __init__(self) -> None:
         super().__init__("safety_monitor")
         self._config = declare(self, SafetyConfig)
-        expected = tuple(value(self, "expected_nodes", (), "full names of the nodes that must live"))
-        self._monitor = SafetyMonitor(self._config, FAULTS, expected, description_digest(self))
+        self._expected = tuple(value(self, "expected_nodes", (), "full names of the nodes that must live"))
+        self._monitor = SafetyMonitor(self._config, FAULTS, self._expected, description_digest(self))
         self._description = DescriptionWatch(value(self, "description_file", "", "station description that the station was started with"))
         folder = Path(value(self, "data_dir", "data", "folder of the faults that wait for an operator"))
         self._latch_file = LatchFile(folder / f"safety_monitor_{evse_number(self)}.json")
@@ -91,6 +93,9 @@ class SafetyMonitorNode(Node):
         return ""
 
     def _on_node(self, health: NodeHealth) -> None:
+        known = health.node in self._inputs.nodes or health.node in self._expected
+        if not known and len(self._inputs.nodes) >= MOST_NODES:
+            return
         nodes = {**self._inputs.nodes, health.node: Sample(health, time.monotonic())}
         self._inputs = replace(self._inputs, nodes=nodes)
 

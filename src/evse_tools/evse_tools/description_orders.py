@@ -13,6 +13,8 @@ from evse_tools.yaml_source import KeyPath
 
 # A key of a section: node and parameter.
 Key = tuple[str, str]
+# Numbers beyond this are not compared. [any unit]
+LARGEST = 1e12
 SOURCES = EVSE_SECTIONS | STATION_SECTIONS | {"can_bridge": BRIDGE}
 
 
@@ -92,7 +94,9 @@ def _value(data: dict[str, Any], evse: dict[str, Any], key: Key) -> float | None
     """Return the value that holds, None where what is given is no number."""
     node, name = key
     found = _section(data, evse, node).get(name, _defaults(node)[name])
-    return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    # A number without a float is out of every bound, and told so.
+    known = isinstance(found, (int, float)) and not isinstance(found, bool) and abs(found) <= LARGEST
+    return float(found) if known else None
 
 
 @cache
