@@ -1,8 +1,10 @@
 """The node energy_meter and a probe: rates, records, what a kill in a session leaves, orderly end."""
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,44 @@ def test_it_waits_for_the_end_of_the_session_before_it_ends(charger: Charger) ->
     charger.until(lambda: charger.meter.poll() is not None, 20.0, "the end of the node")
     assert charger.meter.returncode == 0
     assert charger.record("a", RecordStatus.CLOSED)
+
+
+def test_a_full_disk_neither_ends_the_node_nor_loses_the_record_and_is_told(charger: Charger) -> None:
+    """A file system of 1 MB below the meter's folder; the next commit after it is full fails."""
+    charger.until(lambda: charger.readings, what="a reading")
+    charger.meter.kill()
+    charger.meter.wait()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(charger.folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    try:
+        fill_up_in_a_session(charger)
+    finally:
+        subprocess.run(["umount", "--lazy", str(charger.folder)], check=True)
+
+
+def fill_up_in_a_session(charger: Charger) -> None:
+    told = charger.read("node_health")
+    charger.readings.clear()
+    charger.begin()
+    charger.until(lambda: charger.readings, what="a reading of the new process")
+    charger.charge("a")
+    ballast = charger.folder / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
+    charger.until(lambda: told and told[-1][1].failed_writes > 0, 20.0, "the word of the failed writes")
+    assert told[-1][1].free_space < 1e4
+    assert not charger.readings[-1][1].healthy
+    charger.finish("a")
+    charger.spin(1.5)
+    assert charger.meter.poll() is None
+    assert charger.record("a", RecordStatus.CLOSED) is None
+    ballast.unlink()
+    charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 20.0, "the closed record")
+    charger.until(lambda: told[-1][1].failed_writes == 0, 20.0, "the end of the failed writes")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The node safety_monitor and a probe: rate, latency of the permit's end, services, diagnostics, orderly end."""
 
+import hashlib
+import json
 import signal
 import sys
 import time
@@ -20,7 +22,8 @@ from safety_bench import healthy
 
 from evse_core.fault_table import FAULTS
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import ChargeState, Reaction
+from evse_core.types import ChargeState, NodeHealth, Reaction
+from evse_nodes import topics
 
 PERIODS = {
     "vehicle": 0.1,
@@ -57,13 +60,28 @@ class Station(Probe):
         self.events = self.read("fault_event")
         for name, period in PERIODS.items():
             self.every(period, lambda name=name: self.settled and self.send(name))
-        self.process = self.start("safety_monitor", PATIENT)
+        self.description = tmp_path / "station.yaml"
+        self.description.write_text("evses: 1\n")
+        self.parameters = PATIENT | {
+            "data_dir": str(tmp_path / "data"),
+            "expected_nodes": ["/ocpp_uplink"],
+            "description_file": str(self.description),
+            "description_digest": hashlib.sha256(self.description.read_bytes()).hexdigest(),
+        }
+        self.health = {"/ocpp_uplink": NodeHealth(node="/ocpp_uplink", started=5.0, free_space=1e12)}
+        self.every(1.0, self.send_health)
+        self.process = self.start("safety_monitor", self.parameters)
 
     def send(self, name: str) -> None:
         """Publish one input as it is now, unless it is to be silent."""
         if name not in self.silent:
             value = replace(healthy(self.state)[name], **self.changes.get(name, {}))
             self.write(TOPICS.get(name, name), value)
+
+    def send_health(self) -> None:
+        """Let the other nodes say that they live."""
+        for name, health in self.health.items():
+            self.write("node_health", health, topics.STATION if name.count("/") == 1 else "evse_1")
 
     def change(self, name: str, **fields: Any) -> float:
         """Change an input, publish it at once, return when."""
@@ -209,6 +227,74 @@ def test_a_monitor_that_was_stalled_blames_nobody(station: Station) -> None:
         station.enter(ChargeState.AVAILABLE)
         station.call("reset_faults")
     pytest.fail(f"blamed others four times: {station.events}")
+
+
+def test_a_fault_that_waits_for_an_operator_survives_kill_9_and_a_reset_is_kept_too(station: Station) -> None:
+    charging(station)
+    station.change("io", residual_current_trip=True)
+    station.until(lambda: station.last.faults == ("residual_current",), 20.0, "the fault")
+    file = Path(station.parameters["data_dir"]) / "safety_monitor_1.json"
+    station.until(lambda: file.exists() and json.loads(file.read_text())["faults"], 20.0, "the file")
+    station.enter(ChargeState.FAULTED)
+    station.change("io", residual_current_trip=False)
+    station.process.kill()
+    station.process.wait()
+    station.states.clear()
+    station.events.clear()
+    station.process = station.start("safety_monitor", station.parameters)
+    station.until(lambda: station.states and station.last.faults == ("residual_current",), what="the fault of the earlier run")
+    assert (station.last.reaction, station.last.permit) == (Reaction.EMERGENCY, False)
+    station.until(lambda: [event.fault for _, event in station.events] == ["residual_current"], what="its event")
+    station.until(lambda: station.call("reset_faults").success, what="the reset")
+    station.until(lambda: json.loads(file.read_text())["faults"] == [], 20.0, "the empty file")
+
+
+def test_a_damaged_file_of_latched_faults_blocks_until_an_operator_has_looked(station: Station) -> None:
+    station.until(lambda: station.states, what="safety_state")
+    station.process.kill()
+    station.process.wait()
+    file = Path(station.parameters["data_dir"]) / "safety_monitor_1.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"\0\0\0")
+    station.states.clear()
+    station.process = station.start("safety_monitor", station.parameters)
+    station.until(lambda: station.states and station.last.faults == ("latches_lost",), what="the fault")
+    assert station.last.reaction is Reaction.BLOCK
+    station.until(lambda: station.call("reset_faults").success, what="the reset")
+    station.until(lambda: json.loads(file.read_text())["faults"] == [], 20.0, "the file")
+
+
+def test_what_other_nodes_say_of_themselves_is_heard_from_both_namespaces(station: Station) -> None:
+    station.until(lambda: station.states, what="safety_state")
+    meter = NodeHealth(node="/evse_1/energy_meter", started=5.0, failed_writes=2, free_space=1e12)
+    station.health["/evse_1/energy_meter"] = meter
+    station.until(lambda: "ledger_failed" in station.last.faults, 20.0, "the fault of the meter")
+    station.health["/evse_1/energy_meter"] = replace(meter, failed_writes=0)
+    station.health["/ocpp_uplink"] = replace(station.health["/ocpp_uplink"], free_space=1e6)
+    station.until(lambda: {"disk_full", "disk_low"} <= set(station.last.faults), 20.0, "the fault of the uplink")
+    del station.health["/ocpp_uplink"]
+    station.until(lambda: "node_silent" in station.last.faults, 20.0, "the silence")
+
+
+def test_a_description_that_somebody_changes_blocks_until_it_is_put_back(station: Station) -> None:
+    charging(station)
+    station.description.write_text("evses: 2\n")
+    station.until(lambda: station.last.faults == ("description_changed",), 20.0, "the fault")
+    assert (station.last.reaction, station.last.permit) == (Reaction.BLOCK, True)
+    station.description.write_text("evses: 1\n")
+    station.enter(ChargeState.AVAILABLE)
+    station.until(lambda: station.last.faults == (), 20.0, "the end of the fault")
+
+
+def test_every_node_says_once_a_second_that_it_lives(station: Station) -> None:
+    told = station.read("node_health")
+    station.until(lambda: len(told) >= 4, what="node_health")
+    first, last = told[0][1], told[-1][1]
+    assert (last.node, last.started) == ("/evse_1/safety_monitor", first.started)
+    assert abs(last.started - time.time()) < 120.0
+    assert last.description == station.parameters["description_digest"]
+    assert last.failed_writes == 0
+    assert 2.5 <= told[3][0] - told[0][0] <= 6.0
 
 
 def test_a_wrong_parameter_ends_it_with_code_2_and_its_name(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from evse_core.types import (
     IoCommand,
     IoReport,
     MeterReading,
+    NodeHealth,
     PilotFault,
     PowerCommand,
     PowerFunction,
@@ -32,6 +33,11 @@ BATTERY = 380.0  # [V]
 VEHICLE_MAXIMUM = 435.0  # [V] a Leaf's, can.md 2.3
 TEST_VOLTAGE = 485.0  # [V] as real chargers tested it, can.md 2.3 S7
 
+DESCRIPTION = "d" * 64  # digest
+EXPECTED = ("/evse_1/can_bridge", "/evse_1/charge_sequencer", "/evse_1/energy_meter", "/energy_manager", "/ocpp_uplink", "/recorder")
+# Room on the disk of those who write. [B]
+_FREE = {"/evse_1/energy_meter": 50e9, "/ocpp_uplink": 50e9, "/recorder": 40e9}
+
 # Whether the contactor is closed; the voltage at the connector [V]; the current [A]; the modules' function.
 _OUTPUT = {
     ChargeState.CABLE_CHECK: (True, TEST_VOLTAGE, 0.5, PowerFunction.INSULATION_TEST),
@@ -41,6 +47,7 @@ _OUTPUT = {
     ChargeState.CHARGING: (True, BATTERY, 80.0, PowerFunction.POWER_TRANSFER),
     ChargeState.RAMPING_DOWN: (True, BATTERY, 4.0, PowerFunction.POWER_TRANSFER),
 }
+_LOWERED = (ChargeState.LOCKING, ChargeState.LOWERING_OUTPUT, ChargeState.WELDING_DETECTION, ChargeState.CLOSING)
 _SESSION_STATES = (*PERMIT_STATES, ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.EMERGENCY)
 CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.0}  # [A]
 _TARGET = {PowerFunction.POWER_TRANSFER: 410.0, PowerFunction.INSULATION_TEST: TEST_VOLTAGE}  # [V]
@@ -80,10 +87,20 @@ def healthy(state: ChargeState) -> dict[str, Any]:
         "session": SessionState(
             state=state, session_id="s-1" if session else "", session_active=session, transaction_active=session, plugged=plugged
         ),
-        "power_command": PowerCommand(function=function, voltage=_TARGET.get(function, 0.0), current=CURRENT.get(function, 0.0)),
+        "power_command": PowerCommand(
+            function=function,
+            voltage=_TARGET.get(function, 0.0),
+            current=CURRENT.get(function, 0.0),
+            lower_output_voltage=state in _LOWERED,
+        ),
         "io_command": IoCommand(close_contactor=closed, lock=powered),
         "meter": MeterReading(register_wh=1000.0, session_id="s-1" if session else "", healthy=True),
     }
+
+
+def node_health(name: str) -> NodeHealth:
+    """Return what a node says when nothing is wrong."""
+    return NodeHealth(node=name, started=500.0, description=DESCRIPTION, free_space=_FREE.get(name, float("nan")))
 
 
 Changes = Mapping[str, Mapping[str, Any]]
@@ -94,7 +111,7 @@ class Bench:
 
     def __init__(self, config: SafetyConfig | None = None) -> None:
         self.config = config or SafetyConfig()
-        self.monitor = SafetyMonitor(self.config)
+        self.monitor = SafetyMonitor(self.config, expected=EXPECTED, description=DESCRIPTION)
         self.now = 1000.0
         self.events: list[FaultEvent] = []
         self.outputs = SafetyOutputs(SafetyMonitor(self.config).step(SafetyInputs(), 0.0).state)
@@ -125,6 +142,7 @@ def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages:
     """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise.
 
     A change may be a function of now. Single modules and meter follow the modules together, the lock command its feedback, unless they are changed themselves.
+    Changes and ages of a node's health stand under its full name.
     """
     changes, ages = changes or {}, ages or {}
     changes = {name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in changes.items()}
@@ -140,4 +158,10 @@ def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages:
     samples: dict[str, Any] = {
         name: None if received[name] == float("inf") else Sample(values[name], now - received[name]) for name in values
     }
-    return SafetyInputs(**samples, **({"stamp": now} | changes.get("inputs", {})))
+    nodes = {
+        name: Sample(replace(node_health(name), **changes.get(name, {})), now - ages.get(name, 0.4))
+        for name in EXPECTED
+        if ages.get(name) != float("inf")
+    }
+    facts: dict[str, Any] = {"stamp": now, "nodes": nodes, "description": DESCRIPTION}
+    return SafetyInputs(**samples, **(facts | changes.get("inputs", {})))

@@ -19,8 +19,10 @@ from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Ob
 from evse_simulators.campaign_plan import Action, Disturbance, Plan, from_json, random_plan, to_json
 from evse_simulators.campaign_play import Play, play
 from evse_simulators.campaign_shrink import shrink
-from evse_simulators.campaign_world import Sent
+from evse_simulators.campaign_world import CampaignWorld, Sent
 from evse_simulators.memo_database import MemoDatabase
+from evse_simulators.vehicle import VehicleConfig
+from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, WorldConfig
 from evse_tools import campaign_command
 
 DATABASES: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
@@ -345,3 +347,26 @@ MENDED = {
 @pytest.mark.parametrize("name", MENDED)
 def test_what_the_campaign_found_stays_mended(name: str):
     assert broken(MENDED[name]) == []
+
+
+def test_an_operator_fault_survives_the_end_of_the_monitor_and_a_failure_of_the_mains():
+    made = CampaignWorld(DATABASES, WorldConfig(vehicle=VehicleConfig(**QUICK_VEHICLE), modules=QUICK_MODULES), 3)
+    assert made.begin_charging()
+    made.inject("emergency_stop")
+    made.run(1.0)
+    made.kill("safety_monitor")
+    made.heal("emergency_stop")
+    made.run(1.0)
+    made.bring_back("safety_monitor")
+    made.run(8.0)
+    assert made.safety_state.faults == ("emergency_stop",)
+    made.fail_power()
+    made.run(3.0)
+    made.restore_power()
+    for rule in plans.RULES:
+        made.bring_back(rule)
+    made.run(20.0)
+    assert made.safety_state.first_fault == "emergency_stop"
+    made.reset_faults()
+    made.run(10.0)
+    assert "emergency_stop" not in made.safety_state.faults

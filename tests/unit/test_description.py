@@ -1,6 +1,7 @@
 """The station description: what is good is taken, what is bad is named with file, key, value and bound."""
 
 import copy
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from evse_tools.description import DescriptionError, from_data, load
-from evse_tools.description_schema import SIMULATOR_BUSES
+from evse_tools.description_orders import ORDERS, SOURCES, Order
+from evse_tools.description_schema import SIMULATOR_BUSES, STATION_SECTIONS
 from evse_tools.yaml_source import dotted
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -200,3 +202,54 @@ def test_any_small_damage_is_reported_and_never_raises_anything_else(data: Data)
                 from_data(changed)
             except DescriptionError as error:
                 assert error.problems  # noqa: PT017  (accepting it is fine, too; any other exception is not)
+
+
+def _default(key: tuple[str, str]) -> float:
+    return float(SOURCES[key[0]].load().__dataclass_fields__[key[1]].default)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: f"{order.low[1]}-{order.high[1]}")
+def test_parameters_of_different_nodes_that_are_out_of_order_are_named_with_both_keys(order: Order, data: Data) -> None:
+    assert order.holds(_default(order.low), _default(order.high))
+    worst = {order.low: _bound(order.low, "maximum"), order.high: _bound(order.high, "minimum")}
+    assert not order.holds(*worst.values()), "bounds alone keep this order; it needs no check"
+    for (node, name), value in worst.items():
+        holder = data if node in STATION_SECTIONS else data["evses"][0]
+        holder[node] = {**(holder.get(node) or {}), name: value}
+    assert any(".".join(order.low) in line and ".".join(order.high) in line and order.why in line for line in every_text(data))
+
+
+def _bound(key: tuple[str, str], which: str) -> float:
+    return float(getattr(SOURCES[key[0]].load().__dataclass_fields__[key[1]].metadata["parameter"], which))
+
+
+def test_an_order_is_reported_at_the_key_that_the_file_gives_and_checked_against_the_default_of_the_other(data: Data) -> None:
+    data["evses"][1]["charge_sequencer"] = {"lock_timeout": 2.5}
+    text = "safety_monitor.lock_command_time, 2.5 s, must be below charge_sequencer.lock_timeout, 2.5 s: lock_failed must be raised before"
+    assert problems(data)["evses[1].charge_sequencer.lock_timeout"].startswith(text)
+    data["evses"][1]["charge_sequencer"] = {"lock_timeout": 2.6}
+    assert from_data(data)
+    data["evses"][1]["energy_meter"] = {"idle_period": 2.0}
+    assert problems(data)["evses[1].energy_meter.idle_period"].startswith("2 times energy_meter.idle_period, 2 s, must be at most")
+    data["evses"][1]["safety_monitor"] = {"meter_timeout": 4.0}
+    assert from_data(data)
+
+
+def every_text(data: Data) -> list[str]:
+    with pytest.raises(DescriptionError) as error:
+        from_data(data)
+    return [problem.text for problem in error.value.problems]
+
+
+def test_a_description_knows_the_digest_of_its_file_and_data_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "station.yaml"
+    content = (CONFIG / "single_evse.yaml").read_bytes()
+    file.write_bytes(content)
+    assert load(file).digest == hashlib.sha256(content).hexdigest()
+    assert from_data(yaml.safe_load(content)).digest == ""
+
+
+@pytest.mark.parametrize("value", [10**400, float("inf"), float("nan"), True, "3 s", None, [3.0]])
+def test_a_value_that_is_no_number_is_left_to_the_checks_of_values(data: Data, value: object) -> None:
+    data["evses"][0]["charge_sequencer"] = {"lock_timeout": value}
+    assert list(problems(data)) == ["evses[0].charge_sequencer.lock_timeout"]

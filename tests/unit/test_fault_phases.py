@@ -6,7 +6,7 @@ from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes
 from evse_core.fault_table import BY_NAME
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import NAN, ChargeState, PilotFault, PowerFunction
+from evse_core.types import NAN, ChargeState, PilotFault, PowerFunction, Reaction
 
 S = ChargeState
 PRECHARGE: Changes = {"power_command": {"function": PowerFunction.PRECHARGE, "voltage": 380.0}, "power": {"voltage": 300.0}}
@@ -74,6 +74,10 @@ def test_what_falls_silent_after_it_was_wrong_is_still_taken_as_wrong(
         ("voltage_not_falling", S.RAMPING_DOWN, {"power": {"voltage": 380.0}}),
         ("voltage_not_falling", S.WELDING_DETECTION, {"power": {"voltage": 380.0}}),
         ("voltage_not_falling", S.EMERGENCY, {"power": {"voltage": 380.0}}),
+        # Modules that nobody told to make a voltage: they test themselves, or serve somebody else.
+        ("voltage_not_falling", S.AVAILABLE, {"power": {"voltage": 300.0}}),
+        ("voltage_not_falling", S.PREPARING, {"power": {"voltage": 300.0}}),
+        ("voltage_not_falling", S.FAULTED, {"power": {"voltage": 300.0}}),
         # Another fault tells of the contactor; it is not the discharge that fails.
         ("voltage_not_falling", S.FINISHED, {"power": {"voltage": 380.0}, "io": {"contactor_closed": True}}),
         # The lock is held on purpose while the connector is live.
@@ -90,6 +94,27 @@ def test_what_belongs_to_a_good_session_is_no_fault(fault: str, state: ChargeSta
     bench = Bench()
     bench.run(40.0, state, changes)
     assert fault not in {event.fault for event in bench.events}
+
+
+MODULES_CHARGED: Changes = {"power": {"voltage": 300.0}}
+
+
+def test_modules_that_stay_charged_after_a_session_are_told_and_those_that_charge_anew_are_not() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(SafetyConfig().discharge_time + 1.0, S.FINISHED, MODULES_CHARGED)
+    assert (bench.faults, bench.outputs.state.reaction) == (("voltage_not_falling",), Reaction.WARN)
+    bench.run(SafetyConfig().recovery_time + 1.0, S.AVAILABLE)
+    assert bench.faults == ()
+    bench.run(30.0, S.AVAILABLE, MODULES_CHARGED)
+    assert bench.faults == ()
+
+
+def test_a_monitor_that_was_restarted_judges_an_output_that_is_told_to_discharge() -> None:
+    bench = Bench()
+    told: Changes = {**MODULES_CHARGED, "power_command": {"lower_output_voltage": True}}
+    bench.run(SafetyConfig().discharge_time + 1.0, S.FAULTED, told)
+    assert bench.faults == ("voltage_not_falling",)
 
 
 def test_modules_that_sleep_are_not_charged() -> None:

@@ -88,9 +88,22 @@ def falling(wh: float) -> Changes:
     return {"meter": {"register_wh": lambda now: 1000.0 - wh * round((now - 1002.0) / STEP)}}
 
 
+def started_again(node: str, most: int) -> Changes:
+    """Return a node that is started again with every step of 50 ms, at most so often."""
+    return {node: {"started": lambda now: 500.0 + min(max(round((now - 1002.0) / STEP) + 1, 0), most)}}
+
+
+def loaded(load: float) -> Changes:
+    return {"can_status": {"buses": (GOOD_BUSES[0], replace(GOOD_BUSES[1], load=load), GOOD_BUSES[2])}}
+
+
+OTHER = "e" * 64  # digest
+# The modules were told to make a voltage for one step of 50 ms.
+CHARGED_BEFORE: Changes = {"power_command": {"function": lambda now: PowerFunction.POWER_TRANSFER if now < 1002.04 else PowerFunction.OFF}}
 LATE_SEQUENCER = {"power_command": 0.21, "io_command": 0.21, "session": 0.21}
 DEAD_SEQUENCER = {"power_command": 2.0, "io_command": 2.0, "session": 2.0}
 PRECHARGE: Changes = {"power_command": {"function": PowerFunction.PRECHARGE, "voltage": 380.0, "current": 2.0}}
+WINDOW_OF_RESTARTS = SafetyConfig().restart_window
 LAG = WINDOW + 2 * STEP  # [s] for which a rate still tells what was
 FLAGS = {
     "vehicle_fault": "system_fault",
@@ -157,7 +170,7 @@ CASES = (
     Case("voltage_before_connection", S.LOCKING, io(connector_voltage=11.0, locked=True), near=io(connector_voltage=10.0, locked=True)),
     Case("voltage_not_falling", S.LOWERING_OUTPUT, power(voltage=61.0), near=power(voltage=60.0)),
     Case("voltage_not_falling", S.CLOSING, power(voltage=300.0), near=power(voltage=60.0)),
-    Case("voltage_not_falling", S.AVAILABLE, power(voltage=61.0), near=power(voltage=60.0)),
+    Case("voltage_not_falling", S.AVAILABLE, {**CHARGED_BEFORE, **power(voltage=61.0)}, near={**CHARGED_BEFORE, **power(voltage=60.0)}, extra_time=STEP),
     Case("cable_check_too_long", S.CABLE_CHECK, {"session": {"time_in_state": 30.1}}, near={"session": {"time_in_state": 30.0}}),
     Case("cable_check_voltage", S.CABLE_CHECK, power(voltage=TEST_VOLTAGE - 11.0), near=power(voltage=TEST_VOLTAGE - 10.0)),
     Case("cable_check_voltage", S.CABLE_CHECK, power(voltage=TEST_VOLTAGE + 11.0), near=power(voltage=TEST_VOLTAGE + 10.0)),
@@ -256,6 +269,27 @@ CASES = (
          near={"vehicle": {"charging_enabled": False}, "power": {"current": 9.0}}),
     Case("vehicle_stop_not_followed", S.RAMPING_DOWN, {**io(permission=False), "power": {"current": 11.0}}, near=io(permission=False), also=("over_current",)),
     Case("stop_not_followed", S.CHARGING, power(module_temperature=86.0), also=("module_over_temperature",), extra_time=SafetyConfig().temperature_time + STEP),
+    *(
+        case
+        for state in (S.CHARGING, S.AVAILABLE)
+        for case in (
+            Case("bus_overload", state, loaded(0.51), near=loaded(0.49)),
+            Case("node_silent", state, {}, {"/recorder": 5.1}, near_ages={"/recorder": 4.9}),
+            Case("node_silent", state, {}, {"/ocpp_uplink": 100.0}, near_ages={"/evse_1/can_bridge": 100.0}),
+            Case("node_restarting", state, started_again("/evse_1/energy_meter", 100), near=started_again("/evse_1/energy_meter", 3),
+                 extra_time=3 * STEP, lag=WINDOW_OF_RESTARTS),
+            Case("station_node_restarting", state, started_again("/recorder", 100), near=started_again("/recorder", 3),
+                 extra_time=3 * STEP, lag=WINDOW_OF_RESTARTS),
+            Case("disk_low", state, {"/recorder": {"free_space": 499e6}}, near={"/recorder": {"free_space": 500e6}}),
+            Case("disk_full", state, {"/ocpp_uplink": {"free_space": 19e6}}, near={"/ocpp_uplink": {"free_space": 20e6}}, also=("disk_low",)),
+            Case("disk_full", state, {"/evse_1/energy_meter": {"free_space": 0.0}}, near={"/recorder": {"free_space": 0.0}}, also=("disk_low",)),
+            Case("ledger_failed", state, {"/evse_1/energy_meter": {"failed_writes": 1}}, near={"/recorder": {"failed_writes": 9}}),
+            Case("storage_failed", state, {"/ocpp_uplink": {"failed_writes": 1}}, near={"/evse_1/energy_meter": {"failed_writes": 9}}),
+            Case("description_changed", state, {"inputs": {"description": OTHER}}, near={"inputs": {"description": ""}}),
+            Case("description_changed", state, {"/evse_1/can_bridge": {"description": OTHER}}, near={"/recorder": {"description": ""}}),
+            Case("latches_lost", state, {"inputs": {"latch_problem": "safety_monitor_1.json is damaged"}}),
+        )
+    ),
     Case("power_cut", S.CHARGING, {"can_status": {"power_allowed": False}}, also=("contactor_welded",)),
 )  # fmt: skip
 IDS = [f"{case.fault}-{case.state.name}-{index}" for index, case in enumerate(CASES)]
@@ -325,7 +359,7 @@ def test_is_latched_until_its_own_reset_and_cleared_by_it(case: Case) -> None:
     bench = raised(case)
     reset = case.effect.reset
     bench.run(case.time + 1.0, case.state, case.wrong, case.ages)
-    bench.run(SafetyConfig().recovery_time + 2.0, S.FAULTED)
+    bench.run(SafetyConfig().recovery_time + 2.0 + case.lag, S.FAULTED)
     assert (case.fault in bench.faults) is (reset is not Reset.ITSELF)
     bench.run(1.0, S.AVAILABLE)
     assert (case.fault in bench.faults) is (reset is Reset.OPERATOR)

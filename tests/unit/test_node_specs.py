@@ -72,7 +72,13 @@ def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) ->
 
 def test_every_parameter_is_one_that_its_node_declares() -> None:
     """A misspelt parameter would silently stay at its default."""
-    own = {"recorder": set(), "ocpp_uplink": {"evses", "data_dir"}, "energy_manager": {"evses"}, "energy_meter": {"data_dir"}}
+    own = {
+        "recorder": set(),
+        "ocpp_uplink": {"evses", "data_dir"},
+        "energy_manager": {"evses"},
+        "energy_meter": {"data_dir"},
+        "safety_monitor": {"data_dir", "expected_nodes", "description_file"},
+    }
     sources = EVSE_SECTIONS | STATION_SECTIONS | {"can_bridge": BRIDGE}
     for spec in node_specs(description()):
         declared = set(sources[spec.name].load().__dataclass_fields__) if spec.name in sources else set()
@@ -129,3 +135,25 @@ def test_the_parameter_file_is_plain_yaml_with_full_names_and_true_types(tmp_pat
     assert all(isinstance(value, (bool, int, float, str, list)) for value in values)
     assert not any(isinstance(value, float) and not math.isfinite(value) for value in values)
     assert [] not in values
+
+
+def test_a_monitor_expects_its_own_nodes_and_those_of_the_station() -> None:
+    specs = by_name(node_specs(description()))
+    own = {f"/evse_3/{name}" for name in ("can_bridge", "charge_sequencer", "energy_meter")}
+    expected = set(specs["/evse_3/safety_monitor"].parameters["expected_nodes"])
+    assert expected == own | {"/energy_manager", "/ocpp_uplink", "/recorder"}
+    assert expected < set(specs)
+    without = by_name(node_specs(description(recorder={"enabled": False})))["/evse_1/safety_monitor"]
+    assert "/recorder" not in without.parameters["expected_nodes"]
+
+
+@pytest.mark.parametrize("composition", ["node", "evse"])
+def test_every_ros_node_knows_the_description_that_it_was_started_with(composition: str, tmp_path: Path) -> None:
+    file = tmp_path / "station.yaml"
+    data = yaml.safe_load((ROOT / "config/depot.yaml").read_text(encoding="utf-8")) | {"composition": composition}
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    station = load(file)
+    parameters = {name: node["ros__parameters"] for name, node in parameter_file(node_specs(station)).items()}
+    assert {values.get("description_digest") for name, values in parameters.items() if name != "/csms_simulator"} == {station.digest}
+    assert "/csms_simulator" not in parameters
+    assert parameters["/evse_1/safety_monitor"]["description_file"] == str(file)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from safety_bench import Bench
 
 from evse_core.ocpp16_messages import Request
 from evse_core.ocpp16_status import (
@@ -117,6 +118,16 @@ def test_error_codes_are_those_of_the_protocol(word: str, state: ChargeState, co
 def test_a_fault_without_its_event_is_still_named() -> None:
     found = status(IDLE, SafetyState(reaction=Reaction.EMERGENCY, faults=("door",), first_fault="door"))
     assert (found.status, found.error_code, found.info) == (Status.FAULTED, "OtherError", "door")
+
+
+def test_a_warning_that_was_there_before_is_not_what_the_csms_hears_of_as_the_cause() -> None:
+    """From the monitor's inputs to the error code: first a recorder that is gone, then the residual current device trips."""
+    bench = Bench()
+    bench.run(8.0, ChargeState.CHARGING, ages={"/recorder": 10.0})
+    bench.run(1.0, ChargeState.CHARGING, {"io": {"residual_current_trip": True}}, {"/recorder": 10.0})
+    assert [event.fault for event in bench.events] == ["node_silent", "residual_current"]
+    found = status(CHARGING, bench.outputs.state, **{event.fault: event for event in bench.events})
+    assert (found.status, found.error_code, found.vendor_error_code) == (Status.FAULTED, "GroundFailure", "CX002")
 
 
 @pytest.mark.parametrize(("limited", "expected"), [(False, Status.SUSPENDED_EV), (True, Status.SUSPENDED_EVSE)])

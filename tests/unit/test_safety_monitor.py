@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safety_bench import STEP, TEST_VOLTAGE, VEHICLE_MAXIMUM, Bench, Changes, healthy, inputs
 
+from evse_core.fault_table import BY_NAME
+from evse_core.safety_latches import from_text, to_text
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
 from evse_core.safety_view import PERMIT_NEEDS, PERMIT_STATES, CurrentEnvelope, Input
 from evse_core.sample import Sample
@@ -87,12 +89,110 @@ def test_a_stop_that_is_followed_is_no_emergency() -> None:
 
 def test_a_worse_second_fault_escalates_and_the_first_cause_is_kept() -> None:
     bench = Bench()
-    bench.run(2.0, S.CHARGING, {"vehicle": {"system_fault": True}})
-    assert bench.outputs.state.reaction is Reaction.WARN
-    bench.run(0.5, S.CHARGING, {"vehicle": {"system_fault": True}, **PRESSED})
+    bench.run(2.1, S.CHARGING, HOT)
+    assert (bench.outputs.state.reaction, bench.outputs.state.first_fault) == (Reaction.STOP, "module_over_temperature")
+    bench.run(0.5, S.CHARGING, {**HOT, **PRESSED})
     assert bench.outputs.state.reaction is Reaction.EMERGENCY
-    assert bench.faults == ("emergency_stop", "vehicle_fault")
-    assert bench.outputs.state.first_fault == "vehicle_fault"
+    assert bench.faults == ("emergency_stop", "module_over_temperature")
+    assert bench.outputs.state.first_fault == "module_over_temperature"
+
+
+RECORDER_GONE = {"/recorder": 10.0}
+NO_ROOM: Changes = {"/ocpp_uplink": {"free_space": 0.0}}
+
+
+def test_a_warning_that_was_there_before_is_not_blamed_for_what_ends_or_bars_a_session() -> None:
+    bench = Bench()
+    bench.run(3.0, S.CHARGING, ages=RECORDER_GONE)
+    assert bench.outputs.state.first_fault == "node_silent"
+    bench.run(3.0, S.CHARGING, NO_ROOM, RECORDER_GONE)
+    assert bench.faults[0] == bench.outputs.state.first_fault == "disk_full"
+    bench.run(3.0, S.CHARGING, {**NO_ROOM, **HOT}, RECORDER_GONE)
+    assert bench.outputs.state.first_fault == "module_over_temperature"
+    bench.run(10.0, S.FINISHED, NO_ROOM, RECORDER_GONE)
+    assert bench.outputs.state.first_fault == "disk_full"
+    bench.run(10.0, S.FINISHED, ages=RECORDER_GONE)
+    assert bench.outputs.state.first_fault == "node_silent"
+
+
+def test_a_fault_that_only_later_ends_sessions_does_not_take_the_place_of_the_cause() -> None:
+    """Raised first as a warning (a row that only warns an idle station), worse after another fault has ended the session."""
+    bench = Bench()
+    backwards: Changes = {"meter": {"register_wh": lambda now: 1000.0 - 2.0 * round((now - 1000.0) / STEP)}}
+    bench.run(0.5, S.WAITING_FOR_PERMISSION, backwards)
+    assert (bench.outputs.state.reaction, bench.outputs.state.first_fault) == (Reaction.WARN, "meter_runs_backwards")
+    bench.run(2 * STEP, S.CHARGING, {"io": {"residual_current_trip": True}, "meter": {"register_wh": 1000.0}})
+    assert "meter_runs_backwards" in bench.faults
+    bench.run(2.0, S.CHARGING, backwards)
+    assert [event.reaction for event in bench.events if event.fault == "meter_runs_backwards"] == [Reaction.WARN, Reaction.STOP]
+    assert bench.outputs.state.first_fault == "residual_current"
+
+
+# --- faults that wait for an operator outlive a restart of the monitor ---
+
+
+def restarted(bench: Bench) -> Bench:
+    """Return a bench on which a monitor begins with what the other one held for an operator, through the text of its file."""
+    new = Bench()
+    new.monitor.restore(from_text(to_text(bench.monitor.latches()), BY_NAME))
+    return new
+
+
+def test_a_fault_that_waits_for_an_operator_survives_a_restart_and_is_told_again() -> None:
+    bench = Bench()
+    bench.run(2.0, S.CHARGING)
+    bench.run(1.0, S.CHARGING, {"io": {"residual_current_trip": True}})
+    assert [latch.fault for latch in bench.monitor.latches()] == ["residual_current"]
+    new = restarted(bench)
+    new.run(STEP, S.AVAILABLE)
+    assert [(event.fault, event.active, event.reaction) for event in new.events] == [("residual_current", True, Reaction.EMERGENCY)]
+    new.run(20.0, S.AVAILABLE)
+    assert new.faults == ("residual_current",)
+    assert (new.outputs.state.reaction, new.permit) == (Reaction.EMERGENCY, False)
+    new.run(5.0, S.LOCKING)
+    assert not new.permit
+    new.run(STEP, S.AVAILABLE, {"inputs": {"reset": True}})
+    assert (new.faults, new.monitor.latches()) == ((), ())
+
+
+def test_an_operator_cannot_reset_what_is_still_there_after_a_restart() -> None:
+    bench = Bench()
+    bench.run(1.0, S.AVAILABLE, PRESSED)
+    new = restarted(bench)
+    new.run(2.0, S.AVAILABLE, {**PRESSED, "inputs": {"reset": True}})
+    assert new.faults == ("emergency_stop",)
+    new.run(2.0, S.AVAILABLE, {"inputs": {"reset": True}}, {"io": float("inf")})
+    assert new.faults == ("emergency_stop",)
+
+
+def test_faults_with_a_milder_reset_are_not_kept() -> None:
+    bench = Bench()
+    bench.run(2.1, S.CHARGING, HOT)
+    bench.run(2.0, S.CHARGING, HOT, {"vehicle": 5.0})
+    assert set(bench.faults) >= {"vehicle_silent", "module_over_temperature"}
+    assert bench.monitor.latches() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "JSONDecodeError"),
+        ("[]", "TypeError"),
+        ("7", "TypeError"),
+        ('{"version": 1}', "KeyError"),
+        ('{"version": 2, "faults": []}', "version 2"),
+        ('{"version": 1, "faults": {}}', "TypeError"),
+        ('{"version": 1, "faults": [{"fault": "emergency_stop"}]}', "KeyError"),
+        ('{"version": 1, "faults": [{"fault": "no_such", "reaction": "STOP", "detail": ""}]}', "does not know: no_such"),
+        ('{"version": 1, "faults": [{"fault": ["x"], "reaction": "STOP", "detail": ""}]}', "TypeError"),
+        ('{"version": 1, "faults": [{"fault": "door_open", "reaction": "NONE", "detail": ""}]}', "without a reaction"),
+        ('{"version": 1, "faults": [{"fault": "door_open", "reaction": "LOUD", "detail": ""}]}', "KeyError"),
+        ('{"version": 1, "faults": [5]}', "TypeError"),
+    ],
+)
+def test_a_text_that_is_no_list_of_latched_faults_is_refused_with_its_reason(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        from_text(text, BY_NAME)
 
 
 def test_clearing_one_fault_never_clears_another() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
-from evse_core.types import ChargeState, RecordStatus, RequestKind, StopCause
+from evse_core.types import BusLink, ChargeState, RecordStatus, RequestKind, StopCause
 from evse_nodes import databases
 from evse_simulators.faults import FAULTS
 from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world import World
-from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, WorldConfig
+from evse_simulators.world_config import NODES, QUICK_MODULES, QUICK_VEHICLE, WorldConfig
 
 DATABASES = {name: databases.load(name) for name in databases.NAMES}
 QUICK = WorldConfig(vehicle=VehicleConfig(**QUICK_VEHICLE), modules=QUICK_MODULES)
@@ -476,3 +476,35 @@ def answer(database: Any, frame: Frame) -> Any:
     except (UnknownId, Malformed) as error:
         return repr(error)
     return decoded, database.encode(decoded.name, decoded.signals, pistol=3)
+
+
+def test_every_node_says_that_it_lives_and_a_dead_one_is_missed(charging: World):
+    made = charging.fork()
+    heard = made._for_safety["nodes"]
+    assert set(heard) == set(NODES)
+    assert max(made.now - sample.received for sample in heard.values()) <= 1.1
+    assert made.safety_state.faults == ()
+    made._lives = lambda node: node != "/ocpp_uplink"  # type: ignore[method-assign]
+    made.run(9.0)
+    assert (made.safety_state.faults, made.safety_state.permit) == (("node_silent",), True)
+
+
+def test_the_load_of_the_buses_is_that_of_their_frames(charging: World):
+    """Ten times three frames a second each way on the vehicle's bus, and no flood anywhere."""
+    loads = {bus.link: bus.load for bus in charging.bridge.status().buses}
+    assert loads[BusLink.VEHICLE] == pytest.approx(2 * 3 * 10 * 135 / 500_000, rel=0.4)
+    assert all(0.005 < load < 0.05 for load in loads.values()), loads
+
+
+def test_a_node_that_restarts_again_and_again_ends_the_session_and_bars_the_next_for_a_while(charging: World):
+    made = charging.fork()
+    for number in range(4):
+        made._started["/evse_1/energy_meter"] += 1.0 + number
+        made.run(1.1)
+    assert made.safety_state.first_fault == "node_restarting"
+    assert made.run_until(over, 40.0)
+    made.unplug()
+    made.run(100.0)
+    assert made.safety_state.faults == ("node_restarting",)
+    made.run(40.0)
+    assert made.safety_state.faults == ()

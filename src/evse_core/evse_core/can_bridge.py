@@ -63,8 +63,12 @@ JUST_AFTER = 0.0005
 class CanBridgeConfig:
     """Times of can_bridge, and its place on the power bus."""
 
-    permit_timeout: float = parameter(0.2, "s", "oldest permit that lets power through", "docs/design.md, The permit 2", 0.05, 0.2)
-    command_timeout: float = parameter(0.2, "s", "oldest command that counts", "docs/design.md, The permit 2", 0.05, 0.2)
+    permit_timeout: float = parameter(
+        0.2, "s", "oldest permit that lets power through", "docs/design.md, The permit 2; two of 50 ms may be late", 0.1, 0.2
+    )
+    command_timeout: float = parameter(
+        0.2, "s", "oldest command that counts", "docs/design.md, The permit 2; two of 50 ms may be late", 0.1, 0.2
+    )
     vehicle_period: float = parameter(0.1, "s", "period of the frames to the vehicle", "CHAdeMO, can.md 2.1", 0.05, 0.2)
     power_period: float = parameter(0.1, "s", "period of the frames to the power modules", "generic EVSE v3, can.md 1.3", 0.05, 0.15)
     io_period: float = parameter(0.05, "s", "period of the frames to the I/O board", "config/can/io_board.dbc", 0.01, 0.1)

@@ -34,7 +34,10 @@ def voltage_before_connection(view: View) -> str | None:
 
 
 def voltage_not_falling(view: View) -> str | None:
-    """The modules' output stays charged behind an open contactor, or after the cable check; modules that sleep have none."""
+    """The modules' output stays charged after the cable check, or behind an open contactor after this station charged it or while it is told to discharge.
+
+    Anything else is not for the station to judge: modules have tests of their own, may be shared, and sleep.
+    """
     lowering = view.state is ChargeState.LOWERING_OUTPUT
     if (view.energised and not lowering) or view.state in OPENING_STATES:
         return ""
@@ -42,7 +45,8 @@ def voltage_not_falling(view: View) -> str | None:
         return None if view.state in POWERED_STATES else ""
     if view.io is None:
         return None
-    judged = lowering or not view.io.contactor_closed
+    must_fall = view.output_raised or (view.command is not None and view.command.lower_output_voltage)
+    judged = lowering or (must_fall and not view.io.contactor_closed)
     return (
         f"modules at {view.power.voltage:.0f} V in {view.state.name}" if judged and view.power.voltage > view.config.touch_voltage else ""
     )

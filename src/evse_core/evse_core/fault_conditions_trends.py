@@ -42,7 +42,17 @@ def _rate(limit_name: str, value: str, what: str) -> Condition:
 
 
 bus_error_rate = _rate("bus_error_limit", "errors", "lost or spoiled frames")
-bus_overload = _rate("bus_frame_limit", "frames", "frames")
+_too_many_frames = _rate("bus_frame_limit", "frames", "frames")
+
+
+def bus_overload(view: View) -> str | None:
+    """A bus carries more than its devices send, by its share of time and by count: a wrong bit rate hides the one, an unknown load leaves the other."""
+    counted = _too_many_frames(view)
+    if view.can is None or counted is None:
+        return None
+    limit = view.config.bus_load_limit
+    loaded = [f"{bus.link.name} is {bus.load:.0%} loaded, limit {limit:.0%}" for bus in view.can.buses if bus.load > limit]
+    return "; ".join(filter(None, (counted, *loaded)))
 
 
 def clock_jumped(view: View) -> str | None:

@@ -84,8 +84,8 @@ LINKS: tuple[Fault, ...] = (
         "Check the wiring, the termination and the screening of the bus named.",
     ),
     Fault(
-        "bus_overload", "A CAN bus carries more frames than its devices send in order.", "can_status.buses: all frames",
-        ("bus_frame_limit",), trends.bus_overload,
+        "bus_overload", "A CAN bus carries more than its devices send in order.", "can_status.buses: load, all frames",
+        ("bus_load_limit", "bus_frame_limit"), trends.bus_overload,
         Effect(WARN, ITSELF, "bus_rate_time"), Effect(WARN, ITSELF, "bus_rate_time"), "OtherError", "Other", "",
         "",
         "Find the device that floods the bus named: record it and look at the identifiers.",

@@ -11,13 +11,14 @@ from evse_core.fault import Effect, Fault, Reset
 from evse_core.fault_rows_hardware import HARDWARE
 from evse_core.fault_rows_links import LINKS
 from evse_core.fault_rows_output import OUTPUT
+from evse_core.fault_rows_system import SYSTEM
 from evse_core.fault_rows_vehicle import VEHICLE
 from evse_core.parameter import Parameter
 from evse_core.safety_config import SafetyConfig
 
 __all__ = ["BY_NAME", "FAULTS", "Effect", "Fault", "Reset", "faults_markdown"]
 
-FAULTS: tuple[Fault, ...] = (*OUTPUT, *HARDWARE, *LINKS, *VEHICLE)
+FAULTS: tuple[Fault, ...] = (*OUTPUT, *HARDWARE, *LINKS, *VEHICLE, *SYSTEM)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 _HEAD = """# Faults

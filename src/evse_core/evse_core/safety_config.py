@@ -232,6 +232,28 @@ class SafetyConfig:
         2000.0, "1/s", "Frames of a bus", f"{CAN} 5.1: half of what 500 kbit/s carry; a station sends < 100", 100.0, 20e3
     )
     bus_rate_time: float = parameter(3.0, "s", "Bursts shorter than this are not reported", "own: three windows of 1 s", 0.0, 60.0)
+    bus_load_limit: float = parameter(
+        0.5,
+        "",
+        "Share of a bus's time that frames take",
+        "own: the station's buses carry < 0.05; beyond half, periodic frames wait",
+        0.1,
+        1.0,
+    )
+    node_timeout: float = parameter(5.0, "s", "A node silent for longer is lost", "own: five node_health of 1 s, best effort", 2.0, 60.0)
+    restart_window: float = parameter(
+        120.0, "s", "Time in which restarts of a node are counted", "own: a node that always fails is started 7 times in it", 10.0, 3600.0
+    )
+    restart_limit: int = parameter(
+        3, "", "Restarts of a node in that time that are no loop", "own: an update or an operator restarts once", 1, 1000
+    )
+    disk_low_limit: float = parameter(
+        500.0, "MB", "Room on a disk that is reported", "own: above the 200 MB at which recordings stop", 0.0, 1e6
+    )
+    disk_full_limit: float = parameter(
+        20.0, "MB", "Room on the disk below which no session begins", "own: a session takes < 1 MB in ledger, queue and receipt", 0.0, 1e6
+    )
+    disk_time: float = parameter(2.0, "s", "A disk that is full for less is not counted", "own: two node_health of 1 s", 0.0, 60.0)
     clock_jump: float = parameter(
         1.0, "s", "Change of the clock in one step that is a jump", "own: OCPP and receipts count in seconds", 0.1, 3600.0
     )

@@ -6,17 +6,20 @@ Each step builds one view of the inputs, asks every row's condition, and keeps w
 - the permit needs a state of power, every input that this state needs, and no EMERGENCY (design.md, The permit).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isinf
 
-from evse_core.fault_table import FAULTS, Effect, Fault, Reset
+from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
+from evse_core.node_watch import NodeWatch
 from evse_core.safety_config import SafetyConfig
+from evse_core.safety_latches import Latch
 from evse_core.safety_trends import TrendWatch
 from evse_core.safety_view import (
     PERMIT_STATES,
     CurrentEnvelope,
     Input,
+    OutputWatch,
     SafetyInputs,
     View,
     ages,
@@ -43,19 +46,23 @@ class SafetyOutputs:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A raised fault: the worst effect that it had, what was seen, and since when its condition is gone (None while it is not)."""
+    """A raised fault: the worst effect that it had, what was seen, how many others came to their rank before it, since when it is gone (None: not yet)."""
 
     fault: Fault
     reaction: Reaction
     reset: Reset
     detail: str
+    order: int = 0
     gone: float | None = None
 
 
 class SafetyMonitor:
     """Watches one EVSE. Call step() at 20 Hz and whenever an input changes."""
 
-    def __init__(self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS) -> None:
+    def __init__(
+        self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS, expected: tuple[str, ...] = (), description: str = ""
+    ) -> None:
+        """Begin. expected: full names of the nodes that must live; description: digest of the description that this process was started with."""
         self._config = config
         # Rows by whether power may flow: those that can be a fault then, with what they do, their conditions, and the other rows.
         self._rows = {
@@ -70,6 +77,10 @@ class SafetyMonitor:
         self._limits = limits(config)
         self._envelope = CurrentEnvelope(config)
         self._trends = TrendWatch(config)
+        self._output = OutputWatch(config)
+        self._nodes = NodeWatch(config, expected, description)
+        self._order = 0
+        self._restored: list[FaultEvent] = []
         self._held: dict[str, _Held] = {}
         self._seen: dict[str, tuple[float, str]] = {}
         self._measured: dict[Input, float] = {}
@@ -81,12 +92,32 @@ class SafetyMonitor:
     def step(self, inputs: SafetyInputs, now: float) -> SafetyOutputs:
         """Return the permit and the changes at a time [s]."""
         view = self._view(inputs, now)
-        found = self._raise(view, now)
+        found, self._restored = self._restored, []
+        found += self._raise(view, now)
         found += self._clear(view, inputs.reset, now)
         reasons = self._reasons(view)
         self._permit = not reasons
         events = tuple([replace(event, stamp=inputs.stamp, session_id=self._session_id) for event in found])
         return SafetyOutputs(self._safety_state(inputs.stamp, reasons), events)
+
+    def latches(self) -> tuple[Latch, ...]:
+        """Return the faults that wait for an operator, for whoever keeps them while this process does not run."""
+        return tuple(Latch(name, held.reaction, held.detail) for name, held in self._held.items() if held.reset is Reset.OPERATOR)
+
+    def restore(self, latches: Iterable[Latch]) -> None:
+        """Hold what an earlier run held for an operator; a name that the table does not know is a KeyError. Call it before the first step."""
+        for latch in latches:
+            self._keep(_Held(BY_NAME[latch.fault], latch.reaction, Reset.OPERATOR, latch.detail))
+            self._restored.append(_event(self._held[latch.fault], True))
+
+    def _keep(self, held: _Held) -> _Held:
+        """Hold a fault in the order in which faults came to their rank, which says what came first."""
+        before = self._held.get(held.fault.name)
+        if before is None or _RANK[before.reaction] != _RANK[held.reaction]:
+            self._order += 1
+            held = replace(held, order=self._order)
+        self._held[held.fault.name] = held
+        return held
 
     def _view(self, inputs: SafetyInputs, now: float) -> View:
         self._start = now if self._start is None else self._start
@@ -103,11 +134,12 @@ class SafetyMonitor:
         vehicle = inputs.vehicle.value if inputs.vehicle and self._is_fresh(Input.VEHICLE, found) else None
         power = inputs.power.value if inputs.power and self._is_fresh(Input.POWER, found) else None
         io = inputs.io.value if inputs.io and self._is_fresh(Input.IO, found) else None
+        in_grace = now - self._start < self._config.startup_grace
         return View(
             config=self._config,
             state=self._state,
             ages=since,
-            in_grace=now - self._start < self._config.startup_grace,
+            in_grace=in_grace,
             vehicle=vehicle,
             power=power,
             io=io,
@@ -124,6 +156,9 @@ class SafetyMonitor:
             trends=self._trends.step(inputs.stamp, inputs.meter, inputs.can_status, now),
             energised=self._state in PERMIT_STATES,
             connector_voltage=connector_voltage(io, power),
+            nodes=self._nodes.step(inputs.nodes, inputs.description, in_grace, now),
+            latch_problem=inputs.latch_problem,
+            output_raised=self._output.step(command, power),
         )
 
     def _is_fresh(self, name: Input, found: Mapping[Input, float]) -> bool:
@@ -167,10 +202,8 @@ class SafetyMonitor:
     def _apply(self, fault: Fault, effect: Effect) -> list[FaultEvent]:
         held, detail = self._held.get(fault.name), self._seen[fault.name][1]
         if held is None:
-            self._held[fault.name] = _Held(fault, effect.reaction, effect.reset, detail)
-            return [_event(self._held[fault.name], True)]
-        worse = replace(held, reaction=max(held.reaction, effect.reaction), reset=max(held.reset, effect.reset))
-        self._held[fault.name] = worse
+            return [_event(self._keep(_Held(fault, effect.reaction, effect.reset, detail)), True)]
+        worse = self._keep(replace(held, reaction=max(held.reaction, effect.reaction), reset=max(held.reset, effect.reset)))
         return [_event(replace(worse, detail=detail), True)] if worse.reaction is not held.reaction else []
 
     def _clear(self, view: View, operator: bool, now: float) -> list[FaultEvent]:
@@ -207,9 +240,18 @@ class SafetyMonitor:
             permit=not reasons,
             reaction=ranked[0].reaction if ranked else Reaction.NONE,
             faults=tuple(held.fault.name for held in ranked),
-            first_fault=next(iter(self._held), ""),
+            first_fault=self._first_fault(),
             detail="; ".join(reasons),
         )
+
+    def _first_fault(self) -> str:
+        """Return what came first of the faults that end a session; without such, of those that bar one; without these, of the warnings."""
+        cause = min(self._held.values(), key=lambda held: (-_RANK[held.reaction], held.order), default=None)
+        return cause.fault.name if cause else ""
+
+
+# Reactions that end a session count alike: what ended it first stays its cause, however bad what follows is.
+_RANK = {reaction: min(reaction, Reaction.STOP) for reaction in Reaction}
 
 
 def _event(held: _Held, active: bool) -> FaultEvent:

@@ -4,11 +4,12 @@ An input is None in the view while it is stale, missing or incomplete, so a cond
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
+from evse_core.node_watch import NodeFacts, Nodes
 from evse_core.safety_config import SafetyConfig
 from evse_core.safety_trends import Trends
 from evse_core.sample import Sample
@@ -67,7 +68,11 @@ PERMIT_NEEDS = {state: (*_LOCKING_NEEDS, Input.POWER) if state in POWERED_STATES
 
 @dataclass(frozen=True, slots=True)
 class SafetyInputs:
-    """Everything that the monitor reads, and what people ask of it."""
+    """Everything that the monitor reads, and what people ask of it.
+
+    nodes: the newest node_health of each node, by full name. description: digest of the description's file as it is now, "" where nobody looks.
+    latch_problem: why latched faults could not be read, told in the first steps after a start.
+    """
 
     vehicle: Sample[VehicleReport] | None = None
     power: Sample[PowerReport] | None = None
@@ -77,6 +82,9 @@ class SafetyInputs:
     power_command: Sample[PowerCommand] | None = None
     io_command: Sample[IoCommand] | None = None
     meter: Sample[MeterReading] | None = None
+    nodes: Nodes = field(default_factory=dict)
+    description: str = ""
+    latch_problem: str = ""
     reset: bool = False
     emergency_stop: bool = False
     stamp: float = 0.0
@@ -108,6 +116,9 @@ class View:
     energised: bool
     # Voltage at the connector [V]; NaN where it is not known.
     connector_voltage: float
+    nodes: NodeFacts
+    latch_problem: str
+    output_raised: bool
 
     @property
     def contactor_commanded(self) -> bool:
@@ -215,6 +226,22 @@ def requested_current(command: PowerCommand | None, vehicle: VehicleReport | Non
     if state is ChargeState.CHARGING and vehicle is not None and isfinite(vehicle.current_request):
         return max(min(command.current, vehicle.current_request), 0.0)
     return max(command.current, 0.0)
+
+
+class OutputWatch:
+    """Remembers that this station put a voltage on the modules' output, until it has been seen gone."""
+
+    def __init__(self, config: SafetyConfig) -> None:
+        self._config = config
+        self._raised = False
+
+    def step(self, command: PowerCommand | None, power: PowerReport | None) -> bool:
+        """Return whether the output carries what this station put on it, as far as is known."""
+        if command is not None and command.function in _POWER_FUNCTIONS:
+            self._raised = True
+        elif power is not None and power.voltage <= self._config.touch_voltage:
+            self._raised = False
+        return self._raised
 
 
 _POWER_FUNCTIONS = (PowerFunction.INSULATION_TEST, PowerFunction.PRECHARGE, PowerFunction.POWER_TRANSFER)

@@ -331,6 +331,7 @@ class CanBusStatus:
     unknown_value: int = 0
     errors: int = 0
     dropped: int = 0
+    load: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +363,18 @@ class CanFrames:
     """All CAN frames of one EVSE since the last message, in the order in which they were seen."""
 
     frames: tuple[CanFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """That a node lives, since when, with which description, and how it stands with its storage."""
+
+    stamp: float = 0.0
+    node: str = ""
+    started: float = 0.0
+    description: str = ""
+    free_space: float = NAN
+    failed_writes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import can
 
+from evse_core.bus_load import BusLoad
 from evse_core.frame import Frame
 from evse_core.types import BusHealth
 
@@ -88,6 +89,7 @@ class CanPort:
         self.name = name
         self._reason = "not open yet"
         self.received = self.sent = self.errors = self.dropped = 0
+        self._load = BusLoad(bitrate)
         self._arguments = bus_arguments(interface, channel, bitrate, options or {})
         self._wake = wake
         self._queue: deque[Received] = deque(maxlen=QUEUE)
@@ -117,6 +119,11 @@ class CanPort:
             return "reader stands still"
         return "" if self.health is BusHealth.OK else self._reason
 
+    @property
+    def load(self) -> float:
+        """Share of the bus's time that frames took in the last second [1], NaN before the first is over."""
+        return self._load.load(time.monotonic())
+
     def _reader_lives(self) -> bool:
         return time.monotonic() - self._beat < READER_PATIENCE
 
@@ -145,6 +152,7 @@ class CanPort:
             self._failed(error)
             return False
         self.sent += 1
+        self._load.send(frame)
         return True
 
     def close(self) -> None:
@@ -218,6 +226,7 @@ class CanPort:
         if self._echoes is not None and self._echoes.take(frame):
             return
         self.received += 1
+        self._load.receive(frame)
         if len(self._queue) == QUEUE:  # the oldest goes: what is newest counts
             self.dropped += 1
         self._queue.append(Received(frame, now, message.is_error_frame))
@@ -271,7 +280,7 @@ def declare_port(node: Any, prefix: str, wake: Callable[[], None]) -> CanPort:
 
     interface = value(node, f"{prefix}.interface", "socketcan", "python-can interface")
     channel = value(node, f"{prefix}.channel", "", "channel of that interface, such as can0")
-    bitrate = value(node, f"{prefix}.bitrate", 500_000, "bit rate, for interfaces that set it [bit/s]")
+    bitrate = value(node, f"{prefix}.bitrate", 500_000, "bit rate, for interfaces that set it, and for the load of the bus [bit/s]")
     text = value(node, f"{prefix}.options", "{}", "further python-can arguments, a JSON object")
     name = f"{node.get_fully_qualified_name()}: parameter {prefix}"
     if not channel:

@@ -11,6 +11,7 @@ from evse_core.types import ChargeRecord, PowerReport, SessionState, Transaction
 from evse_nodes import topics
 from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
+from evse_nodes.node_health import Storage
 from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
 
@@ -26,14 +27,18 @@ class EnergyMeterNode(Node):
         self._config = declare(self, MeterConfig)
         self._write_reading = topics.writer(self, "meter_reading")
         self._write_record = topics.writer(self, "charge_record")
-        folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
-        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), folder, self._tell)
+        self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
+        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), self._folder, self._tell)
         self._published = self._told = 0.0
         self._book.recover()
         topics.reader(self, "power_report", self._on_power)
         topics.reader(self, "session_state", self._on_session)
         topics.reader(self, "transaction", self._on_transaction)
         every(self, self._config.charging_period, self._tick)
+
+    def storage(self) -> Storage:
+        """Return how the ledger stands."""
+        return Storage(self._folder, self._book.failed_writes)
 
     def shutdown_done(self) -> bool:
         """Return whether no record is open and the last one has been told."""

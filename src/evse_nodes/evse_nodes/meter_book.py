@@ -28,6 +28,7 @@ class MeterBook:
         self.meter = EnergyMeter(config, self._ledger.register_wh)
         self.open: ChargeRecord | None = None
         self.stored = True
+        self._failing: dict[str, int] = {}
         self._synced = float("-inf")
 
     @property
@@ -50,6 +51,11 @@ class MeterBook:
             healthy=reading is not None and self.stored,
             legal=LEGAL,
         )
+
+    @property
+    def failed_writes(self) -> int:
+        """How many writes of the ledger have failed since the last ones of their kind that worked."""
+        return sum(self._failing.values())
 
     def recover(self) -> None:
         """End what an earlier run left open, with the register that it stored last; tell the last records again. ValueError where that cannot be stored."""
@@ -80,9 +86,10 @@ class MeterBook:
         try:
             self._ledger.save(self.meter.register_wh, self.meter.max_power, stamp, durable)
         except sqlite3.Error as error:
-            self._fail(error)
+            self._fail("register", error)
         else:
             self.stored = True
+            self._failing.pop("register", None)
             self._synced = now if durable else self._synced
 
     def on_session(self, session: SessionState, stamp: float) -> None:
@@ -92,7 +99,9 @@ class MeterBook:
             for action in actions(self.open.session_id if self.open else "", session, known):
                 self._act(action, session, stamp)
         except sqlite3.Error as error:
-            self._fail(error)
+            self._fail("records", error)
+        else:
+            self._failing.pop("records", None)
 
     def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
         if action is RecordAction.BEGIN:
@@ -124,7 +133,9 @@ class MeterBook:
             news = transaction.transaction_id != 0 and self._ledger.set_transaction(transaction.session_id, transaction.transaction_id)
             record = self._ledger.find(transaction.session_id) if news else None
         except sqlite3.Error as error:
-            self._fail(error)
+            # Not billed by: the next answer of the CSMS, or the receipt of the next start, has it again.
+            LOG.error("the number of transaction %s cannot be stored: %s", transaction.session_id, error)
+            self.stored = False
         else:
             if record is not None:
                 self._print(record)
@@ -138,10 +149,11 @@ class MeterBook:
         except (OSError, sqlite3.Error):
             LOG.exception("no receipt for session %s", record.session_id)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, kind: str, error: Exception) -> None:
         if self.stored:
             LOG.error("the ledger cannot be written: %s", error)
         self.stored = False
+        self._failing[kind] = self._failing.get(kind, 0) + 1
 
     def close(self) -> None:
         """Release the file; an open record is interrupted at the next start."""

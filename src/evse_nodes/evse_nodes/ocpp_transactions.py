@@ -37,6 +37,7 @@ class Transactions:
     ) -> None:
         self.queue = queue
         self.stop_reason = ""
+        self.failed_writes = 0
         self._publish = publish
         self._refused = refused
         self._samplers: dict[int, Sampler] = {}
@@ -70,10 +71,13 @@ class Transactions:
             try:
                 self._store(*self._unstored[0])
             except sqlite3.OperationalError:
+                self.failed_writes += 1
                 LOG.exception("a charge record could not be stored; it is tried again")
                 return
             except Exception:
                 LOG.exception("a charge record cannot be told to the CSMS: %s", self._unstored[0])
+            else:
+                self.failed_writes = 0
             self._unstored.popleft()
 
     def _store(self, evse: int, record: ChargeRecord) -> None:
@@ -112,8 +116,11 @@ class Transactions:
         if number is None or request is None:
             return False
         try:
-            return self.queue.sample(evse, sampler.session_id, number, reading.stamp, request)
+            queued = self.queue.sample(evse, sampler.session_id, number, reading.stamp, request)
+            self.failed_writes = 0 if not self._unstored else self.failed_writes
+            return queued
         except sqlite3.Error:
+            self.failed_writes += 1
             LOG.exception("a sample could not be stored")
             return False
 

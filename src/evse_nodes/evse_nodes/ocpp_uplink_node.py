@@ -20,6 +20,7 @@ from evse_nodes import params, topics
 from evse_nodes.executor import Waker
 from evse_nodes.log_handover import LogHandover, write_log
 from evse_nodes.message_queue import MessageQueue
+from evse_nodes.node_health import Storage
 from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
 from evse_nodes.ocpp_services import EvseServices
@@ -39,7 +40,9 @@ class OcppUplinkNode(Node):
         super().__init__("ocpp_uplink")
         config = params.declare(self, OcppConfig)
         evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
-        directory = Path(params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")).expanduser()
+        self._directory = directory = Path(
+            params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")
+        ).expanduser()
         self._events: queue.SimpleQueue[Event | logging.LogRecord] = queue.SimpleQueue()
         self._waker = Waker(self, self._take_events)
         self._log = LogHandover("ocpp_uplink", self._emit)
@@ -62,6 +65,10 @@ class OcppUplinkNode(Node):
         topics.reader(self, "fault_event", lambda value: uplink.post(uplink.on_fault, number, value), space)
         topics.reader(self, "meter_reading", lambda value: uplink.post(uplink.on_meter, number, value, time.monotonic()), space)
         topics.reader(self, "charge_record", lambda value: uplink.post(uplink.on_record, number, value), space)
+
+    def storage(self) -> Storage:
+        """Return how the message queue stands."""
+        return Storage(self._directory, self._uplink.transactions.failed_writes)
 
     # From the uplink's thread to the executor
 

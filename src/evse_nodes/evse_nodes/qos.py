@@ -27,5 +27,7 @@ STATE = _profile(1, late=True)
 EVENT = _profile(100)
 # Each one counts, also for who comes late.
 HISTORY = _profile(100, late=True)
+# Many nodes write one topic, so more than one value waits; a lost one comes again after a second.
+NODE_HEALTH = _profile(50, reliable=False)
 # Much data, and losing some harms nobody.
 BULK = _profile(200, reliable=False)

@@ -1,5 +1,6 @@
 """Run nodes in one process until SIGINT or SIGTERM, and let them end in an orderly way.
 
+Each node says once a second that it lives (node_health.py).
 A node may have `begin_shutdown()`, called once on the first signal, `shutdown_done() -> bool`, asked until it is true or the grace period is over, and
 `close()`, called last and also after an exception. The second signal ends at once.
 """
@@ -20,6 +21,7 @@ from rclpy.task import Future
 
 from evse_nodes.executor import Signals, events_executor
 from evse_nodes.loopback import stay_on_loopback
+from evse_nodes.node_health import NodeHealthWriter
 
 # Longest wait for an orderly end: 10 s to ramp down and open (../shared/reference/can.md 2.3 E4) plus closing and records. [s]
 GRACE_PERIOD = 15.0
@@ -43,6 +45,8 @@ def run(
     executor = make_executor(signals)
     try:
         nodes.extend(factory() for factory in factories)
+        for node in nodes:
+            NodeHealthWriter(node)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

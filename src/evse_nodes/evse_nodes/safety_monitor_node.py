@@ -4,20 +4,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from evse_core.fault_table import FAULTS, Fault
+from evse_core.fault_table import BY_NAME, FAULTS, Fault
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
 from evse_core.safety_view import PERMIT_STATES
 from evse_core.sample import Sample
-from evse_core.types import FaultEvent, Reaction, SafetyState
+from evse_core.types import FaultEvent, NodeHealth, Reaction, SafetyState
 from evse_nodes import topics
+from evse_nodes.description_watch import DescriptionWatch
 from evse_nodes.executor import every
-from evse_nodes.params import declare
+from evse_nodes.latch_file import LatchFile
+from evse_nodes.node_health import Storage, description_digest
+from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
 
 # msg/SafetyState.msg: 20 Hz. [s]
@@ -25,6 +29,10 @@ PERIOD = 0.05
 # A period that comes later than STALL found this process stalled, and the last permit expired with it (design.md, The permit 2): until every input has come
 # again, at most for CATCH_UP, nothing is judged and no permit given, else every input would look silent for what was this process's own pause. [s]
 STALL, CATCH_UP = 0.2, 0.5
+# How often somebody may have changed the description: it is looked at so often. [s]
+DESCRIPTION_PERIOD = 2.0
+# Nodes that are remembered: an EVSE and its station have a dozen, and whoever makes up names must not fill the memory. [1]
+MOST_NODES = 100
 # Fields of SafetyInputs by topic. What may show an emergency is judged when it comes, the rest with the next period.
 AT_ONCE = {"session_state": "session", "vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "can_status": "can_status"}
 WITH_THE_NEXT = {"meter_reading": "meter", "power_command": "power_command", "io_command": "io_command"}
@@ -43,8 +51,13 @@ class SafetyMonitorNode(Node):
     def __init__(self) -> None:
         super().__init__("safety_monitor")
         self._config = declare(self, SafetyConfig)
-        self._monitor = SafetyMonitor(self._config)
-        self._inputs = SafetyInputs()
+        self._expected = tuple(value(self, "expected_nodes", (), "full names of the nodes that must live"))
+        self._monitor = SafetyMonitor(self._config, FAULTS, self._expected, description_digest(self))
+        self._description = DescriptionWatch(value(self, "description_file", "", "station description that the station was started with"))
+        folder = Path(value(self, "data_dir", "data", "folder of the faults that wait for an operator"))
+        self._latch_file = LatchFile(folder / f"safety_monitor_{evse_number(self)}.json")
+        self._inputs = SafetyInputs(description=self._description.digest, latch_problem=self._restore())
+        self._latches = self._monitor.latches()
         self._last = SafetyState()
         self._stepped, self._resumed = time.monotonic(), float("-inf")
         self._details: dict[str, FaultEvent] = {}
@@ -53,10 +66,41 @@ class SafetyMonitorNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         for name, field in INPUTS.items():
             topics.reader(self, name, self._taker(name, field))
+        for namespace in ("", topics.STATION):
+            topics.reader(self, "node_health", self._on_node, namespace)
         self.create_service(Trigger, "reset_faults", self._reset_faults)
         self.create_service(Trigger, "emergency_stop", self._emergency_stop)
         every(self, PERIOD, self._tick)
         every(self, 1.0, self._diagnose)
+        every(self, DESCRIPTION_PERIOD, self._look_at_description)
+
+    def storage(self) -> Storage:
+        """Return how the file of latched faults stands; how full the disk is says energy_meter, for a disk that hangs must not hold up the permit."""
+        return Storage(None, self._latch_file.failed_writes)
+
+    def close(self) -> None:
+        """Keep the latched faults."""
+        self._latch_file.close()
+
+    def _restore(self) -> str:
+        """Hold what an earlier run held for an operator; return why it cannot be known, "" where it is."""
+        try:
+            latches = self._latch_file.read(BY_NAME)
+        except ValueError as error:
+            self.get_logger().error(f"{self._latch_file.path}: {error}")
+            return f"{self._latch_file.path.name} {error}"
+        self._monitor.restore(latches)
+        return ""
+
+    def _on_node(self, health: NodeHealth) -> None:
+        known = health.node in self._inputs.nodes or health.node in self._expected
+        if not known and len(self._inputs.nodes) >= MOST_NODES:
+            return
+        nodes = {**self._inputs.nodes, health.node: Sample(health, time.monotonic())}
+        self._inputs = replace(self._inputs, nodes=nodes)
+
+    def _look_at_description(self) -> None:
+        self._inputs = replace(self._inputs, description=self._description.look())
 
     def begin_shutdown(self) -> None:
         """Watch on: power is still on until the sequencer has ended the session."""
@@ -105,6 +149,11 @@ class SafetyMonitorNode(Node):
         if not only_changes or _essence(outputs.state) != _essence(self._last):
             self._write_state(outputs.state)
         self._last = outputs.state
+        if inputs.latch_problem:
+            self._inputs = replace(self._inputs, latch_problem="")
+        if (latches := self._monitor.latches()) != self._latches:
+            self._latches = latches
+            self._latch_file.keep(latches)
         for event in outputs.events:
             self._tell(event)
 
@@ -136,9 +185,9 @@ class SafetyMonitorNode(Node):
         self._diagnostics.publish(message)
 
 
-def _essence(state: SafetyState) -> tuple[bool, Reaction, tuple[str, ...]]:
+def _essence(state: SafetyState) -> tuple[bool, Reaction, tuple[str, ...], str]:
     """Return what others act upon."""
-    return state.permit, state.reaction, state.faults
+    return state.permit, state.reaction, state.faults, state.first_fault
 
 
 def _diagnosis(name: str, fault: Fault, event: FaultEvent | None) -> DiagnosticStatus:

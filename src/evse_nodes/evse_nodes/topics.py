@@ -39,7 +39,10 @@ class Topic:
         return found
 
 
-_STATION_NODES = ("ocpp_uplink", "energy_manager")
+# Writer of a topic that every node has, through node_health.py.
+EVERY_NODE = "every node"
+# Every node publishes it in its own namespace: those of an EVSE are heard by their monitor, those of the station by all.
+_NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NODE, ("safety_monitor",))
 
 # Topics of one EVSE, in its namespace.
 EVSE_TOPICS = (
@@ -67,18 +70,23 @@ EVSE_TOPICS = (
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter",)),
     Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
     Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer",)),
+    _NODE_HEALTH,
     Topic("sim/station_lines", types.SimStationLines, qos.REPORT, "io_board_simulator", ("vehicle_simulator", "power_module_simulator")),
     Topic("sim/vehicle_lines", types.SimVehicleLines, qos.REPORT, "vehicle_simulator", ("io_board_simulator", "power_module_simulator")),
     Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
 )
 # Topics of the station, in the root namespace.
-STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ()),)
+STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ()), _NODE_HEALTH)
+# Namespace of the nodes of the station, seen from an EVSE.
+STATION = "/"
 
 TOPICS = {row.name: row for row in EVSE_TOPICS + STATION_TOPICS}
 
 
 def resolve(name: str, namespace: str = "") -> str:
-    """Return the name as given to ROS: relative, or absolute below namespace where a station node looks into an EVSE."""
+    """Return the name as given to ROS: relative, or absolute below namespace where a node looks into another EVSE or (STATION) the station."""
+    if namespace == STATION:
+        return f"/{name}"
     return f"/{namespace}/{name}" if namespace else name
 
 

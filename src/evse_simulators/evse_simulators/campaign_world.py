@@ -18,11 +18,10 @@ from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
 from evse_core.safety_monitor import SafetyMonitor
 from evse_core.types import (
-    BusHealth,
     BusLink,
-    CanBusStatus,
     ChargeRecord,
     CutCause,
+    NodeHealth,
     PowerReport,
     RecordStatus,
     RequestKind,
@@ -38,7 +37,7 @@ from evse_simulators.io_board import IoBoardModel
 from evse_simulators.power_modules import CONVERTING, PowerModulesModel
 from evse_simulators.vehicle import VehicleConfig, VehicleModel
 from evse_simulators.world import Reader, World
-from evse_simulators.world_config import EPOCH, WorldConfig
+from evse_simulators.world_config import EPOCH, NODES, WorldConfig
 
 # Rules after a failure of the mains: the computer starts. Own choice, short, for what happens meanwhile is the same at any time. [s]
 BOOT = 1.0
@@ -165,6 +164,11 @@ class CampaignWorld(World):
     def _to_safety(self, name: str) -> Reader:
         return self._guarded("safety_monitor", super()._to_safety(name))
 
+    def _to_safety_node(self, health: NodeHealth, now: float) -> None:
+        # One that stands still finds the words of all nodes when it goes on; none is missing, for each comes every second.
+        if "safety_monitor" not in self.down:
+            super()._to_safety_node(health, now)
+
     def _guarded(self, rule: str, take: Reader) -> Reader:
         def guarded(value: Any, now: float) -> None:
             away = self.down.get(rule)
@@ -241,6 +245,7 @@ class CampaignWorld(World):
         self._note("rule", f"{rule} runs")
         if not away.paused:
             _START[rule](self)
+            self._started[f"/evse_1/{rule}"] = EPOCH + self.now
             self._readers = self._wiring()
             return
         for received in away.frames:
@@ -248,11 +253,13 @@ class CampaignWorld(World):
         for take, value in away.values.items():
             take(value, self.now)
 
+    def _lives(self, node: str) -> bool:
+        return self.powered and node.rpartition("/")[2] not in self.down
+
     def _start_bridge(self) -> None:
         databases = self._databases
         self.bridge = CanBridge(self.config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
-        for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
-            self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK))
+        self._tell_bridge_of_buses()
         self._permit_delivered = -inf
 
     def _start_sequencer(self) -> None:
@@ -261,7 +268,10 @@ class CampaignWorld(World):
         self._requests.clear()
 
     def _start_safety(self) -> None:
-        self.safety = SafetyMonitor(self.config.safety)
+        """Start with what the file of latched faults holds, as evse_nodes/safety_monitor_node.py does."""
+        latches = self.safety.latches()
+        self.safety = SafetyMonitor(self.config.safety, expected=NODES)
+        self.safety.restore(latches)
         self._for_safety.clear()
         self._reset_faults = False
 

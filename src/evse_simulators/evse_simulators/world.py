@@ -14,6 +14,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, cast
 
+from evse_core.bus_load import BusLoad
 from evse_core.can_bridge import CanBridge
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
@@ -30,6 +31,7 @@ from evse_core.types import (
     ChargeRecord,
     ChargeState,
     MeterReading,
+    NodeHealth,
     PowerBudget,
     RecordStatus,
     RequestKind,
@@ -47,7 +49,7 @@ from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.pace import Periodic
 from evse_simulators.power_modules import PowerModulesModel
 from evse_simulators.vehicle import VehicleModel
-from evse_simulators.world_config import EPOCH, TOKEN, Entry, WorldConfig
+from evse_simulators.world_config import BITRATE, EPOCH, FREE_SPACE, NODES, TOKEN, Entry, WorldConfig
 
 # Takes a value at a time [s].
 Reader = Callable[[Any, float], Any]
@@ -76,7 +78,7 @@ class World:
         self.board = IoBoardModel(config.board, databases["io_board"])
         self.bridge = CanBridge(config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
         self.sequencer = ChargeSequencer(config.sequencer)
-        self.safety = SafetyMonitor(config.safety)
+        self.safety = SafetyMonitor(config.safety, expected=NODES)
         self.meter = EnergyMeter(config.meter, 0.0)
         self.record: ChargeRecord | None = None
         self._ticks = 0
@@ -84,21 +86,31 @@ class World:
         self._mail: deque[list[tuple[str | BusLink, Any]]] = deque([] for _ in range(config.hand_over))
         self._outbox = self._mail[-1]
         self._for_sequencer: dict[str, Sample[Any]] = {}
-        self._for_safety: dict[str, Sample[Any]] = {}
+        self._for_safety: dict[str, Any] = {}
         self._requests: list[SessionRequest] = []
         self._asked, self._answer_at = "", inf
         self._reset_faults = False
         self._board_news = False
         self._rate = {name: Periodic(period) for name, period in self._periods().items()}
         self._last: dict[str, Any] = {}
-        for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO):
-            self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK))
+        self._started = dict.fromkeys(NODES, EPOCH)
+        self._load = {link: BusLoad(BITRATE) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)}
+        self._tell_bridge_of_buses()
         self._readers = self._wiring()
 
     def _periods(self) -> dict[str, float]:
         """Return the rates of the nodes [s], each starting anywhere in its period."""
         rule = self.config.rule_period
-        return {"sequencer": rule, "safety": rule, "board": 0.05, "vehicle": 0.05, "modules": 0.04, "meter": 0.25, "budget": 1.0}
+        return {
+            "sequencer": rule,
+            "safety": rule,
+            "board": 0.05,
+            "vehicle": 0.05,
+            "modules": 0.04,
+            "meter": 0.25,
+            "budget": 1.0,
+            "health": 1.0,
+        }
 
     def _wiring(self) -> dict[str | BusLink, tuple[Reader, ...]]:
         """Return who takes the values of a topic, as in evse_nodes/topics.py, or the frames of the station on a bus."""
@@ -117,6 +129,7 @@ class World:
             "io_command": (self._to(bridge.on_io_command), safe("io_command")),
             "session_state": (safe("session"), self._csms, self._on_session),
             "meter_reading": (safe("meter"),),
+            "node_health": (self._to_safety_node,),
             "safety_state": (self._to(bridge.on_safety), seq("safety")),
             "authorization": (seq("authorization"),),
             "charge_record": (seq("record"),),
@@ -136,6 +149,10 @@ class World:
 
     def _to_safety(self, name: str) -> Reader:
         return _keeper(self._for_safety, name)
+
+    def _to_safety_node(self, health: NodeHealth, now: float) -> None:
+        """Keep the newest word of each node, as safety_monitor_node.py does."""
+        self._for_safety["nodes"] = {**self._for_safety.get("nodes", {}), health.node: Sample(health, now)}
 
     def publish(self, topic: str | BusLink, value: Any) -> None:
         """Hand a value to everybody who reads the topic, or a frame to the device on a bus, some ticks from now."""
@@ -157,6 +174,7 @@ class World:
 
     def _on_frame(self, received: tuple[BusLink, Frame], now: float) -> None:
         link, frame = received
+        self._load[link].receive(frame)
         self.bridge.on_frame(link, frame, now)
 
     def _to_board(self, frame: Frame, now: float) -> None:
@@ -176,6 +194,7 @@ class World:
         self._run_sequencer()
         self._run_meter()
         self._run_site()
+        self._run_health()
 
     def _run_models(self) -> None:
         if self._rate["board"].due(self.now) or self._board_news:
@@ -213,6 +232,7 @@ class World:
         if not self.bridge.needs_step(self.now):
             return
         for outgoing in self.bridge.step(self.now):
+            self._load[outgoing.link].send(outgoing.frame)
             self.publish(outgoing.link, outgoing.frame)
         for report in self.bridge.reports(self.now):
             self.publish(report.topic, report.value)
@@ -221,7 +241,7 @@ class World:
     def _run_safety(self) -> None:
         if not self._rate["safety"].due(self.now):
             return
-        inputs = SafetyInputs(**self._for_safety, reset=self._reset_faults, stamp=EPOCH + self.now)  # type: ignore[arg-type]
+        inputs = SafetyInputs(**self._for_safety, reset=self._reset_faults, stamp=EPOCH + self.now)
         self._reset_faults = False
         outputs = self.safety.step(inputs, self.now)
         self.safety_state = outputs.state
@@ -288,6 +308,21 @@ class World:
         self.publish("charge_record", record)
 
     # The site and the CSMS
+
+    def _run_health(self) -> None:
+        """Let every node say that it lives, as evse_nodes/node_health.py does, and the bridge hear how loaded its buses are."""
+        if not self._rate["health"].due(self.now):
+            return
+        self._tell_bridge_of_buses()
+        for node in filter(self._lives, NODES):
+            self.publish("node_health", NodeHealth(EPOCH + self.now, node, self._started[node], free_space=FREE_SPACE.get(node, nan)))
+
+    def _lives(self, node: str) -> bool:
+        return True
+
+    def _tell_bridge_of_buses(self) -> None:
+        for link, load in self._load.items():
+            self.bridge.on_bus(CanBusStatus(link=link, health=BusHealth.OK, load=load.load(self.now)))
 
     def _run_site(self) -> None:
         if self._rate["budget"].due(self.now):

@@ -15,6 +15,12 @@ from evse_simulators.vehicle import VehicleConfig
 # Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
 EPOCH = 1.7e9
 TOKEN = "04A1B2C3"
+# Nodes of the station that say that they live: those that run here, and those of the station whose part the world plays.
+NODES = ("/evse_1/can_bridge", "/evse_1/charge_sequencer", "/evse_1/energy_meter", "/energy_manager", "/ocpp_uplink")
+# Room on the disk of those who write. [B]
+FREE_SPACE = {"/evse_1/energy_meter": 10e9, "/ocpp_uplink": 10e9}
+# Bit rate of all buses (can.md 1.1, 2.1). [bit/s]
+BITRATE = 500_000
 
 
 # A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are. [s]

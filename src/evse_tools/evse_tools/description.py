@@ -57,7 +57,10 @@ class Evse:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A whole station. `sections` has the values that the file gives, by node; a recorder or csms_simulator that is not in it does not run."""
+    """A whole station. `sections` has the values that the file gives, by node; a recorder or csms_simulator that is not in it does not run.
+
+    `digest` is the file's SHA-256 in hexadecimal, "" where the description comes from no file or was changed since.
+    """
 
     file: str
     station: Values
@@ -65,6 +68,7 @@ class Description:
     composition: str
     sections: Mapping[str, Values]
     evses: tuple[Evse, ...] = field(default=())
+    digest: str = ""
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -110,20 +114,21 @@ def validate(source: YamlSource) -> Description:
         problems = explain(source, error)
         known = {problem.key for problem in problems}
         raise DescriptionError(problems + [extra for extra in semantic_problems(source) if extra.key not in known]) from None
-    description = _description(source.file, model)
+    description = _description(source, model)
     if problems := [*semantic_problems(source), *_rule_problems(source, description)]:
         raise DescriptionError(problems)
     return description
 
 
-def _description(file: str, model: Any) -> Description:
+def _description(source: YamlSource, model: Any) -> Description:
     sections = {name: _given(getattr(model, name)) for name in STATION_SECTIONS}
     if not sections["recorder"].pop("enabled", True):
         del sections["recorder"]
     if model.csms_simulator is not None:
         sections["csms_simulator"] = model.csms_simulator.model_dump()
     return Description(
-        file=file,
+        file=source.file,
+        digest=source.digest,
         station=model.station.model_dump(),
         data_dir=Path(model.data_dir).expanduser().absolute(),
         composition=model.composition,

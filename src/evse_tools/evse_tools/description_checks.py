@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from evse_tools.description_orders import order_problems
 from evse_tools.description_schema import BUSES, SIMULATOR_BUSES
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
 
@@ -138,4 +139,5 @@ CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _interfaces,
     _simulators,
     _csms,
+    order_problems,
 )

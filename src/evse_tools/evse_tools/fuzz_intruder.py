@@ -55,7 +55,7 @@ class FuzzWorld(CampaignWorld):
         if topic == "safety_state" and value.permit:
             self._permit_published = self.now
         for take in self._readers.get(topic, ()):
-            take(value)
+            take(value, self.now)
         self._tell(topic, value)
 
     def _tell(self, topic: str, value: Any) -> None:
@@ -139,7 +139,8 @@ class IntruderPlay(Play):
         elif item.topic:
             self.world.intrude(item.topic, received(item.topic, dict(item.message or {})))
         else:
-            self.world._on_frame((BusLink[item.link], Frame(item.id, bytes.fromhex(item.data), item.extended)))
+            frame = Frame(item.id, bytes.fromhex(item.data), item.extended)
+            self.world._on_frame((BusLink[item.link], frame), self.world.now)
 
     def _bill(self) -> None:
         """Compare the bill with the vehicle only where no reading was forged."""

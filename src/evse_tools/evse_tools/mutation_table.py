@@ -109,9 +109,30 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a fault that is held gets worse",
         "safety_monitor.py",
-        "        worse = replace(held, reaction=max(held.reaction, effect.reaction), reset=max(held.reset, effect.reset))",
+        "        worse = self._keep(replace(held, reaction=max(held.reaction, effect.reaction), reset=max(held.reset, effect.reset)))",
         "        worse = held",
         (MONITOR, TABLE),
+    ),
+    Mutation(
+        "what waits for an operator outlives the monitor",
+        "safety_monitor.py",
+        "for name, held in self._held.items() if held.reset is Reset.OPERATOR)",
+        "for name, held in self._held.items() if held.reset is Reset.UNPLUG)",
+        (MONITOR,),
+    ),
+    Mutation(
+        "what ended a session stays its cause",
+        "safety_monitor.py",
+        "_RANK = {reaction: min(reaction, Reaction.STOP) for reaction in Reaction}",
+        "_RANK = {reaction: reaction for reaction in Reaction}",
+        (MONITOR,),
+    ),
+    Mutation(
+        "restarts of a node make a loop",
+        "node_watch.py",
+        "            if belongs(name) and count > limit:",
+        "            if belongs(name) and count > 1000 * limit:",
+        (TABLE,),
     ),
     Mutation(
         "over-voltage of the vehicle",

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from evse_core.node_watch import VITAL
 from evse_tools.description import Description, Evse, Values
 from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, Bus, Source
 
@@ -40,7 +42,17 @@ class NodeSpec:
 
 def node_specs(description: Description) -> list[NodeSpec]:
     """Return the processes of a station in the order in which they are started: first who listens, then the world, then who acts."""
-    return [*_observers(description), *_world(description), *_station(description)]
+    specs = [*_observers(description), *_world(description), *_station(description)]
+    return [_with_digest(spec, description.digest) for spec in specs] if description.digest else specs
+
+
+def _with_digest(spec: NodeSpec, digest: str) -> NodeSpec:
+    """Tell each ROS node which description it is started with; the CSMS simulator is none."""
+    if spec.name == "csms_simulator":
+        return spec
+    if spec.members:
+        return replace(spec, members=tuple(_with_digest(member, digest) for member in spec.members))
+    return replace(spec, parameters={**spec.parameters, "description_digest": digest})
 
 
 def parameter_file(specs: list[NodeSpec]) -> dict[str, Any]:
@@ -123,7 +135,16 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
         station = description.station
         parameters |= {"station_name": station["name"], "place": station["place"], "time_zone": station["time_zone"]}
         parameters |= _plain(description.sections["tariff"]) | {"data_dir": str(description.data_dir)}
+    if name == "safety_monitor":
+        parameters |= {"data_dir": str(description.data_dir), "expected_nodes": _expected(description, evse)}
+        parameters |= {"description_file": str(Path(description.file).absolute())} if description.digest else {}
     return NodeSpec("evse_nodes", name, name, evse.namespace, parameters)
+
+
+def _expected(description: Description, evse: Evse) -> list[str]:
+    """Return the full names of the nodes that the monitor of an EVSE listens for: its own ones, and those of the station."""
+    station = [name for name in ("energy_manager", "ocpp_uplink", "recorder") if name != "recorder" or name in description.sections]
+    return [*(f"{evse.namespace}/{name}" for name in VITAL), *(f"/{name}" for name in station)]
 
 
 def _values(evse: Evse, name: str, source: Source) -> dict[str, Any]:

@@ -5,6 +5,7 @@ each of them would cost more than everything else here. Times of receipt come fr
 """
 
 import time
+from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from evse_msgs.msg import SessionState
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from evse_nodes.executor import every
+from evse_nodes.node_health import Storage
 from evse_nodes.params import declare
 from evse_nodes.run import run
 from evse_tools.polling import Polled, Unserved
@@ -32,6 +34,7 @@ class RecorderNode(Node):
     def __init__(self) -> None:
         super().__init__("recorder")
         config = declare(self, RecorderConfig)
+        self._directory = Path(config.directory).expanduser()
         rows = channels(config.evses)
         group = Unserved()
         self._inputs = [Polled(self, row.message, row.topic, row.wanted(), group, raw=True) for row in rows]
@@ -41,6 +44,10 @@ class RecorderNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         every(self, FETCH_PERIOD, self._fetch)
         every(self, 1.0, self._report)
+
+    def storage(self) -> Storage:
+        """Return how the recordings stand; a recording that stopped is tried again after a while."""
+        return Storage(self._directory, int(bool(self._thread.problem)))
 
     def shutdown_done(self) -> bool:
         """Record on until no session is open any more."""

@@ -1,7 +1,8 @@
 """YAML with the line of every key, and with duplicate keys refused: a second `max_current` must not silently win."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class YamlSource:
-    """Data of a file with the line of each key."""
+    """Data of a file with the line of each key, and the SHA-256 of the file in hexadecimal; "" for what is no file."""
 
     file: str
     data: Any
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    digest: str = ""
 
     def problem(self, path: KeyPath, text: str) -> Problem:
         """Return a problem at path; where that key does not exist, with the line of the nearest one above it."""
@@ -84,14 +86,16 @@ def read(path: Path) -> tuple[YamlSource, list[Problem]]:
     try:
         if path.stat().st_size > LARGEST:
             return YamlSource(name, None), [Problem(name, f"has more than {LARGEST} bytes")]
-        node = yaml.compose(path.read_text(encoding="utf-8"), _Loader)
+        content = path.read_bytes()
+        node = yaml.compose(content.decode("utf-8"), _Loader)
     except OSError as error:
         return YamlSource(name, None), [Problem(name, f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError:
         return YamlSource(name, None), [Problem(name, "is not UTF-8 text")]
     except yaml.YAMLError as error:
         return YamlSource(name, None), [_syntax(name, error)]
-    return build(name, node)
+    source, problems = build(name, node)
+    return replace(source, digest=hashlib.sha256(content).hexdigest()), problems
 
 
 def build(name: str, node: yaml.Node | None) -> tuple[YamlSource, list[Problem]]:
