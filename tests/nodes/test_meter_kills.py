@@ -29,7 +29,7 @@ rule.SAME_FRAME = 0.001
 def tell(record):
     print("record", record.session_id, int(record.status), record.record_number, record.begin_register_wh, record.end_register_wh, flush=True)
 book = meter_book.MeterBook(MeterConfig(sync_period=0.1), Tariff("EUR", "0.50"), 1, Path(sys.argv[1]), tell)
-book.recover()
+book.recover(time.monotonic())
 print("start", book.register_wh, time.monotonic(), flush=True)
 for count in itertools.count():
     now = time.monotonic()
@@ -74,7 +74,7 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
     """Open the book as the next start would and compare it with all that was ever told."""
     records: list[ChargeRecord] = []
     book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
-    book.recover()
+    book.recover(time.monotonic())
     found = {record.session_id: record for record in book._ledger.last(10_000)}
     assert book.register_wh >= register
     assert book._ledger.open_records() == []
