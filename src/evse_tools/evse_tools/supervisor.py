@@ -67,7 +67,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._noted = 0.0
         self._pause = FIRST_PAUSE
-        self._due = 0.0
+        self._due = self._held = 0.0
         self._segments: frozenset[str] = frozenset()
 
     @property
@@ -106,9 +106,17 @@ class Child:
         self._due = now + pause
         return pause
 
+    def hold(self, seconds: float) -> None:
+        """Start the process again after this time at the earliest, however soon it ends."""
+        self._held = time.monotonic() + seconds
+
+    def begin_anew(self) -> None:
+        """Take the next end for the first one: pauses begin with the shortest again."""
+        self._pause = FIRST_PAUSE
+
     def restart_if_due(self) -> bool:
         """Start the process again if its pause is over."""
-        if self._process is not None or time.monotonic() < self._due:
+        if self._process is not None or time.monotonic() < max(self._due, self._held):
             return False
         self.restarts += 1
         self.start()
