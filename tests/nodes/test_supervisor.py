@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from evse_tools import supervisor as module
+from evse_tools.back_off import BackOff
 from evse_tools.node_specs import NodeSpec
 from evse_tools.supervisor import Supervisor
 
@@ -129,12 +130,10 @@ def test_what_a_process_has_started_is_killed_with_it(place: Path, make: Make) -
     wait(lambda: not alive(child))
 
 
-def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.4)
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.1)
+def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make) -> None:
     said: list[str] = []
     station = make(program(place, "evse_nodes", "weak", CRASHING), report=lambda name, text: said.append(text))
-    station.children[0]._pause = 0.1
+    station.children[0].back_off = BackOff(0.1, 0.4)
     station.start()
 
     def five_starts() -> bool:
@@ -149,9 +148,9 @@ def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make,
     assert len(set(lines(place, "weak.pid"))) >= 5
 
 
-def test_a_killed_process_comes_back_with_another_pid(place: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_comes_back_with_another_pid(place: Path, make: Make) -> None:
     station = make(program(place, "evse_nodes", "a", GOOD))
-    station.children[0]._pause = 0.05
+    station.children[0].back_off = BackOff(0.05)
     station.start()
     wait(lambda: lines(place, "a.pid"))
     first = station.pids()["/a"]

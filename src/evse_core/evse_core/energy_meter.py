@@ -31,10 +31,20 @@ class MeterConfig:
     idle_period: float = parameter(1.0, "s", "Period of readings while idle", "msg/MeterReading.msg: 1 Hz", 0.1, 10.0)
     charging_period: float = parameter(0.25, "s", "Period of readings in a session", "msg/MeterReading.msg: 4 Hz", 0.05, 1.0)
     max_missed: float = parameter(
-        1000.0, "Wh", "Most energy that the counter in power_report may add after a gap", "own: 10 s at 350 kW, by then meter_silent has stopped", 0.0, 10000.0
+        1000.0,
+        "Wh",
+        "Most energy that the counter in power_report may add after a gap",
+        "own: 10 s at 350 kW, by then meter_silent has stopped",
+        0.0,
+        10000.0,
     )
     resume_time: float = parameter(
-        10.0, "s", "Longest wait after a restart for the session of a record that was left open", "own: discovery takes up to 3 s", 1.0, 60.0
+        10.0,
+        "s",
+        "Longest wait after a restart for the session of a record that was left open",
+        "own: discovery takes up to 3 s",
+        1.0,
+        60.0,
     )
     sync_period: float = parameter(
         5.0, "s", "Longest time that a loss of power may take from the register", "own: wear of the disk against 70 Wh at 50 kW", 0.1, 600.0

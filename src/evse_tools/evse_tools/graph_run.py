@@ -22,8 +22,8 @@ CHARGING_CURRENT = 30.0
 PHASE_TIME, END_TIME, BILL_TIME = 60.0, 75.0, 30.0
 # Longest excess of the current over the vehicle's request: debounce 0.5 s, delay 0.5 s (docs/faults.md, over_current), two reports. [s]
 EXCESS_TIME = 1.2
-# Energy that two parties may differ by [Wh] and [1]; and the time whose energy nobody measures where can_bridge, which measures, is hit itself: the modules stop
-# 200 ms after its last frame and ramp down, reports come every 100 ms. [s]
+# Energy that two parties may differ by [Wh] and [1]; and the time whose energy nobody measures where can_bridge, which measures, is hit itself: the modules
+# stop 200 ms after its last frame and ramp down, reports come every 100 ms. [s]
 ROUNDING, SHARE, UNMEASURED = 1.0, 0.01, 0.7
 
 
@@ -82,7 +82,7 @@ class Play:
         """Play and judge."""
         station, row = self._station, self._row
         for child in station.supervisor.children:
-            child.begin_anew()
+            child.back_off.begin_anew()
         if problem := station.clean():
             row.problems.append(f"the station was not ready: {problem}")
             return row
@@ -100,7 +100,9 @@ class Play:
 
     def _play(self) -> None:
         if not self._turn_until(self._phase_is_there, PHASE_TIME):
-            self._row.problems.append(f"{self._scenario.phase.name} was not reached; the station is in {self._station.track.session.state.name}")
+            self._row.problems.append(
+                f"{self._scenario.phase.name} was not reached; the station is in {self._station.track.session.state.name}"
+            )
             return
         self._disturb()
         if not self._turn_until(self._settled, END_TIME):
@@ -207,7 +209,9 @@ class Play:
 
     def _transactions(self) -> list[dict[str, Any]]:
         try:
-            found: list[dict[str, Any]] = json.loads((self._station.description.data_dir / "csms_simulator.json").read_text())["transactions"]
+            found: list[dict[str, Any]] = json.loads((self._station.description.data_dir / "csms_simulator.json").read_text())[
+                "transactions"
+            ]
         except (OSError, ValueError, KeyError):
             return []
         return found

@@ -80,9 +80,7 @@ class Relay:
     def take(self, value: Any) -> None:
         """Learn from one value."""
         self.heard[type(value)] = time.monotonic()
-        if isinstance(value, SessionState) and value.session_id and value.session_active:
-            self.sessions[value.session_id] = value
-        elif isinstance(value, SessionState) and value.session_id in self.sessions:
+        if isinstance(value, SessionState) and (value.session_id in self.sessions or (value.session_id and value.session_active)):
             self.sessions[value.session_id] = value
         elif isinstance(value, ChargeRecord):
             self.records[value.session_id] = value
@@ -244,7 +242,9 @@ def _disk(rig: Rig, data: Path) -> Iterator[Path]:
     if rig is not Rig.SMALL_DISK:
         yield data
         return
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(data)], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(data)], capture_output=True, text=True, check=False
+    )
     if mounted.returncode:
         raise Impossible(f"a small file system cannot be mounted: {mounted.stderr.strip()}")
     try:

@@ -1,7 +1,7 @@
 """Starts the processes of a station where only the ROS wheels are installed, keeps them running, and ends them safely.
 
-Each process has its own group, its own log file, and ends by itself when the supervisor dies, however that happens. Who dies is started again after 1 s, 2 s,
-4 s ... 30 s. The end has two stages: first the station, which ends its sessions, then what plays the vehicle, the modules, the board and the CSMS for it.
+Each process has its own group, its own log file, and ends by itself when the supervisor dies, however that happens. Who dies is started again after growing
+pauses (back_off.py). The end has two stages: first the station, which ends its sessions, then what plays the vehicle, the modules, the board and the CSMS.
 
 Use it from the main thread: the kernel ties a child's life to the thread that started it (prctl(2), PR_SET_PDEATHSIG).
 """
@@ -18,13 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evse_nodes.loopback import stay_on_loopback
+from evse_tools.back_off import BackOff
 from evse_tools.node_specs import NodeSpec
 from evse_tools.parameter_file import write_parameters
 from evse_tools.process_log import ProcessLog
 from evse_tools.shared_memory import remove_abandoned, remove_unused, segments
 
-# First and longest pause before a process is started again, and how long it must run for the pauses to begin anew. [s]
-FIRST_PAUSE, LONGEST_PAUSE, STABLE = 1.0, 30.0, 60.0
 # Waits for SIGINT, SIGTERM, SIGKILL to have worked. Nodes take up to 15 s to end a session (evse_nodes/run.py). [s]
 PATIENCE = ((signal.SIGINT, 20.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 # How often the segments of a process are noted, so that they are known when it has been killed. [s]
@@ -66,7 +65,7 @@ class Child:
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._noted = 0.0
-        self._pause = FIRST_PAUSE
+        self.back_off = BackOff()
         self._due = self._held = 0.0
         self._segments: frozenset[str] = frozenset()
 
@@ -100,19 +99,13 @@ class Child:
     def plan_restart(self) -> float:
         """Return the pause before the next start [s]."""
         now = time.monotonic()
-        if now - self._began >= STABLE:
-            self._pause = FIRST_PAUSE
-        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        pause = self.back_off.pause(now - self._began)
         self._due = now + pause
         return pause
 
     def hold(self, seconds: float) -> None:
         """Start the process again after this time at the earliest, however soon it ends."""
         self._held = time.monotonic() + seconds
-
-    def begin_anew(self) -> None:
-        """Take the next end for the first one: pauses begin with the shortest again."""
-        self._pause = FIRST_PAUSE
 
     def restart_if_due(self) -> bool:
         """Start the process again if its pause is over."""
