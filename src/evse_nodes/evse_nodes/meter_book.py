@@ -59,8 +59,9 @@ class MeterBook:
         now in monotonic seconds. ValueError where an older one that was left open cannot be ended.
         """
         try:
-            *older, self.open = self._ledger.open_records() or [None]
-            self._interrupt(older)
+            left = self._ledger.open_records()
+            self.open = left[-1] if left else None
+            self._interrupt(left[:-1])
             records = self._ledger.last()
         except sqlite3.Error as error:
             raise ValueError(f"{self._ledger.path}: cannot be written: {error}") from error

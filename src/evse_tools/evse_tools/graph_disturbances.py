@@ -33,6 +33,10 @@ class Place:
     clock: Path
     undo: list[Callable[[], None]] = field(default_factory=list)
 
+    def set_clock(self, offset: str) -> None:
+        """Set the clock of the processes: an offset [s] with its sign, in the words of libfaketime."""
+        self.clock.write_text(f"{offset}\n", encoding="ascii")
+
     def pid(self, node: str) -> int:
         """Return the process of a node."""
         found = [pid for name, pid in self.supervisor.pids().items() if name.endswith(f"/{node}")]
@@ -65,6 +69,10 @@ def _stop(node: str, place: Place) -> None:
             os.kill(pid, signal.SIGCONT)
 
     place.undo.append(go_on)
+
+
+def _hang(node: str, place: Place) -> None:
+    os.kill(place.pid(node), signal.SIGSTOP)
 
 
 def _can_gone(bus: str, place: Place) -> None:
@@ -114,8 +122,8 @@ def _full_disk(_: str, place: Place) -> None:
 
 
 def _clock(seconds: str, place: Place) -> None:
-    place.clock.write_text(f"{seconds}\n", encoding="ascii")
-    place.undo.append(lambda: place.clock.write_text("+0\n", encoding="ascii") and None)
+    place.set_clock(seconds)
+    place.undo.append(lambda: place.set_clock("+0"))
 
 
 def _csms_gone(node: str, place: Place) -> None:
@@ -129,6 +137,7 @@ def _csms_gone(node: str, place: Place) -> None:
 _BEGIN: dict[Kind, Callable[[str, Place], None]] = {
     Kind.KILL: _kill,
     Kind.STOP: _stop,
+    Kind.HANG: _hang,
     Kind.CAN_GONE: _can_gone,
     Kind.FLOOD: _flood,
     Kind.CAN_FLOOD: _can_flood,

@@ -14,6 +14,8 @@ from evse_tools.graph_driver import AT_REST, Person
 from evse_tools.graph_scenarios import BEFORE, Kind, Outcome, Scenario
 from evse_tools.graph_station import VOICES, GraphStation
 
+# Disturbances after which a new process has to come.
+RESTARTED = (Kind.KILL, Kind.HANG)
 # Charging before something is disturbed, after it where the session goes on, and in a session that is disturbed elsewhere. [s]
 STEADY, ON, SHORT = 3.0, 4.0, 3.0
 # Current above which the car counts as charging. [A]
@@ -109,7 +111,11 @@ class Play:
             self._row.problems.append(f"no end within {END_TIME:.0f} s; {self._station.track.session.state.name}, {self._station.unclean}")
 
     def _turn_until(self, condition: Any, limit: float) -> bool:
-        return self._station.until(lambda: bool(self._act() or condition()), limit)
+        def look() -> bool:
+            self._act()
+            return bool(condition())
+
+        return self._station.until(look, limit)
 
     def _act(self) -> None:
         """Let the driver act, and take the disturbance back when it is time."""
@@ -133,11 +139,11 @@ class Play:
 
     def _listen(self, now: float) -> None:
         """Note when the node that was disturbed speaks again."""
-        if self._began == inf or isfinite(self._row.back) or self._scenario.kind not in (Kind.KILL, Kind.STOP):
+        if self._began == inf or isfinite(self._row.back) or self._scenario.kind not in (*RESTARTED, Kind.STOP):
             return
         node, station = self._scenario.target, self._station
         pid = next((pid for name, pid in station.supervisor.pids().items() if name.endswith(f"/{node}")), None)
-        if self._scenario.kind is Kind.KILL and pid not in (None, self._victim):
+        if self._scenario.kind in RESTARTED and pid not in (None, self._victim):
             self._lives = min(self._lives, now)
         elif self._scenario.kind is Kind.STOP:
             self._lives = self._ended
@@ -175,10 +181,11 @@ class Play:
         charging = station.track.is_charging and station.power.current > CHARGING_CURRENT
         self._charging = min(self._charging, now) if charging else self._charging
         # Where the session goes on, the driver waits until what was disturbed is back.
-        undisturbed = max(self._ended, self._began + (self._row.back if self._scenario.kind is Kind.KILL else 0.0))
+        undisturbed = max(self._ended, self._began + (self._row.back if self._scenario.kind in RESTARTED else 0.0))
         calm = now - (self._began if self._scenario.until_over else undisturbed)
         self._person.enough = now - self._charging > SHORT and calm > ON
-        if now - self._began < ON or self._ended == inf:
+        restarted = self._scenario.kind not in RESTARTED or isfinite(self._row.back)
+        if now - self._began < ON or self._ended == inf or not restarted:
             return False
         over = bool(station.relay.sessions) and self._at_rest
         return over and self._is_billed()

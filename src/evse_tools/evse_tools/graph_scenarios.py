@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     KILL = "kill"
     STOP = "stop"
+    HANG = "hang"
     CAN_GONE = "can-gone"
     FLOOD = "flood"
     CAN_FLOOD = "can-flood"
@@ -121,6 +122,10 @@ def _processes() -> Iterator[Scenario]:
         for kind in (Kind.KILL, Kind.STOP):
             for node in NODES:
                 yield Scenario(kind, node, phase, _process(kind, node, phase), STANDS if kind is Kind.STOP else 0.0)
+
+    # Stopped for good: the supervisor has to find out.
+    for node in NODES:
+        yield Scenario(Kind.HANG, node, S.CHARGING, _process(Kind.KILL, node, S.CHARGING))
 
 
 def _process(kind: Kind, node: str, phase: S) -> Expected:
