@@ -13,7 +13,7 @@ import pytest
 
 from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, RecordStatus, SessionState
+from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState
 from evse_nodes.meter_book import MeterBook
 
 CONFIG, TARIFF = MeterConfig(), Tariff("EUR", "0.50")
@@ -82,6 +82,7 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
     records: list[ChargeRecord] = []
     book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
     book.recover(time.monotonic())
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
     book.on_session(SessionState(), time.time())
     found = {record.session_id: record for record in book._ledger.last(10_000)}
     assert book.register_wh >= register
@@ -112,6 +113,7 @@ def test_kills_in_one_session_cost_none_of_its_energy(tmp_path: Path) -> None:
     records: list[ChargeRecord] = []
     book = MeterBook(CONFIG, TARIFF, 1, tmp_path, records.append)
     book.recover(time.monotonic())
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
     book.on_session(SessionState(session_id="whole"), time.time())
     begin, end = records[-1].begin_register_wh, records[-1].end_register_wh
     moment, register = last

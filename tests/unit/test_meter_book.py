@@ -45,6 +45,10 @@ class Bench:
         self.now += seconds
         self.counter += 10.0 * seconds
 
+    def idle(self) -> None:
+        """Have the modules say that nothing flows."""
+        self.book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), self.now, self.now)
+
     def session(self, session_id: str, active: bool, cause: StopCause = StopCause.NONE) -> None:
         state = SessionState(
             session_id=session_id, session_active=active, transaction_active=active, token="04A2B3C4D5E680", stop_cause=cause
@@ -145,6 +149,36 @@ def test_a_session_that_ends_while_the_meter_restarts_is_closed_with_its_cause(b
     assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(120.0)
 
 
+def test_what_flowed_while_the_meter_was_away_is_billed_also_where_the_session_has_ended_meanwhile(bench: Bench) -> None:
+    """The state of the session may come before the first reading."""
+    bench.open()
+    bench.session("a", True)
+    bench.charge(10.0, counter=True)
+    bench.die()
+    bench.charge_unseen(2.5)
+    book = bench.open()
+    bench.session("a", False, StopCause.CHARGER_FAULT)
+    assert book.open is not None
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0, energy_wh=bench.counter), bench.now, bench.now)
+    bench.session("a", False, StopCause.CHARGER_FAULT)
+    closed = bench.told[-1]
+    assert (closed.status, closed.stop_cause) == (RecordStatus.CLOSED, StopCause.CHARGER_FAULT)
+    assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(124.0)
+
+
+def test_modules_that_stay_silent_hold_up_no_record(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.charge(10.0, counter=True)
+    bench.die()
+    book = bench.open()
+    bench.session("a", False, StopCause.CHARGER_FAULT)
+    book.stop_waiting(bench.now + CONFIG.resume_time)
+    assert book.open is not None
+    bench.session("a", False, StopCause.CHARGER_FAULT)
+    assert (book.open, bench.told[-1].status, bench.told[-1].stop_cause) == (None, RecordStatus.CLOSED, StopCause.CHARGER_FAULT)
+
+
 def test_a_session_that_nobody_tells_of_after_a_restart_is_interrupted_in_time(bench: Bench) -> None:
     bench.open()
     bench.session("a", True)
@@ -170,6 +204,7 @@ def test_a_restart_goes_on_with_the_register_and_interrupts_a_record_whose_sessi
     bench.now += 60.0
     bench.open()
     assert bench.book.register_wh == register == pytest.approx(99.0)
+    bench.idle()
     bench.session("", False)
     _, record = bench.told
     assert (record.status, record.session_id, record.stop_cause, record.end_register_wh) == (
@@ -324,6 +359,7 @@ def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> Non
     other.execute("BEGIN IMMEDIATE")
     bench.told.clear()
     book.recover(bench.now)
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), bench.now, bench.now)
     book.on_session(SessionState(), bench.now)
     assert [record.status for record in bench.told] == [RecordStatus.OPEN]
     assert not book.stored

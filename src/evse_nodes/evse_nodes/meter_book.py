@@ -27,8 +27,9 @@ class MeterBook:
         self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite")
         self.meter = EnergyMeter(config, self._ledger.register_wh, self._ledger.max_power, self._ledger.counter_wh)
         self.open: ChargeRecord | None = None
-        # Until when the session of a record that an earlier run left open is waited for; None where there is none.
+        # Until when the session of a record that an earlier run left open is waited for, and for what flowed meanwhile; None where there is none.
         self._resuming: float | None = None
+        self._heard = False
         self.stored = True
         self._synced = float("-inf")
 
@@ -99,6 +100,10 @@ class MeterBook:
 
     def on_session(self, session: SessionState, stamp: float) -> None:
         """Do what the session asks of the records; what fails is asked again by the next session_state."""
+        self._heard = True
+        if self._resuming is not None and self.meter.last is None:
+            # What flowed while this process was away comes with the first power_report, and belongs to the open record.
+            return
         try:
             known = session.transaction_active and self._ledger.find(session.session_id) is not None
             for action in actions(self.open.session_id if self.open else "", session, known):
@@ -110,8 +115,11 @@ class MeterBook:
             self._fail(error)
 
     def stop_waiting(self, now: float) -> None:
-        """End the record of an earlier run whose session nobody knows in time; now in monotonic seconds."""
+        """End the record of an earlier run whose session nobody knows in time, or go on without what the modules would say; now in monotonic seconds."""
         if self._resuming is None or now < self._resuming:
+            return
+        if self._heard:
+            self._resuming = None
             return
         try:
             self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, self._stored_last)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from evse_tools.description import Description
 from evse_tools.graph_scenarios import Kind, Scenario
@@ -26,16 +25,16 @@ class Impossible(Exception):
 
 @dataclass
 class Place:
-    """The station as a disturbance sees it."""
+    """The station as a disturbance sees it; its clock is wrong by `offset` [s] where the bench keeps it."""
 
     supervisor: Supervisor
     description: Description
-    clock: Path
+    offset: float = 0.0
     undo: list[Callable[[], None]] = field(default_factory=list)
 
-    def set_clock(self, offset: str) -> None:
-        """Set the clock of the processes: an offset [s] with its sign, in the words of libfaketime."""
-        self.clock.write_text(f"{offset}\n", encoding="ascii")
+    def set_clock(self, offset: float) -> None:
+        """Set the clock of the processes wrong."""
+        self.offset = offset
 
     def pid(self, node: str) -> int:
         """Return the process of a node."""
@@ -122,8 +121,8 @@ def _full_disk(_: str, place: Place) -> None:
 
 
 def _clock(seconds: str, place: Place) -> None:
-    place.set_clock(seconds)
-    place.undo.append(lambda: place.set_clock("+0"))
+    place.set_clock(float(seconds))
+    place.undo.append(lambda: place.set_clock(0.0))
 
 
 def _csms_gone(node: str, place: Place) -> None:

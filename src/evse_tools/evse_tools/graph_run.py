@@ -183,7 +183,8 @@ class Play:
         charging = station.track.is_charging and station.power.current > CHARGING_CURRENT
         self._charging = min(self._charging, now) if charging else self._charging
         # Where the session goes on, the driver waits until what was disturbed is back.
-        undisturbed = max(self._ended, self._began + (self._row.back if self._scenario.kind in RESTARTED else 0.0))
+        back = self._row.back if isfinite(self._row.back) else inf
+        undisturbed = max(self._ended, self._began + (back if self._scenario.kind in RESTARTED else 0.0))
         calm = now - (self._began if self._scenario.until_over else undisturbed)
         self._person.enough = now - self._charging > SHORT and calm > ON
         restarted = self._scenario.kind not in RESTARTED or isfinite(self._row.back)

@@ -1,6 +1,5 @@
 """A simulated station that stays up for `station bench graph`, with eyes on its topics and its power bus, and a clean slate before each scenario."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -14,8 +13,11 @@ from typing import Any
 
 import rclpy
 import yaml
+from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from evse_core.types import (
@@ -39,7 +41,7 @@ from evse_tools.description import Description, load
 from evse_tools.graph_disturbances import Impossible, Place
 from evse_tools.graph_power import PowerWatch
 from evse_tools.graph_scenarios import Rig
-from evse_tools.node_specs import node_specs
+from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.polling import Polled, watching
 from evse_tools.supervisor import Supervisor
 
@@ -51,6 +53,8 @@ START, CLEAN = 90.0, 60.0
 CALL_AGAIN = 2.0
 # Silence after which a node counts as away: more than the slowest of the periods below, uplink_state's 1 s. [s]
 AWAY = 1.5
+# Largest current that the car asks for: half of what the station has, so that too much is possible. [A]
+CAR = 60.0
 # Size of the small disk: enough for start and some sessions. [bytes]
 SMALL = 32_000_000
 # The topic by which each node shows that it is back.
@@ -62,8 +66,6 @@ VOICES: dict[str, type[Any]] = {
     "energy_manager": PowerBudget,
     "ocpp_uplink": UplinkState,
 }
-# Where Debian and its kin put libfaketime.
-FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1")
 
 
 class Relay:
@@ -105,6 +107,13 @@ class Watcher(Observer):
         self._inputs.append((source, row.type, relay.take))
         self._reset = self.create_client(Trigger, f"/evse_{relay.evse}/reset_faults")
 
+        self._clock = self.create_publisher(Clock, "/clock", qos_profile_sensor_data)
+
+    def tell_time(self, offset: float) -> None:
+        """Publish the time of a clock that is wrong by an offset [s]."""
+        nanoseconds = time.time_ns() + int(offset * 1e9)
+        self._clock.publish(Clock(clock=Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)))
+
     def _take_uplink(self, value: UplinkState) -> None:
         super()._take_uplink(value)
         self._relay.heard[UplinkState] = time.monotonic()
@@ -118,9 +127,10 @@ class Watcher(Observer):
 class GraphStation:
     """A running station. turn() again and again."""
 
-    def __init__(self, folder: Path, supervisor: Supervisor, description: Description, clock: Path) -> None:
-        self.folder, self.supervisor, self.description = folder, supervisor, description
-        self.place = Place(supervisor, description, clock)
+    def __init__(self, supervisor: Supervisor, description: Description, rig: Rig) -> None:
+        self.supervisor, self.description = supervisor, description
+        self.place = Place(supervisor, description)
+        self._has_clock = rig is Rig.OWN_CLOCK
         self.relay, self.power = Relay(), PowerWatch()
         self.watcher = Watcher(self.relay)
         self._executor = SingleThreadedExecutor()
@@ -150,6 +160,8 @@ class GraphStation:
     def turn(self) -> None:
         """Look at everything once."""
         self._executor.spin_once(timeout_sec=LOOK)
+        if self._has_clock:
+            self.watcher.tell_time(self.place.offset)
         self.watcher.poll()
         self.power.take(*self._ports)
         self.supervisor.poll()
@@ -203,14 +215,12 @@ def station(rig: Rig) -> Iterator[GraphStation]:
     folder = Path(tempfile.mkdtemp(prefix="station_bench_"))
     try:
         with _disk(rig, folder / "data") as data, own_domain() as domain:
-            clock = folder / "clock"
-            clock.write_text("+0\n", encoding="ascii")
             description = _describe(folder, data)
-            supervisor = Supervisor(node_specs(description), folder / "log", environment=_environment(rig, clock))
+            supervisor = Supervisor(_specs(rig, description), folder / "log")
             rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
             supervisor.start()
             try:
-                yield from _watched(GraphStation(folder, supervisor, description, clock))
+                yield from _watched(GraphStation(supervisor, description, rig))
             finally:
                 supervisor.stop()
                 rclpy.try_shutdown()
@@ -228,9 +238,11 @@ def _watched(made: GraphStation) -> Iterator[GraphStation]:
 
 
 def _describe(folder: Path, data: Path) -> Description:
-    """Return the demo's station, which charges also while its CSMS is away."""
+    """Return the demo's station, which charges also while its CSMS is away, and a car that asks for less than the station has."""
     raw = yaml.safe_load(default_description().read_text(encoding="utf-8"))
     raw["ocpp_uplink"] = dict(raw.get("ocpp_uplink") or {}) | {"allow_offline_tx_for_unknown_id": True}
+    for evse in raw["evses"]:
+        evse["vehicle_simulator"] = dict(evse.get("vehicle_simulator") or {}) | {"max_current": CAR}
     path = folder / "station.yaml"
     path.write_text(yaml.safe_dump(expand(raw, 1, "", data)), encoding="utf-8")
     return load(path)
@@ -253,12 +265,9 @@ def _disk(rig: Rig, data: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(data)], check=False)
 
 
-def _environment(rig: Rig, clock: Path) -> dict[str, str]:
-    """Return the environment of the processes; where they have a clock of their own, CLOCK_REALTIME follows the file `clock`, the steady clock does not."""
+def _specs(rig: Rig, description: Description) -> list[NodeSpec]:
+    """Return the processes of a station; those of a rig with a clock of its own take ROS time from /clock, which the bench publishes."""
+    specs = node_specs(description)
     if rig is not Rig.OWN_CLOCK:
-        return dict(os.environ)
-    library = next((path for path in FAKETIME if Path(path).exists()), "")
-    if not library:
-        raise Impossible("libfaketime is not installed (apt-get install libfaketime)")
-    own = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    return dict(os.environ) | own
+        return specs
+    return [replace(spec, parameters=dict(spec.parameters) | {"use_sim_time": True}) for spec in specs]
