@@ -164,7 +164,7 @@ def _links() -> Iterator[Scenario]:
 
 def _floods() -> Iterator[Scenario]:
     # A stranger's commands, 2,000 a second: what he says is either not obeyed or ends the session; more than the vehicle asks for must not flow.
-    causes = (*STATION_CAUSES, C.VEHICLE, C.VEHICLE_FAULT, C.TIMEOUT)
+    causes = (*STATION_CAUSES, C.VEHICLE, C.VEHICLE_FAULT, C.TIMEOUT, C.RESTART)
     either = Expected(Outcome.EITHER, causes)
     for topic in ("power_command-off", "power_command-full", "safety_state-permit", "session_state-charging", "meter_reading-empty"):
         yield Scenario(Kind.FLOOD, topic, S.CHARGING, either, FLOODS)
