@@ -40,7 +40,7 @@ def run(patterns: Sequence[str], as_json: bool, only_list: bool = False, bench: 
     try:
         scenarios = chosen(tuple(patterns))
     except ValueError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, emoji=False)
         return 2
     if only_list:
         print("\n".join(scenario.name for scenario in scenarios))
