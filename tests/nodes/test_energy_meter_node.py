@@ -24,10 +24,19 @@ class Charger(Probe):
         super().__init__(tmp_path)
         self.folder = tmp_path / "data"
         self.current, self.session = 0.0, SessionState()
+        self._counted_at = time.monotonic()
         self.readings, self.records = self.read("meter_reading"), self.read("charge_record")
-        self.every(0.1, lambda: self.write("power_report", PowerReport(complete=True, age=0.01, voltage=400.0, current=self.current)))
+        self.counted_wh = 0.0
+        self.every(0.1, self.report)
         self.every(0.1, lambda: self.write("session_state", self.session))
         self.begin()
+
+    def report(self) -> None:
+        """Say what flows, and how much has."""
+        now = time.monotonic()
+        self.counted_wh += 400.0 * self.current / 3600.0 * (now - self._counted_at)
+        self._counted_at = now
+        self.write("power_report", PowerReport(complete=True, age=0.01, voltage=400.0, current=self.current, energy_wh=self.counted_wh))
 
     def begin(self) -> None:
         """Start the meter."""
@@ -97,23 +106,36 @@ def test_readings_are_not_healthy_without_reports(charger: Charger) -> None:
     assert charger.readings[-1][1].power != charger.readings[-1][1].power
 
 
-def test_kill_9_in_a_session_leaves_an_interrupted_record_that_is_told_after_the_restart(charger: Charger) -> None:
+def test_kill_9_in_a_session_costs_no_energy_and_no_record(charger: Charger) -> None:
     charger.charge("a")
     charger.spin(1.5)
     charger.meter.kill()
     charger.meter.wait()
     before = charger.readings[-1][1]
     charger.begin()
-    record = charger.until(lambda: charger.record("a", RecordStatus.INTERRUPTED), what="the interrupted record")
-    assert before.register_wh <= record.end_register_wh <= before.register_wh + 10.0 * 0.5
     count = len(charger.readings)
     charger.until(lambda: len(charger.readings) > count + 2, what="readings")
-    assert charger.readings[-1][1].session_id == ""
-    assert sum(record.status is RecordStatus.OPEN for _, record in charger.records) == 1
+    assert {reading.session_id for _, reading in charger.readings[count:]} == {"a"}
+    charger.finish("a")
+    record = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 20.0, "the closed record")
+    # What flowed while nobody metered: 36 kW, counted by who was there.
+    assert record.end_register_wh - before.register_wh == pytest.approx(charger.counted_wh - before.register_wh, abs=10.0 * 0.5)
+    assert record.end_register_wh > before.register_wh + 5.0
+    assert not any(found.status is RecordStatus.INTERRUPTED for _, found in charger.records)
     charger.charge("b")
     assert charger.record("b", RecordStatus.OPEN).record_number == 2
     charger.finish("b")
     charger.until(lambda: charger.record("b", RecordStatus.CLOSED), 20.0, "the closed record")
+
+
+def test_a_session_that_was_lost_while_the_meter_was_dead_is_interrupted(charger: Charger) -> None:
+    charger.charge("a")
+    charger.spin(1.5)
+    charger.meter.kill()
+    charger.meter.wait()
+    charger.current, charger.session = 0.0, SessionState()
+    charger.begin()
+    charger.until(lambda: charger.record("a", RecordStatus.INTERRUPTED), what="the interrupted record")
 
 
 def test_it_waits_for_the_end_of_the_session_before_it_ends(charger: Charger) -> None:

@@ -9,9 +9,11 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, RecordStatus
+from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState
 from evse_nodes.meter_book import MeterBook
 
 CONFIG, TARIFF = MeterConfig(), Tariff("EUR", "0.50")
@@ -29,22 +31,27 @@ rule.SAME_FRAME = 0.001
 def tell(record):
     print("record", record.session_id, int(record.status), record.record_number, record.begin_register_wh, record.end_register_wh, flush=True)
 book = meter_book.MeterBook(MeterConfig(sync_period=0.1), Tariff("EUR", "0.50"), 1, Path(sys.argv[1]), tell)
-book.recover()
+book.recover(time.monotonic())
+whole = len(sys.argv) > 3
 print("start", book.register_wh, time.monotonic(), flush=True)
 for count in itertools.count():
     now = time.monotonic()
-    book.on_power(PowerReport(complete=True, age=0.0, voltage=400.0, current=90.0), now, time.time())
+    counter = 10.0 * (now - float(sys.argv[3])) if whole else float("nan")
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=400.0, current=90.0, energy_wh=counter), now, time.time())
     print("register", book.register_wh, now, flush=True)
     number, phase = divmod(count, 20)
-    book.on_session(SessionState(session_id=f"{sys.argv[2]}-{number}", transaction_active=phase < 15), time.time())
+    session = SessionState(session_id="whole", transaction_active=True)
+    if not whole:
+        session = SessionState(session_id=f"{sys.argv[2]}-{number}", transaction_active=phase < 15)
+    book.on_session(session, time.time())
     time.sleep(0.002)
 """
 KILLS = 15
 
 
-def killed_run(folder: Path, run: int, lifetime: float) -> list[list[str]]:
+def killed_run(folder: Path, run: int, lifetime: float, *counted_since: str) -> list[list[str]]:
     """Run a meter, kill it some time [s] after its first words, return what it said, whole lines only."""
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(run)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(run), *counted_since], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.readline()
     time.sleep(lifetime)
@@ -74,7 +81,9 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
     """Open the book as the next start would and compare it with all that was ever told."""
     records: list[ChargeRecord] = []
     book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
-    book.recover()
+    book.recover(time.monotonic())
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
+    book.on_session(SessionState(), time.time())
     found = {record.session_id: record for record in book._ledger.last(10_000)}
     assert book.register_wh >= register
     assert book._ledger.open_records() == []
@@ -90,6 +99,29 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
         assert (found[session_id].record_number, found[session_id].begin_register_wh) == (number, begin), "a record was lost"
         if int(status) != RecordStatus.OPEN:
             assert (found[session_id].status, found[session_id].end_register_wh) == (int(status), end), "an ended record changed"
+
+
+def test_kills_in_one_session_cost_none_of_its_energy(tmp_path: Path) -> None:
+    """The counter of can_bridge goes on while the meter is dead; each start takes up where the last one was killed."""
+    random_time, since = random.Random(3), time.monotonic()
+    last, told = (0.0, 0.0), set()
+    for run in range(6):
+        lines = killed_run(tmp_path, run, random_time.uniform(0.05, 0.25), str(since))
+        last = max([last, *((float(line[2]), float(line[1])) for line in lines if line[0] == "register")])
+        told |= {(line[1], line[2]) for line in lines if line[0] == "record"}
+    assert told == {("whole", str(int(RecordStatus.OPEN)))}
+    records: list[ChargeRecord] = []
+    book = MeterBook(CONFIG, TARIFF, 1, tmp_path, records.append)
+    book.recover(time.monotonic())
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
+    book.on_session(SessionState(session_id="whole"), time.time())
+    begin, end = records[-1].begin_register_wh, records[-1].end_register_wh
+    moment, register = last
+    assert records[-1].status is RecordStatus.CLOSED
+    assert end >= register > 10.0
+    # All the time since the counter began, but the moment from its begin to the first reading.
+    first = records[0].begin - time.time() + time.monotonic()
+    assert register - begin == pytest.approx(10.0 * (moment - first), abs=0.5)
 
 
 def test_the_kill_test_sees_sessions_of_all_kinds(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from evse_tools import pulse
 from evse_tools import supervisor as module
+from evse_tools.back_off import BackOff
 from evse_tools.node_specs import NodeSpec
 from evse_tools.supervisor import Supervisor
 
@@ -129,12 +131,10 @@ def test_what_a_process_has_started_is_killed_with_it(place: Path, make: Make) -
     wait(lambda: not alive(child))
 
 
-def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.4)
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.1)
+def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make) -> None:
     said: list[str] = []
     station = make(program(place, "evse_nodes", "weak", CRASHING), report=lambda name, text: said.append(text))
-    station.children[0]._pause = 0.1
+    station.children[0].back_off = BackOff(0.1, 0.4)
     station.start()
 
     def five_starts() -> bool:
@@ -149,9 +149,42 @@ def test_who_dies_is_started_again_after_growing_pauses(place: Path, make: Make,
     assert len(set(lines(place, "weak.pid"))) >= 5
 
 
-def test_a_killed_process_comes_back_with_another_pid(place: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+PULSE = """
+import socket
+def pulse():
+    address = os.environ["NOTIFY_SOCKET"].replace("@", chr(0), 1)
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"WATCHDOG=1", address)
+"""
+HANGING = PULSE + "pulse(); signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+LIVING = PULSE + "end = time.monotonic() + 60\nwhile time.monotonic() < end: pulse(); time.sleep(0.1)"
+SILENT = "time.sleep(60)"
+
+
+def test_who_hangs_is_killed_and_started_again_and_who_never_spoke_is_left(
+    place: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulse, "HANG", 1.0)
+    said: list[tuple[str, str]] = []
+    bodies = {"hanging": HANGING, "living": LIVING, "silent": SILENT}
+    specs = [program(place, "evse_nodes", name, body) for name, body in bodies.items()]
+    station = make(*specs, report=lambda name, text: said.append((name, text)))
+    for child in station.children:
+        child.back_off = BackOff(0.05)
+    station.start()
+
+    def twice() -> bool:
+        station.poll()
+        return len(lines(place, "hanging.pid")) >= 3
+
+    wait(twice, 20.0)
+    assert {name for name, _ in said} == {"/hanging"}
+    assert ("/hanging", "was ended by SIGKILL; starting it again in 0 s") in said
+    assert [child.restarts for child in station.children[1:]] == [0, 0]
+
+
+def test_a_killed_process_comes_back_with_another_pid(place: Path, make: Make) -> None:
     station = make(program(place, "evse_nodes", "a", GOOD))
-    station.children[0]._pause = 0.05
+    station.children[0].back_off = BackOff(0.05)
     station.start()
     wait(lambda: lines(place, "a.pid"))
     first = station.pids()["/a"]

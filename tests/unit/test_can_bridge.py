@@ -582,3 +582,12 @@ def test_last_frames_switch_everything_off_and_leave_the_lock() -> None:
     assert (outputs["Sequence_1"], outputs["Sequence_2"], outputs["Lock_Command"]) == (0, 0, HOLD)
     status = bench.last("SE_Status")
     assert (status["status_charging"], status["status_stop_control"]) == (0, 1)
+
+
+def test_the_power_report_counts_the_energy_for_a_meter_that_is_away() -> None:
+    bench = Bench()
+    for _ in range(101):
+        bench.now += 0.1
+        bench.bridge.on_frame(BusLink.POWER, module_status(voltage=400, current=90), bench.now)
+        found = reports(bench)["power_report"].energy_wh  # type: ignore[attr-defined]
+    assert found == pytest.approx(100.0, rel=0.01)

@@ -116,3 +116,41 @@ def test_the_register_never_decreases_whatever_comes(steps: list[tuple[float, fl
 def test_energy_is_billed_as_the_difference_of_registers_in_whole_wh(begin: float, end: float, billed: int) -> None:
     """So that receipt and CSMS, which gets meterStart and meterStop in whole Wh, name the same energy."""
     assert billed_wh(begin, end) == billed == max(whole_wh(end) - whole_wh(begin), 0)
+
+
+def counted(counter_wh: float) -> PowerReport:
+    return PowerReport(complete=True, age=0.0, voltage=400.0, current=90.0, energy_wh=counter_wh)
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "added"),
+    [
+        (100.0, 140.0, 40.0),
+        # can_bridge was restarted: all that its counter says came after.
+        (100.0, 3.0, 3.0),
+        (100.0, 100.0, 0.0),
+        (nan, 140.0, 0.0),
+        (100.0, nan, 0.0),
+        # No session delivers so much while its meter is away: not measured, not billed.
+        (100.0, 1100.1, 0.0),
+        (100.0, -5.0, 0.0),
+        (100.0, inf, 0.0),
+    ],
+)
+def test_the_first_reading_after_a_gap_brings_what_the_counter_says(known: float, found: float, added: float) -> None:
+    restarted = EnergyMeter(MeterConfig(), 500.0, 0.0, known)
+    restarted.on_report(counted(found), 0.0)
+    assert restarted.register_wh == pytest.approx(500.0 + added)
+    stalled = EnergyMeter(MeterConfig(), 500.0)
+    stalled.on_report(counted(known), 0.0)
+    stalled.on_report(counted(found), 3.0)
+    assert stalled.register_wh == pytest.approx(500.0 + added)
+
+
+def test_what_was_integrated_is_not_taken_from_the_counter_again() -> None:
+    meter = EnergyMeter(MeterConfig(), 0.0)
+    for index in range(101):
+        meter.on_report(counted(index * 1.0), index / 10)
+    assert meter.register_wh == pytest.approx(100.0)
+    meter.on_report(counted(150.0), 15.0)
+    assert meter.register_wh == pytest.approx(150.0)

@@ -20,6 +20,7 @@ from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
 from evse_core.codecs.io_board import IoBoard, LockCommand
 from evse_core.codecs.signals import SignalDatabase
+from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.frame import Frame
 from evse_core.parameter import parameter
 from evse_core.permit_gate import HARMLESS, Inputs, PermitGate
@@ -35,6 +36,7 @@ from evse_core.types import (
     Lamp,
     PowerCommand,
     PowerFunction,
+    PowerReport,
     Reaction,
     SafetyState,
     VehicleCommand,
@@ -127,6 +129,7 @@ class CanBridge:
         self._status = TopicSchedule(config.report_period)
         self._looked_at: tuple[int, ...] = ()
         self._healths = tuple(link.status.health for link in self._links.values())
+        self._energy = EnergyMeter(MeterConfig(), 0.0)
         self._gate = PermitGate(config.permit_timeout, config.command_timeout)
         self._release = LineRelease(config.release_current, config.release_timeout, config.sequence_gap)
         self._inputs = Inputs()
@@ -216,12 +219,19 @@ class CanBridge:
         for number, (topic, receiver, schedule) in enumerate(self._reports):
             heard = not before or self._looked_at[number] != before[number]
             if heard or now >= schedule.wake:
-                value = receiver.report(now)
+                value = self._counted(receiver.report(now), now)
                 if schedule.due((_flags(value), _leap(topic, value)), receiver.pulse, now):
                     due.append(Report(topic, value))
         if self._status.due((self._cause, self._gate.cut_count, self._healths), 0.0, now):
             due.append(Report("can_status", self.status()))
         return due
+
+    def _counted(self, value: Any, now: float) -> Any:
+        """Return a report of the modules with the energy up to it: this process sees what flows also while the meter is away."""
+        if not isinstance(value, PowerReport):
+            return value
+        self._energy.on_report(value, now)
+        return replace(value, energy_wh=self._energy.register_wh)
 
     def status(self) -> CanStatus:
         """Return the health of the buses and whether power passes, as of the last step."""

@@ -1,13 +1,14 @@
 """The energy meter of one EVSE: integrates the power modules' readings into a register that never decreases.
 
 Theory of operation. A power_report carries the age of the frame behind it, so each reading has the time at which it was measured. Between two readings
-at most `max_gap` apart the energy is the area of the trapezoid under the power; over a longer gap nothing is counted, because nobody measured it. Power
+at most `max_gap` apart the energy is the area of the trapezoid under the power. Over a longer gap, as after a restart of this process, the difference of
+the energy counter in power_report is taken, which can_bridge keeps with this same rule; without it nothing is counted, because nobody measured it. Power
 towards the station counts as zero: a register of energy to vehicles does not go back. An integrated value is a plausibility value and not legal for
 billing (can.md 7.5): a certified meter takes this place on a real station.
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 
 from evse_core.parameter import parameter
 from evse_core.types import PowerReport
@@ -29,6 +30,22 @@ class MeterConfig:
     max_gap: float = parameter(1.0, "s", "Readings further apart are not integrated over", "own: ten frames of 100 ms", 0.2, 5.0)
     idle_period: float = parameter(1.0, "s", "Period of readings while idle", "msg/MeterReading.msg: 1 Hz", 0.1, 10.0)
     charging_period: float = parameter(0.25, "s", "Period of readings in a session", "msg/MeterReading.msg: 4 Hz", 0.05, 1.0)
+    max_missed: float = parameter(
+        1000.0,
+        "Wh",
+        "Most energy that the counter in power_report may add after a gap",
+        "own: 10 s at 350 kW, by then meter_silent has stopped",
+        0.0,
+        10000.0,
+    )
+    resume_time: float = parameter(
+        10.0,
+        "s",
+        "Longest wait after a restart for the session of a record that was left open",
+        "own: discovery takes up to 3 s",
+        1.0,
+        60.0,
+    )
     sync_period: float = parameter(
         5.0, "s", "Longest time that a loss of power may take from the register", "own: wear of the disk against 70 Wh at 50 kW", 0.1, 600.0
     )
@@ -52,12 +69,13 @@ class Reading:
 
 
 class EnergyMeter:
-    """The register [Wh] and the highest power [W] since reset_peak()."""
+    """The register [Wh], the highest power [W] since reset_peak(), and the counter of power_report up to which the register has counted [Wh]."""
 
-    def __init__(self, config: MeterConfig, register_wh: float) -> None:
+    def __init__(self, config: MeterConfig, register_wh: float, max_power: float = 0.0, counter_wh: float = nan) -> None:
         self._config = config
         self.register_wh = register_wh
-        self.max_power = 0.0
+        self.max_power = max_power
+        self.counter_wh = counter_wh
         self.last: Reading | None = None
 
     def on_report(self, report: PowerReport, now: float) -> bool:
@@ -68,9 +86,20 @@ class EnergyMeter:
         if self.last is not None and reading.time - self.last.time <= self._config.max_gap:
             mean = (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0
             self.register_wh += mean * (reading.time - self.last.time) / SECONDS_PER_HOUR
+        else:
+            self.register_wh += self._missed(report.energy_wh)
+        self.counter_wh = report.energy_wh
         self.max_power = max(self.max_power, reading.power)
         self.last = reading
         return True
+
+    def _missed(self, counter_wh: float) -> float:
+        """Return what the counter has counted since this meter looked last [Wh]; a counter that went back has begun anew, and all of it is news."""
+        if not (isfinite(counter_wh) and isfinite(self.counter_wh)):
+            return 0.0
+        missed = counter_wh - self.counter_wh if counter_wh >= self.counter_wh else counter_wh
+        # More than a session can have delivered in the time is no measurement.
+        return missed if 0.0 <= missed <= self._config.max_missed else 0.0
 
     def reset_peak(self) -> None:
         """Begin a session: the highest power counts from here."""

@@ -256,6 +256,7 @@ class PowerReport:
     modules_working: int = 0
     module_current_min: float = NAN
     module_current_max: float = NAN
+    energy_wh: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

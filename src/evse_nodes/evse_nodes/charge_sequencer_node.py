@@ -1,6 +1,6 @@
 """charge_sequencer: the charging sequence of one EVSE. The rule is evse_core/charge_sequencer.py, its states are docs/states.md.
 
-Whether the EVSE is in service is kept while the node runs; the back end, which persists it, sets it again after a restart.
+Whether the EVSE is in service is kept while the node runs; ocpp_uplink, which keeps it on disk, says it again after a restart.
 """
 
 import time

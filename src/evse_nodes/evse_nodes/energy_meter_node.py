@@ -30,7 +30,7 @@ class EnergyMeterNode(Node):
         self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
         self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), self._folder, self._tell)
         self._published = self._told = 0.0
-        self._book.recover()
+        self._book.recover(time.monotonic())
         topics.reader(self, "power_report", self._on_power)
         topics.reader(self, "session_state", self._on_session)
         topics.reader(self, "transaction", self._on_transaction)
@@ -68,6 +68,7 @@ class EnergyMeterNode(Node):
     def _tick(self) -> None:
         """Publish where it is due; try again to store what could not be stored."""
         now = time.monotonic()
+        self._book.stop_waiting(now)
         if not self._book.stored:
             self._book.save(now, self._stamp(), durable=True)
         period = self._config.charging_period if self._book.open else self._config.idle_period

@@ -9,20 +9,21 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, fields, replace
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TextIO
 
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 
-VERSION = 1
+VERSION = 2
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
 APPLICATION = 0x45565345
 # Records that are published again for who comes late: depth of qos.HISTORY.
 LAST = 100
 _COLUMNS = tuple(item.name for item in fields(ChargeRecord))
 _SCHEMA = f"""
-CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL);
-INSERT INTO register VALUES (1, 0.0, 0.0, 0.0);
+CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL);
+INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL);
 CREATE TABLE records (
     stamp REAL NOT NULL, status INTEGER NOT NULL, session_id TEXT NOT NULL UNIQUE, evse_id INTEGER NOT NULL, record_number INTEGER PRIMARY KEY,
     token TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, begin_register_wh REAL NOT NULL, end_register_wh REAL NOT NULL, max_power REAL NOT NULL,
@@ -33,6 +34,8 @@ CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
+# The counter of power_report up to which the register has counted came with version 2.
+_FROM_VERSION_1 = f"BEGIN; ALTER TABLE register ADD COLUMN counter_wh REAL; PRAGMA user_version = {VERSION}; COMMIT;"
 
 
 class Ledger:
@@ -41,6 +44,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.register_wh = self.max_power = self.stamp = 0.0
+        self.counter_wh = nan
         self._lock: TextIO | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -69,7 +73,11 @@ class Ledger:
         self._db.execute("PRAGMA synchronous=FULL")
         if empty:
             self._db.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
-        self.register_wh, self.max_power, self.stamp = self._db.execute("SELECT wh, max_power, stamp FROM register").fetchone()
+        elif version < VERSION:
+            self._db.executescript(_FROM_VERSION_1)
+        row = self._db.execute("SELECT wh, max_power, stamp, counter_wh FROM register").fetchone()
+        self.register_wh, self.max_power, self.stamp = row[:3]
+        self.counter_wh = nan if row[3] is None else row[3]
 
     def _take_lock(self) -> None:
         """Two writers would count twice. The lock goes with the process, also when it is killed."""
@@ -102,12 +110,13 @@ class Ledger:
 
     # Register
 
-    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool) -> None:
-        """Store the register [Wh], the highest power since the begin of the record [W] and the time [s]."""
+    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float = nan) -> None:
+        """Store the register [Wh], the highest power since the begin of the record [W], the time [s], and what power_report's counter said then [Wh]."""
         register_wh = max(register_wh, self.register_wh)
         with self._transaction(durable):
             self._store(register_wh, max_power, stamp)
-        self.register_wh, self.max_power, self.stamp = register_wh, max_power, stamp
+            self._db.execute("UPDATE register SET counter_wh = ?", (counter_wh if isfinite(counter_wh) else None,))
+        self.register_wh, self.max_power, self.stamp, self.counter_wh = register_wh, max_power, stamp, counter_wh
 
     def _store(self, register_wh: float, max_power: float, stamp: float) -> None:
         self._db.execute("UPDATE register SET wh = max(wh, ?), max_power = ?, stamp = ?", (register_wh, max_power, stamp))

@@ -25,8 +25,11 @@ class MeterBook:
         self._zone = zone(config.time_zone)
         self._receipts = ReceiptFiles(folder / "receipts")
         self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite")
-        self.meter = EnergyMeter(config, self._ledger.register_wh)
+        self.meter = EnergyMeter(config, self._ledger.register_wh, self._ledger.max_power, self._ledger.counter_wh)
         self.open: ChargeRecord | None = None
+        # Until when the session of a record that an earlier run left open is waited for, and for what flowed meanwhile; None where there is none.
+        self._resuming: float | None = None
+        self._heard = False
         self.stored = True
         self._failing: dict[str, int] = {}
         self._synced = float("-inf")
@@ -57,23 +60,33 @@ class MeterBook:
         """How many writes of the ledger have failed since the last ones of their kind that worked."""
         return sum(self._failing.values())
 
-    def recover(self) -> None:
-        """End what an earlier run left open, with the register that it stored last; tell the last records again. ValueError where that cannot be stored."""
+    def recover(self, now: float) -> None:
+        """Go on with the record that an earlier run left open: the next session_state tells whether its session still runs. Tell the last records again.
+
+        now in monotonic seconds. ValueError where an older one that was left open cannot be ended.
+        """
         try:
-            self._interrupt()
+            left = self._ledger.open_records()
+            self.open = left[-1] if left else None
+            self._interrupt(left[:-1])
             records = self._ledger.last()
         except sqlite3.Error as error:
             raise ValueError(f"{self._ledger.path}: cannot be written: {error}") from error
+        self._resuming = now + self._config.resume_time if self.open is not None else None
         for record in records:
             self._tell(record)
             if self._receipts.missing(record.session_id):
                 self._print(record)
 
-    def _interrupt(self) -> None:
-        last = Register(self._ledger.register_wh, self._ledger.max_power, self._ledger.stamp)
-        for record in self._ledger.open_records():
-            LOG.warning("session %s was interrupted at %.3f Wh", record.session_id, last.register_wh)
-            self._ledger.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, last))
+    def _interrupt(self, records: list[ChargeRecord]) -> None:
+        """End records with what was stored last: nobody saw their sessions end."""
+        for record in records:
+            LOG.warning("session %s was interrupted at %.3f Wh", record.session_id, self._stored_last.register_wh)
+            self._ledger.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, self._stored_last))
+
+    @property
+    def _stored_last(self) -> Register:
+        return Register(self._ledger.register_wh, self._ledger.max_power, self._ledger.stamp)
 
     def on_power(self, report: PowerReport, now: float, stamp: float) -> None:
         """Count a report received at now [s] and store what it adds; stamp is the ROS time [s]."""
@@ -84,7 +97,7 @@ class MeterBook:
     def save(self, now: float, stamp: float, durable: bool) -> None:
         """Store the register; a failure is kept in `stored` and tried again with the next reading."""
         try:
-            self._ledger.save(self.meter.register_wh, self.meter.max_power, stamp, durable)
+            self._ledger.save(self.meter.register_wh, self.meter.max_power, stamp, durable, self.meter.counter_wh)
         except sqlite3.Error as error:
             self._fail("register", error)
         else:
@@ -94,22 +107,46 @@ class MeterBook:
 
     def on_session(self, session: SessionState, stamp: float) -> None:
         """Do what the session asks of the records; what fails is asked again by the next session_state."""
+        self._heard = True
+        if self._resuming is not None and self.meter.last is None:
+            # What flowed while this process was away comes with the first power_report, and belongs to the open record.
+            return
         try:
             known = session.transaction_active and self._ledger.find(session.session_id) is not None
             for action in actions(self.open.session_id if self.open else "", session, known):
                 self._act(action, session, stamp)
+            if self._resuming is not None and self.open is not None:
+                LOG.info("session %s goes on after a restart", self.open.session_id)
+            self._resuming = None
         except sqlite3.Error as error:
             self._fail("records", error)
         else:
             self._failing.pop("records", None)
 
+    def stop_waiting(self, now: float) -> None:
+        """End the record of an earlier run whose session nobody knows in time, or go on without what the modules would say; now in monotonic seconds."""
+        if self._resuming is None or now < self._resuming:
+            return
+        if self._heard:
+            self._resuming = None
+            return
+        try:
+            self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, self._stored_last)
+        except sqlite3.Error as error:
+            self._fail("records", error)
+        else:
+            self._failing.pop("records", None)
+            self._resuming = None
+
     def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
+        present = Register(self.meter.register_wh, self.meter.max_power, stamp)
         if action is RecordAction.BEGIN:
             self._begin(session, stamp)
         elif action is RecordAction.CLOSE:
-            self._end(RecordStatus.CLOSED, session.stop_cause, stamp)
+            self._end(RecordStatus.CLOSED, session.stop_cause, present)
         else:
-            self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, stamp)
+            # A session that was lost while this process was away, too, ended when energy was counted last, as far as is known.
+            self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, present if self._resuming is None else self._stored_last)
 
     def _begin(self, session: SessionState, stamp: float) -> None:
         self.meter.reset_peak()
@@ -119,9 +156,9 @@ class MeterBook:
         self.open = record
         self._tell(record)
 
-    def _end(self, status: RecordStatus, cause: StopCause, stamp: float) -> None:
+    def _end(self, status: RecordStatus, cause: StopCause, register: Register) -> None:
         assert self.open is not None
-        record = ended(self.open, status, cause, Register(self.meter.register_wh, self.meter.max_power, stamp))
+        record = ended(self.open, status, cause, register)
         self._ledger.end(record)
         self.open = None
         self._print(record)
@@ -156,5 +193,5 @@ class MeterBook:
         self._failing[kind] = self._failing.get(kind, 0) + 1
 
     def close(self) -> None:
-        """Release the file; an open record is interrupted at the next start."""
+        """Release the file; the next start goes on with an open record."""
         self._ledger.close()

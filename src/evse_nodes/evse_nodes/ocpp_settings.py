@@ -1,4 +1,4 @@
-"""Configuration keys that the CSMS has changed, kept over restarts in one small JSON file."""
+"""Configuration keys that the CSMS has changed, and which EVSEs are out of service, kept over restarts in one small JSON file."""
 
 import json
 import logging
@@ -21,6 +21,10 @@ class Settings:
     def restored(self, config: OcppConfig) -> OcppConfig:
         """Return the settings of the description with the changes of the CSMS."""
         return restored(config, self._values)
+
+    def get(self, name: str) -> str:
+        """Return what was kept under a name, "" where nothing was."""
+        return self._values.get(name, "")
 
     def keep(self, name: str, value: str) -> None:
         """Keep a change: written aside, synced and moved into place, so that a crash leaves the old file or the new one."""

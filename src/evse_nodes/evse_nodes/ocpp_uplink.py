@@ -34,6 +34,7 @@ from evse_core.types import (
 )
 from evse_nodes.loop_thread import LoopThread
 from evse_nodes.message_queue import MessageQueue, SessionRow
+from evse_nodes.ocpp_availability import Availability
 from evse_nodes.ocpp_link import OcppLink
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_socket import CallFailed, Unanswered
@@ -81,6 +82,7 @@ class _Evse:
     """The newest values of one EVSE, the token for which a verdict was given, and the session whose power was taken away."""
 
     status: StatusRule
+    availability: Availability
     session: Sample[SessionState] | None = None
     safety: Sample[SafetyState] | None = None
     meter: Sample[MeterReading] | None = None
@@ -103,7 +105,8 @@ class OcppUplink:
         self.config = settings.restored(config)
         self._settings = settings
         self._emit = emit
-        self._evses = {number: _Evse(StatusRule(self.config.minimum_status_duration)) for number in evses}
+        duration = self.config.minimum_status_duration
+        self._evses = {number: _Evse(StatusRule(duration), Availability(number, settings)) for number in evses}
         self.transactions = Transactions(self.config, queue, lambda evse, value: emit(Publish(evse, value)), self._on_refused_token)
         self.registration = RegistrationRule(self.config.heartbeat_interval, self.config.boot_retry_interval)
         self.live = LiveSource(self.registration)
@@ -150,6 +153,8 @@ class OcppUplink:
         """Take a session state: status, and a verdict for a token that asks."""
         item = self._evses[evse]
         item.session = Sample(value, received)
+        if item.availability.on_session(value, received):
+            self._emit(Ask(requests.SetAvailability(evse, False), self._told_out_of_service))
         if value.state != ChargeState.AUTHORIZING:
             item.asked = ""
         elif value.token != item.asked:
@@ -159,6 +164,10 @@ class OcppUplink:
             item.without_power = ""
             self._emit(Publish(evse, ChargingLimit()))
         self._update_status(evse)
+
+    @staticmethod
+    def _told_out_of_service(success: bool, text: str) -> None:
+        LOG.log(logging.INFO if success else logging.WARNING, "a restarted sequence is told that it is out of service: %s", text or success)
 
     def on_safety(self, evse: int, value: SafetyState, received: float) -> None:
         """Take a safety state."""

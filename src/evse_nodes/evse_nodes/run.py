@@ -22,6 +22,7 @@ from rclpy.task import Future
 from evse_nodes.executor import Signals, events_executor
 from evse_nodes.loopback import stay_on_loopback
 from evse_nodes.node_health import NodeHealthWriter
+from evse_nodes.watchdog import Watchdog
 
 # Longest wait for an orderly end: 10 s to ramp down and open (../shared/reference/can.md 2.3 E4) plus closing and records. [s]
 GRACE_PERIOD = 15.0
@@ -66,8 +67,10 @@ def run(
 def _spin(executor: Executor, nodes: list[Node], signals: Signals) -> None:
     for node in nodes:
         executor.add_node(node)
+    watchdog = Watchdog()
     try:
         while not signals.count:
+            watchdog.alive()
             # Many events in one call: coming back to Python after each would cost a fifth of the processor time.
             executor.spin_until_future_complete(Future(), timeout_sec=ROUND)
         _drain(executor, nodes, signals)

@@ -42,15 +42,24 @@ def mutations(
     raise typer.Exit(mutation_bench.run(guard, json))
 
 
+@app.command()
+def graph(
+    only: Annotated[list[str] | None, typer.Option(help="only scenarios that fit, such as 'kill:*:charging' (again for more)")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="print the names of the scenarios")] = False,
+    json: Json = False,
+) -> None:
+    """Kill, stop, flood and cut off parts of the running graph in every phase of a session; judge power, session and bill."""
+    from evse_tools import graph_bench  # noqa: PLC0415
+
+    raise typer.Exit(graph_bench.run(only or (), json, list_))
+
+
 @app.command("node-death")
 def node_death(
     node: Annotated[list[str] | None, typer.Option(help="only this node (again for more)")] = None,
     json: Json = False,
 ) -> None:
-    """Kill each node with SIGKILL while power flows: time to power off, what becomes of session and bill."""
-    from evse_tools import node_death as bench  # noqa: PLC0415
+    """Kill each node with SIGKILL while power flows: the part of `graph` that does so."""
+    from evse_tools import graph_bench  # noqa: PLC0415
 
-    unknown = set(node or ()) - set(bench.VICTIMS)
-    if unknown:
-        raise typer.BadParameter(f"unknown node {', '.join(sorted(unknown))}; known: {', '.join(bench.VICTIMS)}")
-    raise typer.Exit(bench.run(tuple(node or bench.VICTIMS), json))
+    raise typer.Exit(graph_bench.node_death(node or (), json))

@@ -1,16 +1,16 @@
 """A description as actions of ROS's launch: the same node specifications that supervisor.py starts. Needs an ordinary ROS installation."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
+from evse_tools.back_off import BackOff
 from evse_tools.description import load
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
 from evse_tools.shared_memory import remove_abandoned
 
-# Pause before a process is started again; launch knows no growing one, and a process that always fails takes a second of a core each time. [s]
-RESPAWN_DELAY = 3.0
 # Waits for SIGINT and SIGTERM to have worked: nodes take up to 15 s to end a session (evse_nodes/run.py). [s]
 SIGINT_TIME, SIGTERM_TIME = "20", "5"
 
@@ -25,7 +25,8 @@ def station_actions(file: str) -> list[Any]:
     parameters = write_parameters(specs, description.data_dir / "log" / "parameters.yaml")
     # What the user has set counts; without a word of his, nothing leaves the machine.
     discovery = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery), *(_node(spec, parameters) for spec in specs)]
+    nodes = (_node(spec, parameters, BackOff()) for spec in specs)
+    return [SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", discovery), *nodes]
 
 
 def find(file: str) -> Path:
@@ -39,8 +40,20 @@ def find(file: str) -> Path:
     return installed if installed.exists() else path
 
 
-def _node(spec: NodeSpec, parameters: Path) -> Any:
+def _node(spec: NodeSpec, parameters: Path, back_off: BackOff) -> Any:
+    """Return the action that starts a process, and starts it again after the next pause; launch's own respawn knows no growing one."""
+    from launch.actions import OpaqueFunction, TimerAction  # noqa: PLC0415
     from launch_ros.actions import Node  # noqa: PLC0415
+
+    began = time.monotonic()
+
+    def again(event: Any, context: Any) -> Any:
+        if context.is_shutdown:
+            return None
+        return TimerAction(period=back_off.pause(time.monotonic() - began), actions=[OpaqueFunction(function=start)])
+
+    def start(context: Any) -> list[Any]:
+        return [_node(spec, parameters, back_off)]
 
     return Node(
         package=spec.package,
@@ -52,8 +65,7 @@ def _node(spec: NodeSpec, parameters: Path) -> Any:
         parameters=[str(parameters)],
         arguments=spec.arguments,
         output="screen",
-        respawn=True,
-        respawn_delay=RESPAWN_DELAY,
+        on_exit=again,
         sigterm_timeout=SIGINT_TIME,
         sigkill_timeout=SIGTERM_TIME,
     )

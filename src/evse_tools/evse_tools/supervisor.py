@@ -1,7 +1,8 @@
 """Starts the processes of a station where only the ROS wheels are installed, keeps them running, and ends them safely.
 
-Each process has its own group, its own log file, and ends by itself when the supervisor dies, however that happens. Who dies is started again after 1 s, 2 s,
-4 s ... 30 s. The end has two stages: first the station, which ends its sessions, then what plays the vehicle, the modules, the board and the CSMS for it.
+Each process has its own group, its own log file, and ends by itself when the supervisor dies, however that happens. Who dies is started again after growing
+pauses (back_off.py), who hangs is killed first (pulse.py). The end has two stages: first the station, which ends its sessions, then what plays the vehicle,
+the modules, the board and the CSMS for it.
 
 Use it from the main thread: the kernel ties a child's life to the thread that started it (prctl(2), PR_SET_PDEATHSIG).
 """
@@ -18,13 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evse_nodes.loopback import stay_on_loopback
+from evse_tools.back_off import BackOff
 from evse_tools.node_specs import NodeSpec
 from evse_tools.parameter_file import write_parameters
 from evse_tools.process_log import ProcessLog
+from evse_tools.pulse import HANG, Pulse
 from evse_tools.shared_memory import remove_abandoned, remove_unused, segments
 
-# First and longest pause before a process is started again, and how long it must run for the pauses to begin anew. [s]
-FIRST_PAUSE, LONGEST_PAUSE, STABLE = 1.0, 30.0, 60.0
 # Waits for SIGINT, SIGTERM, SIGKILL to have worked. Nodes take up to 15 s to end a session (evse_nodes/run.py). [s]
 PATIENCE = ((signal.SIGINT, 20.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 # How often the segments of a process are noted, so that they are known when it has been killed. [s]
@@ -63,11 +64,12 @@ class Child:
         self.restarts = 0
         self.log = log
         self._line = tied(line)
-        self._environment = dict(environment)
+        self._pulse = Pulse()
+        self._environment = dict(environment) | self._pulse.environment
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._noted = 0.0
-        self._pause = FIRST_PAUSE
-        self._due = 0.0
+        self.back_off = BackOff()
+        self._due = self._held = 0.0
         self._segments: frozenset[str] = frozenset()
 
     @property
@@ -77,6 +79,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process."""
+        self._pulse.begin()
         with self.log.open() as output:
             self._process = subprocess.Popen(
                 self._line, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=self._environment, process_group=0
@@ -97,18 +100,25 @@ class Child:
         self._segments = frozenset()
         return code
 
+    @property
+    def hangs(self) -> bool:
+        """The process runs and does nothing any more."""
+        return self._process is not None and self._pulse.hangs()
+
     def plan_restart(self) -> float:
         """Return the pause before the next start [s]."""
         now = time.monotonic()
-        if now - self._began >= STABLE:
-            self._pause = FIRST_PAUSE
-        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        pause = self.back_off.pause(now - self._began)
         self._due = now + pause
         return pause
 
+    def hold(self, seconds: float) -> None:
+        """Start the process again after this time at the earliest, however soon it ends."""
+        self._held = time.monotonic() + seconds
+
     def restart_if_due(self) -> bool:
         """Start the process again if its pause is over."""
-        if self._process is not None or time.monotonic() < self._due:
+        if self._process is not None or time.monotonic() < max(self._due, self._held):
             return False
         self.restarts += 1
         self.start()
@@ -183,6 +193,9 @@ class Supervisor:
             if (code := child.ended()) is not None:
                 self._forward()
                 self._report(child.spec.full_name, f"{ending(code)}; starting it again in {child.plan_restart():.0f} s")
+            elif child.hangs:
+                self._report(child.spec.full_name, f"hangs for {HANG:.0f} s; ending it")
+                child.signal(signal.SIGKILL)
             elif child.pid is None and child.restart_if_due():
                 self._report(child.spec.full_name, f"started again, {child.restarts}. time")
 
