@@ -282,7 +282,6 @@ def test_a_description_that_somebody_changes_blocks_until_it_is_put_back(station
     station.until(lambda: station.last.faults == ("description_changed",), 20.0, "the fault")
     assert (station.last.reaction, station.last.permit) == (Reaction.BLOCK, True)
     station.description.write_text("evses: 1\n")
-    station.enter(ChargeState.AVAILABLE)
     station.until(lambda: station.last.faults == (), 20.0, "the end of the fault")
 
 
