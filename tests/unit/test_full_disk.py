@@ -76,7 +76,7 @@ class Bench:
     def __init__(self, disk: Disk) -> None:
         self.now, self.told = 1000.0, list[ChargeRecord]()
         self.book = MeterBook(MeterConfig(), Tariff("EUR", "0.50"), 1, disk.folder, self.told.append)
-        self.book.recover()
+        self.book.recover(self.now)
 
     def charge(self, seconds: float) -> None:
         for _ in range(round(seconds * 10)):
@@ -146,8 +146,10 @@ def test_a_meter_that_dies_on_a_full_disk_ends_the_record_with_what_was_stored(d
     bench.book.close()
     disk.free()
     again = Bench(disk)
-    assert again.statuses == [RecordStatus.INTERRUPTED]
-    assert again.told[0].end_register_wh == pytest.approx(stored)
+    assert again.statuses == [RecordStatus.OPEN]
+    again.book.stop_waiting(again.now + MeterConfig().resume_time)
+    assert again.statuses == [RecordStatus.OPEN, RecordStatus.INTERRUPTED]
+    assert again.told[-1].end_register_wh == pytest.approx(stored)
     again.book.close()
     assert Ledger(disk.folder / LEDGER).open_records() == []
 
