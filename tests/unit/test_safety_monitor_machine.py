@@ -47,11 +47,17 @@ STATES = [*ChargeState, *(state for state in ChargeState if state.name in PERMIT
 
 @dataclass
 class Raised:
-    """A fault as its events tell of it: the mildest that its reset can be, and when it was raised."""
+    """A fault as its events tell of it: the mildest that its reset can be, when it was raised, and as which it came to its rank."""
 
     reaction: Reaction
     reset: Reset
     since: float
+    order: int
+
+    @property
+    def rank(self) -> int:
+        """What ends a session counts alike: first what ended it, however bad what follows is."""
+        return min(self.reaction, Reaction.STOP)
 
 
 class MonitorMachine(RuleBasedStateMachine):
@@ -68,7 +74,7 @@ class MonitorMachine(RuleBasedStateMachine):
         self.told = ChargeState.UNKNOWN
         self.raised: dict[str, Raised] = {}
         self.flagged = dict.fromkeys(FLAGS, 0.0)
-        self.first = ""
+        self.told_events = 0
         self._run(0.2)
 
     # What happens
@@ -188,12 +194,13 @@ class MonitorMachine(RuleBasedStateMachine):
         assert effect is not None
         known = self.raised.get(event.fault)
         assert event.reaction is effect.reaction
-        if known is None:
-            self.raised[event.fault] = Raised(effect.reaction, effect.reset, self.now)
-            self.first = self.first or event.fault
-        else:
+        self.told_events += 1
+        new = Raised(effect.reaction, effect.reset, self.now, self.told_events)
+        if known is not None:
             assert event.reaction > known.reaction
-            known.reaction, known.reset = event.reaction, max(known.reset, effect.reset)
+            kept = known.order if known.rank == new.rank else new.order
+            new = Raised(effect.reaction, max(known.reset, effect.reset), known.since, kept)
+        self.raised[event.fault] = new
 
     def _clear(self, event: FaultEvent, reset: bool) -> None:
         """A fault goes only with what its reset needs, and while power may flow nothing that ends a session goes at all."""
@@ -213,11 +220,7 @@ class MonitorMachine(RuleBasedStateMachine):
         assert set(state.faults) == set(self.raised)
         worst = max((item.reaction for item in self.raised.values()), default=Reaction.NONE)
         assert state.reaction is worst
-        if self.first not in self.raised:
-            self.first = state.first_fault
-            assert bool(self.first) == bool(self.raised)
-            assert all(self.raised[self.first].since <= item.since for item in self.raised.values())
-        assert state.first_fault == self.first
+        assert state.first_fault == min(self.raised, key=lambda name: (-self.raised[name].rank, self.raised[name].order), default="")
         missing = [name for name in self._needed() if not self._fresh(name)]
         assert state.permit is (self.energised and not missing and worst is not Reaction.EMERGENCY), (missing, state)
         assert state.permit or state.detail
