@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan as NAN
 from typing import Any, Protocol
 
@@ -85,18 +85,12 @@ class LinkSchedule:
 
     def full_status(self) -> CanBusStatus:
         """Return the status of the port with the counters of the decoder."""
-        port = self.status
-        return CanBusStatus(
-            link=port.link,
-            health=port.health,
-            detail=port.detail,
+        return replace(
+            self.status,
             received=self.received,
-            sent=port.sent,
             unknown_id=self.unknown_id,
             malformed=self.malformed,
             unknown_value=self.unknown_value,
-            errors=port.errors,
-            dropped=port.dropped,
         )
 
 
