@@ -81,7 +81,7 @@ class Bench:
     def speak(self) -> None:
         """Hand in one message of each that is not silenced."""
         for value, take in (
-            (self.safety, self.bridge.on_safety),
+            (replace(self.safety, given=self.now) if self.safety else None, self.bridge.on_safety),
             (self.power, self.bridge.on_power_command),
             (self.io, self.bridge.on_io_command),
             (self.vehicle, self.bridge.on_vehicle_command),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from math import isnan
+from math import isnan, nan
 
 import pytest
 from can_bench import (
@@ -151,6 +151,28 @@ def test_power_ends_when_permit_or_command_is_older_than_200_ms(silent: str, sil
         bench.speak()
         bench.step()
     assert bench.energised is (silence < 0.2)
+
+
+@pytest.mark.parametrize(("late", "energised"), [(0.0, True), (0.19, True), (0.21, False), (-0.01, False), (nan, False)])
+def test_a_permit_is_as_old_as_it_says_however_it_was_delivered(late: float, energised: bool) -> None:
+    """One that was held up counts no longer than any other; one of an unknown or a future time does not count at all."""
+    bench = Bench()
+    bench.charge()
+    bench.bridge.on_safety(replace(PERMIT, given=bench.now - late), bench.now)
+    bench.step()
+    assert bench.bridge.status().power_allowed is energised
+
+
+def test_power_ends_200_ms_after_a_late_permit_was_given() -> None:
+    bench = Bench()
+    bench.charge()
+    given, bench.safety = bench.now - 0.15, None
+    bench.bridge.on_safety(replace(PERMIT, given=given), bench.now)
+    bench.run(0.045)
+    assert bench.bridge.status().power_allowed
+    assert bench.bridge.next_wake(bench.now) <= given + 0.202
+    bench.run(0.02)
+    assert not bench.energised
 
 
 def test_cut_modules_get_off_zero_and_an_emergency_stop() -> None:

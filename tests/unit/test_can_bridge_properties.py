@@ -103,7 +103,7 @@ def test_power_is_on_the_bus_only_while_permit_and_commands_are_fresh_and_the_la
         # Time passes before the next word: who waits too long while power is commanded is cut.
         check(bench, oracle, power, io)
         if action in ("permit", "no permit"):
-            bench.bridge.on_safety(PERMIT if action == "permit" else NO_PERMIT, now)
+            bench.bridge.on_safety(replace(PERMIT, given=now) if action == "permit" else NO_PERMIT, now)
             oracle.permit, oracle.permit_at = action == "permit", now
         elif action in POWER_WORDS:
             power = POWER_WORDS[action]

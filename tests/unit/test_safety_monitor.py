@@ -57,6 +57,11 @@ def test_no_permit_on_a_report_of_the_modules_without_its_numbers(change: dict[s
     assert not bench.permit
 
 
+def test_a_permit_says_when_it_was_given() -> None:
+    monitor, inputs = SafetyMonitor(SafetyConfig()), SafetyInputs()
+    assert [monitor.step(inputs, now).state.given for now in (5.0, 5.05)] == [5.0, 5.05]
+
+
 def test_an_emergency_withdraws_the_permit_in_the_same_step() -> None:
     bench = Bench()
     bench.run(1.0, S.CHARGING)

@@ -162,9 +162,11 @@ class CanBridge:
         self._links[link].retry(now)
 
     def on_safety(self, state: SafetyState, now: float) -> None:
-        """Take the permit."""
+        """Take the permit, as old as it says: one that was held up on its way, or by a pause of this process, counts no longer. Without a time it is stale."""
+        given = state.given if state.given <= now else -math.inf
         self._note("safety", self._inputs.safety, state, self.config.permit_timeout, now)
-        self._inputs.safety = Sample(state, now)
+        self._expiries["safety"] = given + self.config.permit_timeout + JUST_AFTER
+        self._inputs.safety = Sample(state, given)
 
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""

@@ -98,7 +98,7 @@ class SafetyMonitor:
         reasons = self._reasons(view)
         self._permit = not reasons
         events = tuple([replace(event, stamp=inputs.stamp, session_id=self._session_id) for event in found])
-        return SafetyOutputs(self._safety_state(inputs.stamp, reasons), events)
+        return SafetyOutputs(self._safety_state(inputs.stamp, reasons, now), events)
 
     def latches(self) -> tuple[Latch, ...]:
         """Return the faults that wait for an operator, for whoever keeps them while this process does not run."""
@@ -233,11 +233,12 @@ class SafetyMonitor:
             return f"{name.value} never came complete"
         return f"{name.value} is {age:.2f} s old" if age > self._limits[name] else f"{name.value} is incomplete"
 
-    def _safety_state(self, stamp: float, reasons: list[str]) -> SafetyState:
+    def _safety_state(self, stamp: float, reasons: list[str], now: float) -> SafetyState:
         ranked = sorted(self._held.values(), key=lambda held: -held.reaction)
         return SafetyState(
             stamp=stamp,
             permit=not reasons,
+            given=now,
             reaction=ranked[0].reaction if ranked else Reaction.NONE,
             faults=tuple(held.fault.name for held in ranked),
             first_fault=self._first_fault(),

@@ -384,6 +384,7 @@ class SafetyState:
 
     stamp: float = 0.0
     permit: bool = False
+    given: float = NAN
     reaction: Reaction = Reaction.UNKNOWN
     faults: tuple[str, ...] = ()
     first_fault: str = ""

@@ -109,8 +109,6 @@ class Excuses:
     disturbed: bool = False
     # Wrong bits in what the vehicle says: it may pass for another vehicle.
     forged_vehicle: bool = False
-    # One hand-over between processes, longest. [s]
-    hop: float = 0.05
 
 
 Check = Callable[[Observation], str]
@@ -181,15 +179,11 @@ class PowerNeedsPermit:
     name = "power_without_permit"
 
     def __init__(self, excuses: Excuses) -> None:
-        self._published = PERMIT_AGE + excuses.hop
+        pass
 
     def __call__(self, seen: Observation) -> str:
-        for sent in seen.sent:
-            if sent.permit_delivered_age > PERMIT_AGE + 1e-9:
-                return f"{sent.what} with a permit {sent.permit_delivered_age:.3f} s old"
-            if sent.permit_published_age > self._published + 1e-9:
-                return f"{sent.what} with a permit published {sent.permit_published_age:.3f} s ago"
-        return ""
+        late = (sent for sent in seen.sent if sent.permit_age > PERMIT_AGE + 1e-9)
+        return next((f"{sent.what} with a permit {sent.permit_age:.3f} s old" for sent in late), "")
 
 
 class VoltageLimit:

@@ -52,9 +52,6 @@ TOPICS = (
     "power_budget",
 )
 TOPIC_MODES = ("silent", "doubled", "dropped", "late")
-# A permit that comes late counts from its receipt, so for up to 200 ms more than since it was given: safety_state has nothing yet by which can_bridge could
-# tell (docs/design.md, The permit 2).
-NEVER_LATE = frozenset({"safety_state"})
 RULES = ("can_bridge", "charge_sequencer", "safety_monitor", "energy_meter")
 RULE_MODES = ("killed", "paused")
 # Faults that are contacts or lines, and so can bounce.
@@ -247,9 +244,8 @@ def _disturbance(random: Random) -> Disturbance:
         share = round(random.uniform(0.05, 1.0), 2)
         return Disturbance(kind, random.choice(LINKS), random.choice(LINK_MODES), when, delay, lasting, share)
     if kind == TOPIC:
-        topic, mode = random.choice(TOPICS), random.choice(TOPIC_MODES)
-        mode = "dropped" if mode == "late" and topic in NEVER_LATE else mode
-        return Disturbance(kind, topic, mode, when, delay, lasting, round(random.uniform(0.05, 1.0), 2))
+        share = round(random.uniform(0.05, 1.0), 2)
+        return Disturbance(kind, random.choice(TOPICS), random.choice(TOPIC_MODES), when, delay, lasting, share)
     if kind == RULE:
         return Disturbance(kind, random.choice(RULES), random.choice(RULE_MODES), when, delay, max(short, 0.1))
     return Disturbance(kind, "", "", when, delay, max(short, 0.3))
@@ -308,8 +304,6 @@ def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
     names, modes = targets[item.kind]
     _one_of("disturbance: target", item.target, names)
     _one_of("disturbance: mode", item.mode, modes)
-    if item.kind == TOPIC and item.mode == "late" and item.target in NEVER_LATE:
-        raise ValueError(f"disturbance: mode: {item.target} is never late")
     _check_moment("disturbance", item)
     _in_range("disturbance: duration", item.duration, 0.0, LONGEST_BOUNCE if item.kind == FAULT and item.share else FOR_EVER)
     _in_range("disturbance: share", item.share, 0.0, 1.0)

@@ -387,7 +387,6 @@ def _excuses(plan: Plan, world: CampaignWorld) -> Excuses:
         blind=blind,
         disturbed=len(plan.disturbances) > 1 or bool(kinds - {plans.FAULT}),
         forged_vehicle=("VEHICLE.rx", "corrupted") in links,
-        hop=(world.config.hand_over + 1) * world.config.tick,
     )
 
 

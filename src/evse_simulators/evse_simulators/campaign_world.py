@@ -58,8 +58,7 @@ class Sent:
     """A frame that lets power through, as it left the bridge: what it asks for, and the permit that the bridge held then."""
 
     what: str
-    permit_delivered_age: float
-    permit_published_age: float
+    permit_age: float
 
 
 class CampaignWorld(World):
@@ -73,7 +72,7 @@ class CampaignWorld(World):
         self.asked_power = False
         self.disk_register = self.durable_register = 0.0
         self._synced = -inf
-        self._permit_published = self._permit_delivered = -inf
+        self._permit_given = -inf
         self._filters: list[Filter] = []
         self._delayed: list[tuple[float, str | BusLink, Any]] = []
         super().__init__(databases, config, seed)
@@ -94,8 +93,6 @@ class CampaignWorld(World):
         """Hand over as World does, with what disturbs it."""
         if topic is BusLink.POWER or topic is BusLink.IO:
             self._notice(topic, value)
-        elif topic == "safety_state" and value.permit:
-            self._permit_published = self.now
         elif topic == "can_status":
             self.cut_cause = value.cut_cause
         if not self.powered and (topic in _DEVICES or topic == "to_bridge"):
@@ -138,7 +135,7 @@ class CampaignWorld(World):
         elif decoded.name == "IO_Outputs" and decoded.signals.get("Close_Contactor"):
             what = "Close_Contactor"
         if what:
-            self.sent.append(Sent(what, self.now - self._permit_delivered, self.now - self._permit_published))
+            self.sent.append(Sent(what, self.now - self._permit_given))
 
     def tick(self) -> None:
         """Go on by one tick."""
@@ -180,7 +177,7 @@ class CampaignWorld(World):
         return guarded
 
     def _permit_arrives(self, state: SafetyState, now: float) -> None:
-        self._permit_delivered = now if state.permit else -inf
+        self._permit_given = state.given if state.permit else -inf
         self.bridge.on_safety(state, now)
 
     def _on_frame(self, received: tuple[BusLink, Frame], now: float) -> None:
@@ -260,7 +257,7 @@ class CampaignWorld(World):
         databases = self._databases
         self.bridge = CanBridge(self.config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
         self._tell_bridge_of_buses()
-        self._permit_delivered = -inf
+        self._permit_given = -inf
 
     def _start_sequencer(self) -> None:
         self.sequencer = ChargeSequencer(self.config.sequencer)

@@ -52,8 +52,6 @@ class FuzzWorld(CampaignWorld):
 
     def intrude(self, topic: str, value: Any) -> None:
         """Let every reader of a topic hear a forged value."""
-        if topic == "safety_state" and value.permit:
-            self._permit_published = self.now
         for take in self._readers.get(topic, ()):
             take(value, self.now)
         self._tell(topic, value)
@@ -127,7 +125,7 @@ class IntruderPlay(Play):
         self.world.side = side
         self._steps = [Step(**step) for step in case["steps"]]
         self._forged = any(step.topic for step in self._steps)
-        self.checker = Checker(Excuses(blind=True, disturbed=True, forged_vehicle=True, hop=self.checker.excuses.hop))
+        self.checker = Checker(Excuses(blind=True, disturbed=True, forged_vehicle=True))
         if self._forged:
             self.checker.keep_only(ALWAYS)
         self._waiting += self._steps  # type: ignore[arg-type]

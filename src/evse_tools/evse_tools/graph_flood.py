@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -50,7 +51,9 @@ def main() -> None:
     stay_on_loopback()
     rclpy.init()
     write = topics.writer(rclpy.create_node("stranger", namespace="/evse_1"), name.partition("-")[0])
-    _repeat(lambda: write(MESSAGE[name]), MESSAGES)
+    # A stranger who means it gives permits of this moment.
+    now = {"given": time.monotonic} if name.startswith("safety_state") else {}
+    _repeat(lambda: write(replace(MESSAGE[name], **{field: clock() for field, clock in now.items()})), MESSAGES)
 
 
 if __name__ == "__main__":
