@@ -401,10 +401,12 @@ def test_whatever_comes_is_counted_by_its_kind() -> None:
 
 def test_status_joins_counters_of_port_and_decoder() -> None:
     bench = Bench()
-    bench.bridge.on_bus(CanBusStatus(link=BusLink.IO, health=BusHealth.ERROR, detail="tx full", sent=7, errors=2, dropped=1))
+    bench.bridge.on_bus(CanBusStatus(link=BusLink.IO, health=BusHealth.ERROR, detail="tx full", sent=7, errors=2, dropped=1, load=0.25))
     bench.bridge.on_frame(BusLink.IO, board_inputs(), bench.now)
     found = bench.bridge.status().buses[2]
-    assert found == CanBusStatus(link=BusLink.IO, health=BusHealth.ERROR, detail="tx full", received=1, sent=7, errors=2, dropped=1)
+    assert found == CanBusStatus(
+        link=BusLink.IO, health=BusHealth.ERROR, detail="tx full", received=1, sent=7, errors=2, dropped=1, load=0.25
+    )
 
 
 @pytest.mark.parametrize(
