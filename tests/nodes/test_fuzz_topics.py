@@ -37,7 +37,7 @@ def station(tmp_path: Path) -> Iterator[Probe]:
         for number, prefix in enumerate(("vehicle", "power", "io"), 1)
         for key, value in (("interface", "udp_multicast"), ("channel", f"ff11::{net:x}:{number}"))
     }
-    own = {"can_bridge": buses, "energy_meter": {"data_dir": str(tmp_path)}, "ocpp_uplink": {"data_dir": str(tmp_path)}}
+    own = {"can_bridge": buses} | {name: {"data_dir": str(tmp_path)} for name in ("energy_meter", "ocpp_uplink", "safety_monitor")}
     try:
         for module, namespace, _ in NODES:
             probe.start(module, own.get(module, {}), namespace)
