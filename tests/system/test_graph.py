@@ -16,8 +16,6 @@ SCENARIOS = (
     "kill:energy_meter:charging",
     "stop:charge_sequencer:charging",
     "can-gone:power_bus:charging",
-    "csms-gone:csms_simulator:charging",
-    "kill:can_bridge:cable_check",
 )
 # Far above what the contract says (graph_scenarios.py) and what is measured alone: a busy machine is late, but power goes. [s]
 SLOWEST = 3.0
