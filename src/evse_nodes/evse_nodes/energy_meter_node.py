@@ -1,4 +1,4 @@
-"""energy_meter: readings, billing records and receipts of one EVSE. The rule is evse_core/energy_meter.py, its memory evse_nodes/meter_book.py."""
+"""energy_meter: readings, billing records and receipts of one EVSE. The rules are evse_core/energy_meter.py and record_keeper.py."""
 
 import time
 from pathlib import Path
@@ -68,9 +68,7 @@ class EnergyMeterNode(Node):
     def _tick(self) -> None:
         """Publish where it is due; try again to store what could not be stored."""
         now = time.monotonic()
-        self._book.stop_waiting(now)
-        if not self._book.stored:
-            self._book.save(now, self._stamp(), durable=True)
+        self._book.tick(now, self._stamp())
         period = self._config.charging_period if self._book.open else self._config.idle_period
         if now - self._published >= period - self._config.charging_period / 2.0:
             self._publish()

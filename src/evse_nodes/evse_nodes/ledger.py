@@ -39,7 +39,9 @@ _FROM_VERSION_1 = f"BEGIN; ALTER TABLE register ADD COLUMN counter_wh REAL; PRAG
 
 
 class Ledger:
-    """Opens the file or makes a new one; ValueError where it cannot be used. sqlite3.Error from a method means: not stored."""
+    """A store of evse_core/record_keeper.py. Opens the file or makes a new one; ValueError where it cannot be used. Error from a method means: not stored."""
+
+    Error: type[Exception] = sqlite3.Error
 
     def __init__(self, path: Path) -> None:
         self.path = path

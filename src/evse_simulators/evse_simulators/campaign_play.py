@@ -210,7 +210,7 @@ class Play:
             vehicle.sequence.request,
             self._unfit,
             world.session.state,
-            world.durable_register if self._powered_off else world.meter.register_wh,
+            world.ledger.durable_register_wh if self._powered_off else world.ledger.register_wh,
             tuple(world.records),
             faults,
             world.asked_power,

@@ -1,7 +1,6 @@
 """A World in which rules die, stand still and come back, the mains fail, and frames and topics are disturbed. The rules themselves are untouched.
 
-What is on disk survives: register and records, with what evse_nodes/ledger.py promises: every commit survives the end of a process, the durable ones
-(records, and the register every sync_period) a loss of power.
+What is on disk survives: the latched faults, and what the meter stored, as far as evse_nodes/ledger.py promises (memory_ledger.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,23 +10,17 @@ from random import Random
 from typing import Any
 
 from evse_core.can_bridge import CanBridge
-from evse_core.charge_records import Register, ended
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs
 from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
-from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
 from evse_core.safety_monitor import SafetyMonitor
 from evse_core.types import (
     BusLink,
-    ChargeRecord,
     CutCause,
     NodeHealth,
-    PowerReport,
-    RecordStatus,
     RequestKind,
     SafetyState,
     SessionRequest,
-    SessionState,
     StopCause,
 )
 from evse_simulators.campaign_filters import Filter, name_of
@@ -70,8 +63,6 @@ class CampaignWorld(World):
         self.powered = True
         self.cut_cause = CutCause.UNKNOWN
         self.asked_power = False
-        self.disk_register = self.durable_register = 0.0
-        self._synced = -inf
         self._permit_given = -inf
         self._filters: list[Filter] = []
         self._delayed: list[tuple[float, str | BusLink, Any]] = []
@@ -148,8 +139,6 @@ class CampaignWorld(World):
 
     def _to(self, take: Reader) -> Reader:
         owner = getattr(take, "__self__", None)
-        if owner is self.meter:
-            return self._guarded("energy_meter", self._count)
         if take == self.bridge.on_safety:
             return self._guarded("can_bridge", self._permit_arrives)
         inner = super()._to(take)
@@ -160,6 +149,9 @@ class CampaignWorld(World):
 
     def _to_safety(self, name: str) -> Reader:
         return self._guarded("safety_monitor", super()._to_safety(name))
+
+    def _to_meter(self, take: Reader) -> Reader:
+        return self._guarded("energy_meter", take)
 
     def _to_safety_node(self, health: NodeHealth, now: float) -> None:
         # One that stands still finds the words of all nodes when it goes on; none is missing, for each comes every second.
@@ -186,22 +178,6 @@ class CampaignWorld(World):
             super()._on_frame(received, now)
         elif away.paused:
             away.frames.append(received)
-
-    def _count(self, report: PowerReport, now: float) -> None:
-        """Count and store as evse_nodes/meter_book.py does."""
-        self.meter.on_report(report, now)
-        if self.meter.register_wh > self.disk_register:
-            self.disk_register = self.meter.register_wh
-            if now - self._synced >= self.config.meter.sync_period:
-                self.durable_register, self._synced = self.disk_register, now
-
-    def _on_session(self, session: SessionState, now: float) -> None:
-        if "energy_meter" not in self.down:
-            super()._on_session(session, now)
-
-    def _keep(self, record: ChargeRecord) -> None:
-        self.disk_register = self.durable_register = max(self.disk_register, record.end_register_wh)
-        super()._keep(record)
 
     # Rules that run
 
@@ -273,11 +249,10 @@ class CampaignWorld(World):
         self._reset_faults = False
 
     def _start_meter(self) -> None:
-        """Start from the disk and end the record that was open, as evse_nodes/meter_book.py does."""
-        self.meter = EnergyMeter(self.config.meter, self.disk_register)
-        if self.record is not None:
-            last = Register(self.disk_register, self.record.max_power, EPOCH + self.now)
-            self._keep(ended(self.record, RecordStatus.INTERRUPTED, StopCause.RESTART, last))
+        """Start with what the ledger holds and tell the last records again, as evse_nodes/meter_book.py does."""
+        self.keeper = self._make_keeper()
+        for record in self.keeper.recover(self.now):
+            self.publish("charge_record", record)
 
     # The mains
 
@@ -287,7 +262,7 @@ class CampaignWorld(World):
         self.powered = False
         for rule in RULES:
             self.kill(rule)
-        self.disk_register = self.durable_register
+        self.ledger.lose_power()
         old, self.board = self.board, IoBoardModel(self.config.board, self._databases["io_board"])
         self.board.faults, self.board.temperature = old.faults, old.temperature
         self.board.lock_position, self.board.contactor_closed = old.lock_position, old.contactor_closed

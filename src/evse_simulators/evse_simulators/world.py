@@ -9,6 +9,7 @@ import copy
 import copyreg
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf, nan
 from random import Random
 from types import MappingProxyType
@@ -16,11 +17,11 @@ from typing import Any, cast
 
 from evse_core.bus_load import BusLoad
 from evse_core.can_bridge import CanBridge
-from evse_core.charge_records import RecordAction, Register, actions, begun, ended
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
+from evse_core.record_keeper import RecordKeeper
 from evse_core.safety_monitor import SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
 from evse_core.types import (
@@ -30,10 +31,9 @@ from evse_core.types import (
     CanBusStatus,
     ChargeRecord,
     ChargeState,
-    MeterReading,
     NodeHealth,
     PowerBudget,
-    RecordStatus,
+    PowerReport,
     RequestKind,
     SafetyState,
     SessionRequest,
@@ -46,6 +46,7 @@ from evse_core.types import (
 from evse_simulators.faults import BOARD, FAULTS, MODULES, VEHICLE, Answer
 from evse_simulators.io_board import IoBoardModel
 from evse_simulators.memo_database import MemoDatabase
+from evse_simulators.memory_ledger import MemoryLedger
 from evse_simulators.pace import Periodic
 from evse_simulators.power_modules import PowerModulesModel
 from evse_simulators.vehicle import VehicleModel
@@ -69,7 +70,6 @@ class World:
         self.seed = seed
         self.now = 0.0
         self.log: list[Entry] = []
-        self.records: list[ChargeRecord] = []
         self.session = SessionState()
         self.safety_state = SafetyState()
         self.power = SimPower()
@@ -79,8 +79,8 @@ class World:
         self.bridge = CanBridge(config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
         self.sequencer = ChargeSequencer(config.sequencer)
         self.safety = SafetyMonitor(config.safety, expected=NODES)
-        self.meter = EnergyMeter(config.meter, 0.0)
-        self.record: ChargeRecord | None = None
+        self.ledger = MemoryLedger()
+        self.keeper = self._make_keeper()
         self._ticks = 0
         # What was published in each of the last ticks, the oldest first; the last one is what is published now.
         self._mail: deque[list[tuple[str | BusLink, Any]]] = deque([] for _ in range(config.hand_over))
@@ -121,13 +121,13 @@ class World:
             BusLink.IO: (self._to_board,),
             "to_bridge": (self._on_frame,),
             "vehicle_report": (seq("vehicle"), safe("vehicle")),
-            "power_report": (seq("power"), safe("power"), self._to(self.meter.on_report)),
+            "power_report": (seq("power"), safe("power"), self._to_meter(self._on_power)),
             "io_report": (seq("io"), safe("io")),
             "can_status": (seq("can_status"), safe("can_status")),
             "power_command": (self._to(bridge.on_power_command), safe("power_command")),
             "vehicle_command": (self._to(bridge.on_vehicle_command),),
             "io_command": (self._to(bridge.on_io_command), safe("io_command")),
-            "session_state": (safe("session"), self._csms, self._on_session),
+            "session_state": (safe("session"), self._csms, self._to_meter(self._on_session)),
             "meter_reading": (safe("meter"),),
             "node_health": (self._to_safety_node,),
             "safety_state": (self._to(bridge.on_safety), seq("safety")),
@@ -149,6 +149,9 @@ class World:
 
     def _to_safety(self, name: str) -> Reader:
         return _keeper(self._for_safety, name)
+
+    def _to_meter(self, take: Reader) -> Reader:
+        return take
 
     def _to_safety_node(self, health: NodeHealth, now: float) -> None:
         """Keep the newest word of each node, as safety_monitor_node.py does."""
@@ -274,38 +277,40 @@ class World:
         """Publish a reading, as evse_nodes/energy_meter_node.py does."""
         if not self._rate["meter"].due(self.now):
             return
-        reading, record, register = self.meter.fresh(self.now), self.record, self.meter.register_wh
-        value = MeterReading(
-            EPOCH + self.now,
-            register,
-            reading.voltage if reading else nan,
-            reading.current if reading else nan,
-            reading.power if reading else nan,
-            record.session_id if record else "",
-            register - record.begin_register_wh if record else nan,
-            currency=self.config.tariff.currency,
-            healthy=reading is not None,
-        )
-        self.publish("meter_reading", value)
+        self.keeper.tick(self.now, EPOCH + self.now)
+        self.publish("meter_reading", replace(self.keeper.reading(self.now), stamp=EPOCH + self.now))
+
+    def _make_keeper(self) -> RecordKeeper:
+        """Start the meter with what its ledger holds."""
+        return RecordKeeper(self.config.meter, self.config.tariff, 1, self.ledger, self._tell_record, self._meter_says)
+
+    def _on_power(self, report: PowerReport, now: float) -> None:
+        self.keeper.on_power(report, now, EPOCH + now)
 
     def _on_session(self, session: SessionState, now: float) -> None:
-        """Open and close billing records; what the ledger keeps on disk is kept in a list here."""
-        register = Register(self.meter.register_wh, self.meter.max_power, EPOCH + now)
-        known = any(record.session_id == session.session_id for record in self.records)
-        for action in actions(self.record.session_id if self.record else "", session, known):
-            if action is RecordAction.BEGIN:
-                self.meter.reset_peak()
-                self._keep(begun(session, 1, len(self.records) + 1, self.config.tariff, register))
-            elif self.record is not None:
-                status = RecordStatus.CLOSED if action is RecordAction.CLOSE else RecordStatus.INTERRUPTED
-                self._keep(ended(self.record, status, session.stop_cause, register))
+        self.keeper.on_session(session, EPOCH + now)
 
-    def _keep(self, record: ChargeRecord) -> None:
-        still_open = record.status is RecordStatus.OPEN
-        self.records = [*(self.records if still_open else self.records[:-1]), record]
-        self.record = record if still_open else None
+    def _tell_record(self, record: ChargeRecord) -> None:
         self._note("record", record.status.name, f"{record.end_register_wh - record.begin_register_wh:.1f} Wh")
         self.publish("charge_record", record)
+
+    def _meter_says(self, level: str, words: str) -> None:
+        self._note("meter", words, level)
+
+    @property
+    def meter(self) -> EnergyMeter:
+        """The meter as it counts at present."""
+        return self.keeper.meter
+
+    @property
+    def record(self) -> ChargeRecord | None:
+        """The record that is open."""
+        return self.keeper.open
+
+    @property
+    def records(self) -> list[ChargeRecord]:
+        """All records in the ledger, oldest first."""
+        return self.ledger.records
 
     # The site and the CSMS
 
@@ -401,6 +406,8 @@ class World:
         """Return a second world that stands where this one stands, and goes its own way from here."""
         shared: dict[int, Any] = {id(database): database for database in self._databases.values()}
         clone = type(self).__new__(type(self))
+        # Whoever calls back into this world calls back into the clone.
+        shared[id(self)] = clone
         kept = {name: value for name, value in self.__dict__.items() if name not in {"_readers", "log"}}
         clone.__dict__.update(copy.deepcopy(kept, shared))
         clone.log = list(self.log)

@@ -1,0 +1,92 @@
+"""The memory of the simulated energy_meter: a store of evse_core/record_keeper.py that forgets in a loss of power what evse_nodes/ledger.py may forget."""
+
+from dataclasses import dataclass
+from math import nan
+
+from evse_core.types import ChargeRecord, RecordStatus
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The register as one commit left it: Wh, W, s, Wh."""
+
+    register_wh: float = 0.0
+    max_power: float = 0.0
+    stamp: float = 0.0
+    counter_wh: float = nan
+
+
+class MemoryLedger:
+    """Register and records. Every commit survives the end of a process, the durable ones, with all before them, also lose_power()."""
+
+    # No method fails; this is what would be raised.
+    Error: type[Exception] = OSError
+
+    def __init__(self) -> None:
+        self.records: list[ChargeRecord] = []
+        self._row = self._durable = _Row()
+
+    @property
+    def register_wh(self) -> float:
+        """Register [Wh]."""
+        return self._row.register_wh
+
+    @property
+    def max_power(self) -> float:
+        """Highest power since the begin of the record [W]."""
+        return self._row.max_power
+
+    @property
+    def stamp(self) -> float:
+        """Time of the last save [s]."""
+        return self._row.stamp
+
+    @property
+    def counter_wh(self) -> float:
+        """Counter of power_report at the last save [Wh]."""
+        return self._row.counter_wh
+
+    @property
+    def durable_register_wh(self) -> float:
+        """What a loss of power leaves of the register [Wh]."""
+        return self._durable.register_wh
+
+    def lose_power(self) -> None:
+        """Forget what was stored since the last durable commit."""
+        self._row = self._durable
+
+    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float = nan) -> None:
+        """Store these four."""
+        self._row = _Row(max(register_wh, self._row.register_wh), max_power, stamp, counter_wh)
+        if durable:
+            self._durable = self._row
+
+    def next_number(self) -> int:
+        """Return the number of the next record."""
+        return len(self.records) + 1
+
+    def begin(self, record: ChargeRecord) -> None:
+        """Store an OPEN record and the register that it begins with, together and durably."""
+        self.records = [*self.records, record]
+        self.save(record.begin_register_wh, 0.0, record.stamp, durable=True, counter_wh=self.counter_wh)
+
+    def end(self, record: ChargeRecord) -> None:
+        """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
+        self.records = [record if _open(old) and old.session_id == record.session_id else old for old in self.records]
+        self.save(record.end_register_wh, record.max_power, record.stamp, durable=True, counter_wh=self.counter_wh)
+
+    def open_records(self) -> list[ChargeRecord]:
+        """Return the records without an end, oldest first."""
+        return [record for record in self.records if _open(record)]
+
+    def last(self) -> list[ChargeRecord]:
+        """Return all records, oldest first: a world has few."""
+        return self.records
+
+    def find(self, session_id: str) -> ChargeRecord | None:
+        """Return the record of a session."""
+        return next((record for record in self.records if record.session_id == session_id), None)
+
+
+def _open(record: ChargeRecord) -> bool:
+    return record.status is RecordStatus.OPEN
