@@ -7,7 +7,7 @@ session_state, power_report or tick. energy_meter stores on disk (evse_nodes/led
 """
 
 from collections.abc import Callable, Sequence
-from math import nan
+from math import isfinite, nan
 from typing import Protocol
 
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
@@ -155,8 +155,12 @@ class RecordKeeper:
     def on_power(self, report: PowerReport, now: float, stamp: float) -> None:
         """Count a report received at now [s] and store what it adds; stamp is the ROS time [s]."""
         before = self.meter.register_wh
-        if self.meter.on_report(report, now) and self.meter.register_wh > before:
+        if self.meter.on_report(report, now) and (self.meter.register_wh > before or self._counter_is_news()):
             self.save(now, stamp, durable=now - self._synced >= self._config.sync_period)
+
+    def _counter_is_news(self) -> bool:
+        """Return whether a restart would take up the counter of power_report at a wrong place: can_bridge is new here, or began anew."""
+        return isfinite(self.meter.counter_wh) and self.meter.counter_wh != self._store.counter_wh
 
     def save(self, now: float, stamp: float, durable: bool) -> None:
         """Store the register; a failure is kept in `stored` and tried again with the next reading."""
