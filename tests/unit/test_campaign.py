@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from evse_core import charge_sequencer_watch, permit_gate
+from evse_core import charge_sequencer_watch, energy_meter, permit_gate, record_keeper
 from evse_core.charge_sequencer_view import View
 from evse_core.frame import Frame
-from evse_core.types import BusLink, ChargeRecord, ChargeState, CutCause, RecordStatus
+from evse_core.record_keeper import RecordKeeper
+from evse_core.types import BusLink, ChargeRecord, ChargeState, CutCause, RecordStatus, StopCause
 from evse_nodes import databases
 from evse_simulators import campaign_plan as plans
-from evse_simulators import world
 from evse_simulators.campaign_filters import Filter
 from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan, from_json, random_plan, to_json
@@ -97,9 +97,9 @@ def test_some_random_sessions_hold():
     assert len({result.outcome for result in results}) > 4
 
 
-# The meter is missed after meter_timeout and meter_session_time together, 5 s; one that stood still for less goes on counting for the session.
+# The meter is missed after meter_timeout and meter_session_time together, 5 s; one that stood still or was killed for less goes on counting for the session.
 AWAY = [(rule, mode, 4.0, 1.5) for rule in plans.RULES[:3] for mode in plans.RULE_MODES]
-AWAY += [("energy_meter", "killed", 4.0, 7.5), ("energy_meter", "paused", 7.0, 6.5)]
+AWAY += [("energy_meter", "killed", 7.0, 6.5), ("energy_meter", "paused", 7.0, 6.5)]
 
 
 @pytest.mark.parametrize(("rule", "mode", "duration", "within"), AWAY)
@@ -109,6 +109,53 @@ def test_a_rule_that_dies_or_stands_still_while_charging_ends_the_flow_of_power(
     assert played._until(lambda made: made.power.current > 5.0, 1.0)
     assert played._until(lambda made: made.power.current < 1.0, within)
     assert played.run().broken == ()
+
+
+def test_a_meter_that_is_killed_while_charging_goes_on_with_its_record_and_bills_what_flowed_meanwhile():
+    made = CampaignWorld(DATABASES, WorldConfig(vehicle=VehicleConfig(**QUICK_VEHICLE), modules=QUICK_MODULES), 3)
+    assert made.begin_charging()
+    made.run(5.0)
+    made.kill("energy_meter")
+    counted, taken = made.ledger.register_wh, made.vehicle.energy_wh
+    made.run(3.0)
+    assert made.ledger.register_wh == counted
+    missed = made.vehicle.energy_wh - taken
+    assert missed > 10.0
+    made.bring_back("energy_meter")
+    made.run(0.5)
+    assert made.ledger.register_wh > counted + missed
+    made.run(3.0)
+    assert (made.session.state, made.power.current > 5.0) == (ChargeState.CHARGING, True)
+    made.stop()
+    assert made.reach(ChargeState.FINISHED)
+    (record,) = made.records
+    assert (record.status, record.stop_cause) == (RecordStatus.CLOSED, StopCause.LOCAL)
+    assert record.end_register_wh - record.begin_register_wh == pytest.approx(made.vehicle.energy_wh, rel=0.005)
+    assert [entry.what for entry in made.log if entry.kind == "meter"] == [f"session {record.session_id} goes on after a restart"]
+
+
+@pytest.mark.parametrize("mode", plans.RULE_MODES)
+@pytest.mark.parametrize(("when", "delay"), [("LOCKING", 0.0), ("CABLE_CHECK", 1.0), ("CHARGING", 2.0)])
+def test_a_meter_that_is_away_for_a_while_costs_neither_the_session_nor_energy(when: str, delay: float, mode: str):
+    away = Disturbance(plans.RULE, "energy_meter", mode, when, delay, 4.0)
+    played = Play(Plan(1, actions=(*DRIVER[:3], Action("stop", "CHARGING", 8.0)), disturbances=(away,)), DATABASES)
+    assert played.run().broken == ()
+    assert [record.status for record in played.world.records] == [RecordStatus.CLOSED, RecordStatus.CLOSED]
+
+
+def test_energy_that_a_meter_missed_and_did_not_ask_for_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(energy_meter.EnergyMeter, "_missed", lambda self, counter: 0.0)
+    away = Disturbance(plans.RULE, "energy_meter", "killed", "CHARGING", 4.0, 4.0)
+    assert broken(Plan(1, actions=(*DRIVER[:3], Action("stop", "CHARGING", 9.0)), disturbances=(away,))) == ["energy_billed"]
+
+
+def test_a_register_that_is_not_on_disk_in_time_is_found(monkeypatch: pytest.MonkeyPatch):
+    off = Disturbance(plans.POWER_FAILURE, "", "", "CHARGING", 12.0, 1.0)
+    plan = Plan(1, actions=DRIVER[:3], disturbances=(off,))
+    assert broken(plan) == []
+    honest = RecordKeeper.save
+    monkeypatch.setattr(RecordKeeper, "save", lambda self, now, stamp, durable: honest(self, now, stamp, durable=False))
+    assert broken(plan) == ["energy_billed"]
 
 
 def test_a_failure_of_the_mains_interrupts_the_record_and_loses_no_more_than_the_disk_allows():
@@ -257,7 +304,7 @@ def test_a_record_that_ends_too_low_is_found(monkeypatch: pytest.MonkeyPatch):
     def free_of_charge(record: ChargeRecord, status: RecordStatus, *_: Any) -> ChargeRecord:
         return replace(record, status=status)
 
-    monkeypatch.setattr(world, "ended", free_of_charge)
+    monkeypatch.setattr(record_keeper, "ended", free_of_charge)
     assert "energy_billed" in broken(Plan(1, actions=(*DRIVER[:3], Action("stop", "CHARGING", 4.0))))
 
 

@@ -135,6 +135,28 @@ def test_a_session_that_goes_on_while_the_meter_restarts_is_billed_whole(bench: 
     assert bench.told[-1].begin_register_wh == closed.end_register_wh
 
 
+def test_a_meter_that_dies_before_anything_has_flowed_bills_what_flows_meanwhile(bench: Bench) -> None:
+    """The counter up to which it has counted is on disk before there is anything to count."""
+    book = bench.open()
+    bench.session("a", True)
+    book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0, energy_wh=bench.counter), bench.now, bench.now)
+    bench.die()
+    bench.charge_unseen(3.0)
+    bench.open()
+    bench.charge(0.1, counter=True)
+    bench.session("a", False, StopCause.LOCAL)
+    assert bench.told[-1].end_register_wh - bench.told[-1].begin_register_wh == pytest.approx(31.0)
+
+
+def test_a_counter_that_stands_still_is_not_stored_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, saves = bench.open(), list[float]()
+    monkeypatch.setattr(book, "save", lambda now, stamp, durable: (saves.append(now), MeterBook.save(book, now, stamp, durable)))
+    for counter in (5.0, 5.0, 5.0, 0.0, 0.0, nan, nan):
+        bench.now += 0.1
+        book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0, energy_wh=counter), bench.now, bench.now)
+    assert len(saves) == 2
+
+
 def test_a_session_that_ends_while_the_meter_restarts_is_closed_with_its_cause(bench: Bench) -> None:
     bench.open()
     bench.session("a", True)

@@ -296,6 +296,27 @@ MUTATIONS: tuple[Mutation, ...] = (
         (RECORDS, BOOK),
     ),
     Mutation(
+        "a restarted meter hears what flowed meanwhile before it ends a record",
+        "record_keeper.py",
+        "        if self._resuming is not None and self.meter.last is None:\n",
+        "        if False:\n",
+        (BOOK,),
+    ),
+    Mutation(
+        "a record is told when it is stored",
+        "record_keeper.py",
+        "        self._store.begin(record)\n        self.open = record\n        self._told(record)\n",
+        "        self._told(record)\n        self._store.begin(record)\n        self.open = record\n",
+        (BOOK,),
+    ),
+    Mutation(
+        "the counter of what may be missed is stored before anything is counted",
+        "record_keeper.py",
+        "isfinite(self.meter.counter_wh) and self.meter.counter_wh != self._store.counter_wh",
+        "False",
+        (BOOK,),
+    ),
+    Mutation(
         "the site's limit is shared, not exceeded",
         "energy_manager.py",
         "    left = config.site_limit - sum(shares.values())\n",
