@@ -67,13 +67,17 @@ class Setup:
 
     def speak(self) -> None:
         for name, value in self.words.items():
-            self.probe.write(name, value)
+            self.say(name, value)
         self.alive += 1
         for frame in vehicle_frames():
             self.ports[BusLink.VEHICLE].send(frame)
         self.ports[BusLink.POWER].send(module_status())
         for frame in (board_inputs(self.alive, **self.inputs), IO.encode("IO_Measurements", {}), IO.encode("IO_Token", {})):
             self.ports[BusLink.IO].send(frame)
+
+    def say(self, name: str, value: Any) -> None:
+        """Publish a value; a permit is one of this moment."""
+        self.probe.write(name, replace(value, given=time.monotonic()) if name == "safety_state" else value)
 
     def listen(self) -> None:
         for link, port in self.ports.items():
@@ -175,7 +179,7 @@ def test_safety_input_reaches_its_topic_and_a_revoked_permit_the_bus(begin: Call
         probe.spin(0.02 + random.random() * 0.05)
         setup.words["safety_state"] = NO_PERMIT
         start = time.monotonic()
-        probe.write("safety_state", NO_PERMIT)
+        setup.say("safety_state", NO_PERMIT)
         probe.until(setup.off, what="power off on the bus")
         cut = next(at for at, _, name, signals in setup.seen if at > start and name == "DC_Power_Control" and not signals["Power_Function"])
         to_bus.append(cut - start)

@@ -78,7 +78,10 @@ def _on_one_rig(rig: Rig, scenarios: Iterable[Scenario]) -> Iterator[Row]:
                 made = stack.enter_context(station(rig))
             first = Play(scenario, made)
             row = first.run()
-            yield Play(scenario, made).run() if first.too_early and not made.unclean else row
+            if first.too_early and not made.unclean:
+                failed, row = row.verdict, Play(scenario, made).run()
+                row.first_try = failed
+            yield row
 
 
 def _line(row: Row) -> str:

@@ -50,11 +50,15 @@ class Row:
     back: float = nan
     problems: list[str] = field(default_factory=list)
     skipped: str = ""
+    # What became of a first try whose session ended before anything was disturbed.
+    first_try: str = ""
 
     @property
     def verdict(self) -> str:
         """ok, skipped, or what is wrong."""
-        return f"skipped: {self.skipped}" if self.skipped else "; ".join(self.problems) or "ok"
+        if self.skipped:
+            return f"skipped: {self.skipped}"
+        return ("; ".join(self.problems) or "ok") + (f" (second try; the first: {self.first_try})" if self.first_try else "")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
