@@ -19,6 +19,8 @@ SCENARIOS = (
 )
 # Far above what the contract says (graph_scenarios.py) and what is measured alone: a busy machine is late, but power goes. [s]
 SLOWEST = 3.0
+# So long may the meter be away before meter_silent ends the session: a slow machine does not have it back by then (docs/faults.md). [s]
+METER_AWAY = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def test_the_session_ends_or_goes_on_as_the_fault_table_says_and_is_billed_once(
     assert without_times(row["problems"]) == []
     assert row["records"] == row["bills"] <= 1
     if row["off"] is not None and row["end"] != "LOCAL":
-        assert 0.0 < row["off"] < SLOWEST
+        assert 0.0 < row["off"] < SLOWEST + (METER_AWAY if ":energy_meter:" in name else 0.0)
 
 
 def test_what_charged_is_billed_also_while_the_meter_was_dead(rows: dict[str, dict[str, Any]]) -> None:
