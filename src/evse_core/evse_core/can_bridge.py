@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from math import nan as NAN
 from operator import attrgetter
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from evse_core.can_schedule import LineRelease, LinkSchedule, Receiver, TopicSchedule
 from evse_core.codecs.chademo import ChademoStation
@@ -50,6 +50,7 @@ READING_LIMIT = 0.3
 VEHICLE_GONE = 1.0
 # Generation that a bridge names to a vehicle before the sequencer has named one: 2 is 1.0 to 1.2 (../shared/reference/can.md 2.1).
 DEFAULT_GENERATION = 2
+_T = TypeVar("_T")
 # Values of reports that go out at once when they leap from one multiple of this to another: a jump must not wait for the period. An emergency trip is 50 V
 # above a rating of 500 V, over-current begins 5 A above the request (../shared/reference/can.md 4).
 LEAPS = {
@@ -164,31 +165,27 @@ class CanBridge:
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit, as old as it says: one that was held up on its way, or by a pause of this process, counts no longer. Without a time it is stale."""
         given = state.given if state.given <= now else -math.inf
-        self._note("safety", self._inputs.safety, state, self.config.permit_timeout, now)
-        self._expiries["safety"] = given + self.config.permit_timeout + JUST_AFTER
-        self._inputs.safety = Sample(state, given)
+        self._inputs.safety = self._noted("safety", self._inputs.safety, Sample(state, given), self.config.permit_timeout, now)
 
     def on_power_command(self, command: PowerCommand, now: float) -> None:
         """Take the sequencer's word to the modules."""
-        self._note("power", self._inputs.power, command, self.config.command_timeout, now)
         if command.session_announced and not (self._inputs.power is not None and self._inputs.power.value.session_announced):
             self._modules.begin_session()
-        self._inputs.power = Sample(command, now)
+        self._inputs.power = self._noted("power", self._inputs.power, Sample(command, now), self.config.command_timeout, now)
 
     def on_vehicle_command(self, command: VehicleCommand, now: float) -> None:
         """Take the sequencer's word to the vehicle."""
-        self._note("vehicle", self._inputs.vehicle, command, self.config.command_timeout, now)
-        self._inputs.vehicle = Sample(command, now)
+        self._inputs.vehicle = self._noted("vehicle", self._inputs.vehicle, Sample(command, now), self.config.command_timeout, now)
 
     def on_io_command(self, command: IoCommand, now: float) -> None:
         """Take the sequencer's word to the I/O board."""
-        self._note("io", self._inputs.io, command, self.config.command_timeout, now)
-        self._inputs.io = Sample(command, now)
+        self._inputs.io = self._noted("io", self._inputs.io, Sample(command, now), self.config.command_timeout, now)
 
-    def _note(self, name: str, last: Sample[Any] | None, value: Any, limit: float, now: float) -> None:
-        """Remember when it expires, and that something changed: a set point that drifts goes out with the next period, everything else at once."""
-        self._news = self._news or last is None or last.age(now) > limit or _flags(last.value) != _flags(value)
-        self._expiries[name] = now + limit + JUST_AFTER
+    def _noted(self, name: str, last: Sample[_T] | None, new: Sample[_T], limit: float, now: float) -> Sample[_T]:
+        """Return the new value, after noting when it expires and whether it changes something: a set point that drifts can wait for the next period."""
+        self._news = self._news or last is None or last.age(now) > limit or _flags(last.value) != _flags(new.value)
+        self._expiries[name] = new.received + limit + JUST_AFTER
+        return new
 
     # What goes out
 

@@ -1,14 +1,14 @@
 """The faults that wait for an operator, in a small file that outlives safety_monitor. The format is evse_core/safety_latches.py.
 
-A thread writes, because a disk may take longer than a permit lives. The file is replaced as a whole: new file, fsync, rename, fsync of the folder.
+A thread writes, because a disk may take longer than a permit lives. The file is replaced as a whole.
 """
 
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from evse_core.safety_latches import Latch, from_text, to_text
+from evse_nodes import whole_file
 
 # A disk that did not take the file is tried again after this. [s]
 RETRY = 1.0
@@ -54,7 +54,7 @@ class LatchFile:
     def _run(self) -> None:
         while (text := self._next()) is not None:
             try:
-                _replace(self.path, text)
+                whole_file.replace(self.path, text)
             except OSError as error:
                 self.failed_writes, self.error = self.failed_writes + 1, str(error)
                 if not self._again(text):
@@ -76,19 +76,3 @@ class LatchFile:
             if self._wanted is None:
                 self._wanted = text
             return not self._closing
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that after a loss of power there is the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -2,11 +2,11 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_configuration import restored
+from evse_nodes import whole_file
 
 LOG = logging.getLogger("ocpp_uplink")
 
@@ -27,14 +27,9 @@ class Settings:
         return self._values.get(name, "")
 
     def keep(self, name: str, value: str) -> None:
-        """Keep a change: written aside, synced and moved into place, so that a crash leaves the old file or the new one."""
+        """Keep a change. OSError where the file cannot be written."""
         self._values[name] = value
-        aside = self._path.with_suffix(".new")
-        with aside.open("w") as file:
-            json.dump(self._values, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._path)
+        whole_file.replace(self._path, json.dumps(self._values, indent=1))
 
     def _read(self) -> dict[str, str]:
         try:

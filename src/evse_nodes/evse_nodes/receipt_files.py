@@ -1,11 +1,11 @@
 """Receipts as files: <data_dir>/receipts/<session_id>.txt and .json, each complete or not there at all."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 from evse_core.receipt import Receipt
+from evse_nodes import whole_file
 
 
 class ReceiptFiles:
@@ -24,17 +24,6 @@ class ReceiptFiles:
 
     def write(self, receipt: Receipt) -> None:
         """Write both files, replacing older ones. OSError where that fails."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(receipt.as_dict(), indent=2, ensure_ascii=False) + "\n"
-        _replace(self.path(receipt.record.session_id, ".json"), text)
-        _replace(self.path(receipt.record.session_id, ".txt"), receipt.text())
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file such that a reader, also after a loss of power, finds the old or the new content."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+        whole_file.replace(self.path(receipt.record.session_id, ".json"), text)
+        whole_file.replace(self.path(receipt.record.session_id, ".txt"), receipt.text())

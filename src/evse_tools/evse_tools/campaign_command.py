@@ -5,7 +5,6 @@ Each session is made from seed and number alone, so the result does not depend o
 
 import json
 import multiprocessing
-import os
 import sys
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from evse_simulators.campaign_plan import FAULT, Plan, from_json, random_plan, t
 from evse_simulators.campaign_play import Result, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.memo_database import MemoDatabase
+from evse_tools import json_target
 from evse_tools.machine import processors, rare_collection
 
 # Links of a vehicle that the world knows.
@@ -40,8 +40,8 @@ def run(sessions: int, seed: int, json_file: str, jobs: int, only: int, plan_fil
     console = Console(stderr=json_file == "-", highlight=False, soft_wrap=True)
     if link not in LINKS:
         return _wrong(f"--link {link}: none of {', '.join(LINKS)}")
-    if json_file not in {"", "-"} and not os.access(Path(json_file).absolute().parent, os.W_OK):
-        return _wrong(f"--json {json_file}: its folder cannot be written")
+    if problem := json_target.refusal(json_file):
+        return _wrong(problem)
     try:
         plan = _read(plan_file) if plan_file is not None else None
     except ValueError as error:
@@ -188,14 +188,8 @@ def _each(summary: dict[str, Any]) -> Iterable[tuple[str, int]]:
 
 def _written(target: str, summary: dict[str, Any]) -> bool:
     """Write the JSON where it is wanted; return whether that worked."""
-    if not target:
-        return True
-    text = json.dumps(summary, indent=2) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return True
     try:
-        Path(target).write_text(text)
+        json_target.write(target, summary)
     except OSError as error:
         print(f"station campaign: {target}: {error}", file=sys.stderr)
         return False

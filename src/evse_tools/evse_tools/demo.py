@@ -3,7 +3,6 @@
 The processes are started before the libraries are loaded that only the observer needs: both cores of a small machine are busy from the first second on.
 """
 
-import json as json_module
 import signal
 import sys
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from evse_tools import json_target
 from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_options import Options
 from evse_tools.demo_station import default_description, own_domain, write_station
@@ -58,7 +58,7 @@ def run(
     except KeyboardInterrupt:
         print("interrupted before anything was charged", file=sys.stderr)
         return 1
-    _write_json(report, options.json)
+    json_target.write(options.json, report.as_dict())
     return 1 if report.all_problems else 0
 
 
@@ -107,14 +107,3 @@ def _station(options: Options) -> tuple[Path, Description]:
     folder = _folder(Path(options.output or "station_data"))
     rating = EXPECTED[options.fault].rating if options.fault else {}
     return folder, write_station(original, options.evses, options.csms, folder, rating)
-
-
-def _write_json(report: "Report", target: str) -> None:
-    if not target:
-        return
-    text = json_module.dumps(report.as_dict(), indent=2, allow_nan=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    else:
-        Path(target).write_text(text, encoding="utf-8")

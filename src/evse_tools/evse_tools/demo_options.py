@@ -1,6 +1,5 @@
 """What a demo can be told, and what of it is wrong."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -8,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from evse_simulators.faults import FAULTS
+from evse_tools import json_target
 from evse_tools.demo_driver import Plan
 from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_station import TOKENS
@@ -49,8 +49,8 @@ class Options:
             yield f"--csms {self.csms}: not an address such as ws://host:port/path"
         if self.description and not Path(self.description).is_file():
             yield f"--description {self.description}: no such file"
-        if self.json not in {"", "-"} and not os.access(Path(self.json).absolute().parent, os.W_OK):
-            yield f"--json {self.json}: its folder cannot be written"
+        if problem := json_target.refusal(self.json):
+            yield problem
 
     def plan(self, number: int) -> Plan:
         """Return what the driver at EVSE `number`, counted from 1, does: the fault hits the first one."""

@@ -5,7 +5,6 @@ once broke, with a line saying what; the tests play them again.
 """
 
 import json
-import os
 import sys
 import time
 import traceback
@@ -16,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from evse_tools import fuzz_descriptions, fuzz_intruder, fuzz_traffic
+from evse_tools import fuzz_descriptions, fuzz_intruder, fuzz_traffic, json_target
 from evse_tools.campaign_command import shared_databases
 from evse_tools.fuzz_case import Case
 
@@ -38,8 +37,8 @@ def run(seconds: float, examples: int, seed: int, what: str, only: int, case_fil
     console = Console(stderr=json_file == "-", highlight=False, soft_wrap=True)
     if what not in {*KINDS, "all"}:
         return _wrong(f"--what {what}: none of {', '.join(KINDS)}, all")
-    if json_file not in {"", "-"} and not os.access(Path(json_file).absolute().parent, os.W_OK):
-        return _wrong(f"--json {json_file}: its folder cannot be written")
+    if problem := json_target.refusal(json_file):
+        return _wrong(problem)
     if case_file is not None:
         return _replay(console, case_file)
     kinds = KINDS if what == "all" else (what,)
@@ -47,9 +46,7 @@ def run(seconds: float, examples: int, seed: int, what: str, only: int, case_fil
     findings: list[dict[str, Any]] = []
     counts = _search(console, kinds, seed, only, examples, began + (seconds or SECONDS) if not examples and not only else 0.0, findings)
     summary = {"seed": seed, "seconds": round(time.monotonic() - began, 3), "cases": counts, "findings": findings}
-    if json_file:
-        text = json.dumps(summary, indent=2) + "\n"
-        _ = sys.stdout.write(text) if json_file == "-" else Path(json_file).write_text(text, encoding="utf-8")
+    json_target.write(json_file, summary, nan=True)  # what once broke may be a NaN
     made = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
     console.print(f"{made} with seed {seed} in {summary['seconds']:.0f} s: {f'{len(findings)} findings' if findings else 'nothing broke'}")
     return 1 if findings else 0

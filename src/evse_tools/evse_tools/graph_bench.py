@@ -1,7 +1,5 @@
 """`station bench graph`: one simulated station, one driver after the other, and in each session something dies, hangs, floods or goes away."""
 
-import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evse_tools.bench_figures import figure, print_json
 from evse_tools.graph_disturbances import Impossible
 from evse_tools.graph_run import Play, Row
 from evse_tools.graph_scenarios import NODES, Kind, Rig, Scenario, chosen
 from evse_tools.graph_station import GraphStation, station
-from evse_tools.machine import machine
 
 # Width of the table in a file. [1]
 WIDTH = 220
@@ -92,10 +90,7 @@ def _line(row: Row) -> str:
 
 def _show(rows: list[Row], as_json: bool, bench: str) -> None:
     if as_json:
-        figures = [figure for row in rows for figure in _figures(row)]
-        found = {"bench": bench, "machine": machine(), "load": os.getloadavg()[0], "at": time.time(), "figures": figures}
-        json.dump(found | {"scenarios": [row.as_dict() for row in rows]}, sys.stdout, indent=2)
-        print()
+        print_json(bench, [item for row in rows for item in _figures(row)], at=time.time(), scenarios=[row.as_dict() for row in rows])
         return
     table = Table(title="The process graph under faults", caption="times from the disturbance, on the power modules' CAN bus")
     for name, _ in COLUMNS:
@@ -108,8 +103,7 @@ def _show(rows: list[Row], as_json: bool, bench: str) -> None:
 def _figures(row: Row) -> Iterator[dict[str, Any]]:
     for name, seconds in (("power withdrawn", row.withdrawn), ("current gone", row.off), ("back", row.back)):
         if isfinite(seconds):
-            value = round(1e3 * seconds, 1)
-            yield {"name": f"{row.scenario}: {name}", "n": 1, "median": value, "p99": value, "max": value, "unit": "ms"}
+            yield figure(f"{row.scenario}: {name}", [1e3 * seconds], "ms", digits=1)
 
 
 def _ms(seconds: float) -> str:

@@ -4,7 +4,6 @@ A guard that nobody notices may as well not be there: it is a missing test.
 """
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -20,7 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from evse_tools.machine import machine, processors
+from evse_tools.bench_figures import figure, print_json
+from evse_tools.machine import processors
 from evse_tools.mutation_table import MUTATIONS, Mutation
 
 # Longest run of one test file with a mutant: it may well hang. [s]
@@ -80,14 +80,8 @@ def run(only: list[str] | None, as_json: bool) -> int:
             console.print(f"{verdict.name}: {_words(verdict)}, {verdict.seconds:.1f} s")
     _print(console, verdicts, time.monotonic() - began)
     if as_json:
-        figures = [
-            {"name": item.name, "n": 1, "median": item.seconds, "p99": item.seconds, "max": item.seconds, "unit": "s"} for item in verdicts
-        ]
-        print(
-            json.dumps(
-                {"bench": "mutations", "machine": machine(), "figures": figures, "guards": [asdict(item) for item in verdicts]}, indent=2
-            )
-        )
+        figures = [figure(item.name, [item.seconds], "s") for item in verdicts]
+        print_json("mutations", figures, guards=[asdict(item) for item in verdicts])
     return 0 if all(item.caught_by for item in verdicts) else 1
 
 

@@ -4,7 +4,6 @@ The bench is the devices on three simulated buses (reaction_devices.py); a proce
 power flow, breaks something, and takes the time at which the cutting frame was received. A killed node's trial counts from the kill.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -15,20 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from evse_core.safety_config import SafetyConfig
 from evse_core.types import BusLink
 from evse_nodes.can_bus import CanPort
 from evse_nodes.run import NICE
-from evse_tools.bench_figures import figure
+from evse_tools.bench_figures import figure, print_json, print_table
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
-from evse_tools.machine import machine
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
 from evse_tools.reaction_devices import VOLTAGE, Devices
@@ -210,17 +206,8 @@ def run(trials: int, kills: int, as_json: bool) -> int:
         except RuntimeError as error:
             console.print(f"{name}: {error}", style="red", markup=False)
             return 1
-    _show(figures, as_json)
-    return 0
-
-
-def _show(figures: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"bench": "reaction", "machine": machine(), "load": os.getloadavg()[0], "figures": figures}, indent=2))
-        return
-    table = Table(title="From the fault to the first CAN frame that cuts power", caption=machine())
-    for column in ("fault", "trials", "median", "99 %", "worst"):
-        table.add_column(column, justify="left" if column == "fault" else "right")
-    for row in figures:
-        table.add_row(row["name"], str(row["n"]), *(f"{row[key]:.1f} ms" for key in ("median", "p99", "max")))
-    Console().print(table)
+        print_json("reaction", figures)
+    else:
+        print_table("From the fault to the first CAN frame that cuts power", ("fault", "trials", "worst"), figures)
+    return 0

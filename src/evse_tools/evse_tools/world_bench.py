@@ -4,8 +4,6 @@ The processor time of this process counts, so that others on the machine change 
 """
 
 import itertools
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from math import nan
@@ -13,7 +11,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.types import ChargeState
@@ -22,8 +19,8 @@ from evse_simulators.campaign_plan import random_plan
 from evse_simulators.campaign_play import play
 from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.world import World
-from evse_tools.bench_figures import figure
-from evse_tools.machine import machine, rare_collection
+from evse_tools.bench_figures import figure, print_json, print_table
+from evse_tools.machine import rare_collection
 
 # Virtual time of a window while charging, and before the first one, so that frames and curves have been seen. [s]
 WINDOW, WARM = 10.0, 10.0
@@ -112,17 +109,8 @@ def run(seconds: float, as_json: bool) -> int:
     except RuntimeError as error:
         console.print(f"{name}: {error}", style="red", markup=False)
         return 1
-    _show(figures, as_json)
-    return 0
-
-
-def _show(figures: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"bench": "world", "machine": machine(), "load": os.getloadavg()[0], "figures": figures}, indent=2))
-        return
-    table = Table(title="The simulated EVSE on one processor", caption=machine())
-    for column in ("figure", "windows", "median", "99 %", "best", "unit"):
-        table.add_column(column, justify="left" if column in {"figure", "unit"} else "right")
-    for row in figures:
-        table.add_row(row["name"], str(row["n"]), *(f"{row[key]:.1f}" for key in ("median", "p99", "max")), row["unit"])
-    Console().print(table)
+        print_json("world", figures)
+    else:
+        print_table("The simulated EVSE on one processor", ("figure", "windows", "best"), figures)
+    return 0

@@ -41,7 +41,6 @@ _NEEDED = {
     ),
     "EV_ExtendedFunction": frozenset(("dynamic_control",)),
 }
-_NOTHING: frozenset[str] = frozenset()
 # Frame loss ends a session after 1 s on either side (../shared/reference/can.md 2.3, 2.4); twice that, and the frames belong to a new one. [s]
 SESSION_GAP = 2.0
 # 102.6 means kWh or nothing with these references: 0, and what vehicles send before they settle or to a 0.9 charger (../shared/reference/can.md 2.1). [%]
@@ -77,7 +76,7 @@ class ChademoStation:
         if self._database.sender(frame) == OWN_NODE:
             return None
         decoded = self._database.decode(frame)
-        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
+        demand(decoded, _NEEDED)
         if decoded.name in REQUIRED:
             self._note_sign_of_life(decoded.name, now)
         last = self._signals.get(decoded.name)

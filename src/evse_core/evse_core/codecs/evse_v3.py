@@ -24,7 +24,6 @@ _NEEDED = {
     "DC_Power_Parameters": frozenset(("Maximum_Voltage", "Maximum_Charge_Current")),
     BANK: frozenset(("Module_Count", "Modules_Working", "Lowest_Module_Current", "Highest_Module_Current", "Alive")),
 }
-_NOTHING: frozenset[str] = frozenset()
 # Values of Power_Function.
 FUNCTIONS = {
     PowerFunction.OFF: 0,
@@ -109,7 +108,7 @@ class ModulesReceiver:
         if self._database.sender(frame) == OWN_NODE or frame.id >> PISTOL_SHIFT != self._pistol:
             return None
         decoded = self._database.decode(frame)
-        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
+        demand(decoded, _NEEDED)
         self.changes += decoded.name == PULSE or self._is_news(decoded)
         # A counter that stands is an old frame that something repeats: no sign of life.
         if decoded.name == BANK and decoded.signals["Alive"] != self._signals.get(BANK, {}).get("Alive"):

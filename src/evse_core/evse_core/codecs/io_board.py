@@ -49,7 +49,6 @@ _NEEDED = {
     "IO_Token": frozenset(("Part", "Sequence", "Length")),
     CURRENTS: frozenset(("AC_Current_L1", "AC_Current_L2", "AC_Current_L3", "Alive")),
 }
-_NOTHING: frozenset[str] = frozenset()
 _PILOT_FAULTS = {int(value): value for value in PilotFault}
 
 
@@ -82,7 +81,7 @@ class IoBoard:
         if self._database.sender(frame) == OWN_NODE:
             return None
         decoded = self._database.decode(frame)
-        demand(decoded, _NEEDED.get(decoded.name, _NOTHING))
+        demand(decoded, _NEEDED)
         self._take(decoded, now)
         return decoded.unknown_values
 

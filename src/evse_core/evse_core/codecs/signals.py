@@ -68,9 +68,10 @@ class _Encoded:
     frame: Frame
 
 
-def demand(decoded: Decoded, names: frozenset[str]) -> None:
-    """Raise Malformed where a frame is too short for one of these signals."""
-    if not decoded.signals.keys() >= names:
+def demand(decoded: Decoded, needed: Mapping[str, frozenset[str]]) -> None:
+    """Raise Malformed where a frame is too short for one of the signals that its message needs."""
+    names = needed.get(decoded.name)
+    if names is not None and not decoded.signals.keys() >= names:
         raise Malformed(f"{decoded.name}: too short for {', '.join(sorted(names - decoded.signals.keys()))}")
 
 

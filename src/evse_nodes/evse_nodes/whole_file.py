@@ -1,0 +1,20 @@
+"""Files that are replaced as a whole: also after a kill or a loss of power a reader finds the old content or the new one."""
+
+import os
+from pathlib import Path
+
+
+def replace(path: Path, text: str) -> None:
+    """Write aside, sync, move into place and sync the folder, which is made where it is missing. OSError where that fails: the old file stands."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".new")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
