@@ -1,7 +1,6 @@
 """A bench for ocpp_uplink: the node and the CSMS simulator as processes, and the rest of the station played by publishers in this one."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import evse_msgs.srv
 import rclpy
 import std_srvs.srv
+from domains import own_domain
 from fake_evse import FAST, FakeEvse, wait_for
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -28,7 +28,7 @@ class Processes:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.domain = random.randint(1, 100)
+        self.domain = own_domain()
         self._environment = os.environ | {
             "ROS_DOMAIN_ID": str(self.domain),
         }

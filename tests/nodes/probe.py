@@ -1,7 +1,6 @@
 """One node in a process of its own, and a probe in this one that writes its inputs and collects its outputs, both on a domain of their own."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import rclpy
 import yaml
+from domains import own_domain
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -28,7 +28,7 @@ class Probe:
     """Starts the node, publishes at fixed rates, keeps what comes with the monotonic time at which it came."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.domain = random.randint(1, 100)
+        self.domain = own_domain()
         stay_on_loopback()
         self.context = Context()
         rclpy.init(context=self.context, domain_id=self.domain)

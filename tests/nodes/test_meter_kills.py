@@ -43,7 +43,7 @@ for count in itertools.count():
     session = SessionState(session_id="whole", transaction_active=True)
     if not whole:
         session = SessionState(session_id=f"{sys.argv[2]}-{number}", transaction_active=phase < 15)
-    book.on_session(session, time.time())
+    book.on_session(session, now, time.time())
     time.sleep(0.002)
 """
 KILLS = 15
@@ -83,7 +83,7 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
     book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
     book.recover(time.monotonic())
     book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
-    book.on_session(SessionState(), time.time())
+    book.on_session(SessionState(), time.monotonic(), time.time())
     found = {record.session_id: record for record in book._ledger.last(10_000)}
     assert book.register_wh >= register
     assert book._ledger.open_records() == []
@@ -114,7 +114,7 @@ def test_kills_in_one_session_cost_none_of_its_energy(tmp_path: Path) -> None:
     book = MeterBook(CONFIG, TARIFF, 1, tmp_path, records.append)
     book.recover(time.monotonic())
     book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), time.monotonic(), time.time())
-    book.on_session(SessionState(session_id="whole"), time.time())
+    book.on_session(SessionState(session_id="whole"), time.monotonic(), time.time())
     begin, end = records[-1].begin_register_wh, records[-1].end_register_wh
     moment, register = last
     assert records[-1].status is RecordStatus.CLOSED

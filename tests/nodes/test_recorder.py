@@ -17,6 +17,8 @@ from rosbags.rosbag2 import Reader
 
 pytest.importorskip("rclpy")
 
+from domains import own_domain
+
 from evse_tools.recorder_bag import definition
 from evse_tools.recorder_channels import channels
 from evse_tools.recorder_config import RecorderConfig
@@ -55,7 +57,7 @@ for line in sys.stdin:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Yield a function that starts a Python program on this test's own domain; what still runs is killed at the end."""
-    environment = os.environ | {"ROS_DOMAIN_ID": str(random.randint(1, 100))}
+    environment = os.environ | {"ROS_DOMAIN_ID": str(own_domain())}
     started: list[subprocess.Popen[str]] = []
 
     def begin(code: str, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
@@ -186,7 +188,7 @@ def test_metadata_says_what_ros2_bag_reads(start: Callable[..., subprocess.Popen
 def test_types_have_the_hash_that_ros_gives_them() -> None:
     """The hash of the file must be that of the middleware, or ros2 bag refuses to play it."""
     rclpy = pytest.importorskip("rclpy")
-    rclpy.init(domain_id=random.randint(1, 100))
+    rclpy.init(domain_id=own_domain())
     try:
         node = rclpy.create_node("hashes")
         for row in channels([1]):

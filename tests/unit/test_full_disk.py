@@ -85,7 +85,8 @@ class Bench:
 
     def session(self, active: bool) -> None:
         cause = StopCause.NONE if active else StopCause.LOCAL
-        self.book.on_session(SessionState(session_id="a", session_active=active, transaction_active=active, stop_cause=cause), self.now)
+        state = SessionState(session_id="a", session_active=active, transaction_active=active, stop_cause=cause)
+        self.book.on_session(state, self.now, self.now)
 
     def try_again(self) -> None:
         """Do what the node's timer does."""

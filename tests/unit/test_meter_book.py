@@ -53,7 +53,7 @@ class Bench:
         state = SessionState(
             session_id=session_id, session_active=active, transaction_active=active, token="04A2B3C4D5E680", stop_cause=cause
         )
-        self.book.on_session(state, self.now)
+        self.book.on_session(state, self.now, self.now)
 
     def die(self) -> None:
         """End as by kill -9: nothing is said, the file is let go."""
@@ -247,10 +247,64 @@ def test_a_sequencer_that_was_restarted_interrupts_the_record(bench: Bench) -> N
     bench.open()
     bench.session("a", True)
     bench.charge(10.0)
+    bench.now += 0.1
+    bench.idle()
     bench.session("", False)
     assert (bench.told[-1].status, bench.told[-1].stop_cause) == (RecordStatus.INTERRUPTED, StopCause.RESTART)
     bench.session("b", True)
     assert [record.record_number for record in bench.told] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("state", [SessionState(), SessionState(session_id="b", session_active=True, transaction_active=True)])
+def test_what_flows_when_the_session_is_gone_belongs_to_its_record(bench: Bench, state: SessionState) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.charge(10.0)
+    for _ in range(10):
+        bench.charge(0.1)
+        bench.book.on_session(state, bench.now, bench.now)
+    assert [record.status for record in bench.told] == [RecordStatus.OPEN]
+    bench.now += 0.1
+    bench.idle()
+    bench.book.on_session(state, bench.now, bench.now)
+    assert bench.told[1].status is RecordStatus.INTERRUPTED
+    assert bench.told[1].end_register_wh == bench.book.register_wh == pytest.approx(109.5)
+    assert [record.session_id for record in bench.told[2:]] == ([state.session_id] if state.session_id else [])
+
+
+def test_a_current_that_does_not_end_holds_a_record_open_for_the_settle_time_only(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.charge(1.0)
+    bench.session("", False)
+    bench.charge(CONFIG.settle_time - 0.1)
+    bench.session("", False)
+    assert bench.book.open is not None
+    bench.charge(0.2)
+    bench.session("", False)
+    assert bench.book.open is None
+
+
+def test_modules_that_are_silent_hold_a_record_open_for_the_settle_time_only(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.charge(1.0)
+    bench.now += 2.0
+    bench.session("", False)
+    assert bench.book.open is not None
+    bench.now += CONFIG.settle_time
+    bench.session("", False)
+    assert bench.book.open is None
+
+
+def test_a_word_of_another_session_does_not_end_the_one_that_charges_on(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    for _ in range(10 * round(CONFIG.settle_time)):
+        bench.charge(0.2)
+        bench.session("", False)
+        bench.session("a", True)
+    assert [record.status for record in bench.told] == [RecordStatus.OPEN]
 
 
 def test_the_last_hundred_records_are_told_again_oldest_first(bench: Bench) -> None:
@@ -382,11 +436,11 @@ def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> Non
     bench.told.clear()
     book.recover(bench.now)
     book.on_power(PowerReport(complete=True, age=0.0, voltage=0.0, current=0.0), bench.now, bench.now)
-    book.on_session(SessionState(), bench.now)
+    book.on_session(SessionState(), bench.now, bench.now)
     assert [record.status for record in bench.told] == [RecordStatus.OPEN]
     assert not book.stored
     other.execute("ROLLBACK")
-    book.on_session(SessionState(), bench.now)
+    book.on_session(SessionState(), bench.now, bench.now)
     assert bench.told[-1].status is RecordStatus.INTERRUPTED
     assert bench.told[-1].end == pytest.approx(1000.0)
 

@@ -46,6 +46,14 @@ class MeterConfig:
         1.0,
         60.0,
     )
+    settle_time: float = parameter(
+        3.0,
+        "s",
+        "Longest wait for the end of the current before a record whose session is gone is interrupted",
+        "own: permit_timeout and a ramp of 100 A/s from 200 A",
+        0.0,
+        30.0,
+    )
     sync_period: float = parameter(
         5.0, "s", "Longest time that a loss of power may take from the register", "own: wear of the disk against 70 Wh at 50 kW", 0.1, 600.0
     )

@@ -2,8 +2,10 @@
 
 Theory of operation. Whatever is said is in the store before: a record is told when the store has taken it, and readings show the register as it is stored.
 A keeper that starts and finds a record open waits for the first power_report, which says what flowed meanwhile, and for session_state, which says whether
-the session still runs; where neither comes in time it goes on without. What the store does not take stays as it is and is asked again by the next
-session_state, power_report or tick. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory (evse_simulators/memory_ledger.py).
+the session still runs; where neither comes in time it goes on without. A record whose session is gone, because charge_sequencer began anew, stays open
+until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. What the store does not take stays as it is and
+is asked again by the next session_state, power_report or tick. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory
+(evse_simulators/memory_ledger.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ from evse_core.charge_records import RecordAction, Register, actions, begun, end
 from evse_core.energy_meter import LEGAL, EnergyMeter, MeterConfig, billed_wh
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, MeterReading, PowerReport, RecordStatus, SessionState, StopCause
+
+# Below this no energy worth a name flows: 0.3 Wh a second at 1000 V. [A]
+NO_CURRENT = 1.0
 
 
 class Store(Protocol):
@@ -81,6 +86,8 @@ class RecordKeeper:
         # Until when the session of a record that an earlier run left open is waited for, and for what flowed meanwhile; None where there is none.
         self._resuming: float | None = None
         self._heard = False
+        # Since when the session of the open record is gone; None while it is there.
+        self._gone: float | None = None
         self.stored = True
         self._failing: dict[str, int] = {}
         self._synced = float("-inf")
@@ -187,15 +194,18 @@ class RecordKeeper:
 
     # Records
 
-    def on_session(self, session: SessionState, stamp: float) -> None:
-        """Do what the session asks of the records; what fails is asked again by the next session_state."""
+    def on_session(self, session: SessionState, now: float, stamp: float) -> None:
+        """Do what the session asks of the records; what fails is asked again by the next session_state. now in monotonic seconds, stamp in ROS time [s]."""
         self._heard = True
         if self._resuming is not None and self.meter.last is None:
             # What flowed while this process was away comes with the first power_report, and belongs to the open record.
             return
         try:
             known = session.transaction_active and self._store.find(session.session_id) is not None
-            for action in actions(self.open.session_id if self.open else "", session, known):
+            wanted = actions(self.open.session_id if self.open else "", session, known)
+            if self._settling(RecordAction.INTERRUPT in wanted, now):
+                return
+            for action in wanted:
                 self._act(action, session, stamp)
             if self._resuming is not None and self.open is not None:
                 self._note("INFO", f"session {self.open.session_id} goes on after a restart")
@@ -204,6 +214,15 @@ class RecordKeeper:
             self._fail("records", error)
         else:
             self._failing.pop("records", None)
+
+    def _settling(self, gone: bool, now: float) -> bool:
+        """Return whether the open record waits for the end of the current of its session, which is gone."""
+        if not gone:
+            self._gone = None
+            return False
+        self._gone = now if self._gone is None else self._gone
+        reading = self.meter.fresh(now)
+        return (reading is None or abs(reading.current) >= NO_CURRENT) and now - self._gone < self._config.settle_time
 
     def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
         present = Register(self.meter.register_wh, self.meter.max_power, stamp)
@@ -227,5 +246,5 @@ class RecordKeeper:
         assert self.open is not None
         record = ended(self.open, status, cause, register)
         self._store.end(record)
-        self.open = None
+        self.open = self._gone = None
         self._told(record)

@@ -58,7 +58,7 @@ class EnergyMeterNode(Node):
 
     def _on_session(self, session: SessionState) -> None:
         before = self._book.open
-        self._book.on_session(session, self._stamp())
+        self._book.on_session(session, time.monotonic(), self._stamp())
         if self._book.open is not before:
             self._publish()
 

@@ -288,7 +288,7 @@ class World:
         self.keeper.on_power(report, now, EPOCH + now)
 
     def _on_session(self, session: SessionState, now: float) -> None:
-        self.keeper.on_session(session, EPOCH + now)
+        self.keeper.on_session(session, now, EPOCH + now)
 
     def _tell_record(self, record: ChargeRecord) -> None:
         self._note("record", record.status.name, f"{record.end_register_wh - record.begin_register_wh:.1f} Wh")

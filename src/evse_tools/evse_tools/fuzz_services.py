@@ -86,7 +86,7 @@ class StationSide:
         self._register = reading.register_wh
 
     def _on_session_state(self, value: Any, now: float) -> None:
-        self._book.on_session(value, EPOCH + now)
+        self._book.on_session(value, now, EPOCH + now)
         check_sendable("meter_reading", self._book.reading(now))
         self._session = value
         self._share(now)

@@ -303,6 +303,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         (BOOK,),
     ),
     Mutation(
+        "a record whose session is gone waits for the end of the current",
+        "record_keeper.py",
+        "            if self._settling(RecordAction.INTERRUPT in wanted, now):\n",
+        "            if False:\n",
+        (BOOK,),
+    ),
+    Mutation(
         "a record is told when it is stored",
         "record_keeper.py",
         "        self._store.begin(record)\n        self.open = record\n        self._told(record)\n",
