@@ -71,6 +71,9 @@ REACTION_TIME = {
     "vehicle_fault_current_deviation": 6.5,
     "vehicle_fault_voltage_deviation": 6.5,
 }
+# While the current rises at 20 A/s (SequencerConfig.ramp_up) a command is ahead of what flows, the more the later a word comes; the excess of the fault
+# (faults.py) grows by 0.3 of that, so each second of lateness hides it for so many more. [1]
+RAMP_LAG = 1.0 / 0.3 + 1.0
 # Added where something else is disturbed, too: what hides a fault is itself found within its own time, the slowest a lost vehicle (1 s). [s]
 SECOND_FAULT_TIME = 2.0
 
@@ -109,6 +112,8 @@ class Excuses:
     disturbed: bool = False
     # Wrong bits in what the vehicle says: it may pass for another vehicle.
     forged_vehicle: bool = False
+    # How much longer than with hops of one tick a word takes from the part that breaks to the one that must react. [s]
+    slow: float = 0.0
 
 
 Check = Callable[[Observation], str]
@@ -135,12 +140,13 @@ class FreeConnector:
     name = "voltage_on_free_connector"
 
     def __init__(self, excuses: Excuses) -> None:
+        self._allowed = TOUCH_TIME + excuses.slow
         self._live = Lasting()
 
     def __call__(self, seen: Observation) -> str:
         free = not (seen.locked and seen.plugged)
         live = self._live.time(free and seen.connector_voltage > TOUCH_VOLTAGE and not bridged(seen.faults), seen.now)
-        if live <= TOUCH_TIME:
+        if live <= self._allowed:
             return ""
         return f"{seen.connector_voltage:.0f} V for {live:.2f} s, {'un' * (not seen.plugged)}plugged, {'' if seen.locked else 'not '}locked"
 
@@ -278,6 +284,7 @@ class FaultReaction:
     name = "no_reaction"
 
     def __init__(self, excuses: Excuses) -> None:
+        self._slow = excuses.slow
         self._more = SECOND_FAULT_TIME if excuses.disturbed else 0.0
         self._blind = BLIND_TIME if excuses.blind else 0.0
         self._since: dict[str, float] = {}
@@ -291,7 +298,8 @@ class FaultReaction:
         self._since = {name: self._since.get(name, seen.now) for name in held}
         more = max(self._more, self._blind) + (RUNAWAY_TIME if "module_runaway" in seen.faults else 0.0)
         for name, since in self._since.items():
-            if seen.now - since > REACTION_TIME[name] + more:
+            slow = self._slow * (RAMP_LAG if name == "over_current" else 1.0)
+            if seen.now - since > REACTION_TIME[name] + max(more, slow):
                 return f"{seen.current:.1f} A, {seen.now - since:.2f} s after {name}"
         return ""
 

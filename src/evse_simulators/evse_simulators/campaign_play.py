@@ -16,7 +16,7 @@ from typing import Any
 from evse_core.charge_sequencer_outputs import ACTIVE
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.fault_table import BY_NAME, Reset
-from evse_core.types import ChargeState, CutCause, RecordStatus, StopCause
+from evse_core.types import ChargeState, CutCause, Reaction, RecordStatus, StopCause
 from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_invariants import Broken, Checker, Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
@@ -51,6 +51,8 @@ UNBILLED = 0.5
 METER_ERROR, METER_OFFSET = 0.02, 0.5
 # From a current to the register on disk, besides sync_period: a frame (0.1 s), its report, the next reading, hand-overs. [s]
 TO_THE_DISK = 0.5
+# Hand-overs from what breaks to what must react: board, bridge, monitor, sequencer, bridge, board, vehicle. [1]
+HOPS = 6
 _CUT_FAULTS = frozenset({"emergency_stop", "contactor_stuck_open", "plug_lost", "vehicle_contactor_opens"})
 
 
@@ -317,7 +319,7 @@ class Play:
         if self.world.vehicle.plugged and not self.world.unplug().success:
             self.checker.fail("connector_free", self.world.now, f"cannot be unplugged after mending: {self._words()}")
             return False
-        if not self._try(lambda world: world.session.state is ChargeState.AVAILABLE, BACK_TIME):
+        if not self._try(_in_service, BACK_TIME):
             self.checker.fail("back_in_service", self.world.now, self._words())
             return False
         return True
@@ -395,6 +397,11 @@ def _measured(plan: Plan) -> bool:
     return plugged_once and not away and all(item.target not in between for item in plan.disturbances)
 
 
+def _in_service(world: CampaignWorld) -> bool:
+    """Return whether the next driver may come: a fault that bars a session shows in the state a step after it came."""
+    return world.session.state is ChargeState.AVAILABLE and world.safety_state.reaction < Reaction.BLOCK
+
+
 def _excuses(plan: Plan, world: CampaignWorld) -> Excuses:
     """Return what no rule can mend in this plan."""
     kinds = {item.kind for item in plan.disturbances}
@@ -404,6 +411,7 @@ def _excuses(plan: Plan, world: CampaignWorld) -> Excuses:
         blind=blind,
         disturbed=len(plan.disturbances) > 1 or bool(kinds - {plans.FAULT}),
         forged_vehicle=("VEHICLE.rx", "corrupted") in links,
+        slow=HOPS * (world.config.hand_over - 1) * world.config.tick,
     )
 
 
