@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -23,16 +24,27 @@ SLOWEST = 3.0
 METER_AWAY = 5.0
 
 
-@pytest.fixture(scope="module")
-def rows() -> dict[str, dict[str, Any]]:
-    chosen = [word for name in SCENARIOS for word in ("--only", name)]
+# What was played, by scenario.
+PLAYED: dict[str, dict[str, Any]] = {}
+
+
+def play(names: Iterable[str]) -> None:
+    """Play scenarios one after the other in one station."""
+    chosen = [word for name in names for word in ("--only", name)]
     line = [sys.executable, "-m", "evse_tools.cli", "bench", "graph", "--json", *chosen]
     end = subprocess.run(line, capture_output=True, text=True, timeout=380, check=False)
     assert end.returncode in {0, 1}, end.stderr
     found = json.loads(end.stdout)
     assert found["bench"] == "graph"
     assert all(figure["unit"] == "ms" for figure in found["figures"])
-    return {row["scenario"]: row for row in found["scenarios"]}
+    PLAYED.update({row["scenario"]: row for row in found["scenarios"]})
+
+
+def row_of(name: str) -> dict[str, Any]:
+    """Return what came of a scenario: all are played at first, and one that a test has put away again alone."""
+    if name not in PLAYED:
+        play([name] if PLAYED else SCENARIOS)
+    return PLAYED[name]
 
 
 def without_times(problems: list[str]) -> list[str]:
@@ -41,18 +53,21 @@ def without_times(problems: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_session_ends_or_goes_on_as_the_fault_table_says_and_is_billed_once(name: str, rows: dict[str, dict[str, Any]]) -> None:
-    row = rows[name]
+def test_the_session_ends_or_goes_on_as_the_fault_table_says_and_is_billed_once(name: str) -> None:
+    row = row_of(name)
     if row["skipped"]:
         pytest.skip(row["skipped"])
+    if without_times(row["problems"]):
+        # Another try of this test plays it again.
+        del PLAYED[name]
     assert without_times(row["problems"]) == []
     assert row["records"] == row["bills"] <= 1
     if row["off"] is not None and row["end"] != "LOCAL":
         assert 0.0 < row["off"] < SLOWEST + (METER_AWAY if ":energy_meter:" in name else 0.0)
 
 
-def test_what_charged_is_billed_also_while_the_meter_was_dead(rows: dict[str, dict[str, Any]]) -> None:
-    row = rows["kill:energy_meter:charging"]
+def test_what_charged_is_billed_also_while_the_meter_was_dead() -> None:
+    row = row_of("kill:energy_meter:charging")
     assert row["record_wh"] > 10.0
     assert row["record_wh"] == pytest.approx(row["vehicle_wh"], rel=0.01, abs=1.0)
     assert row["back"] is not None

@@ -108,9 +108,9 @@ class Play:
 
     def _play(self) -> None:
         if not self._turn_until(self._phase_is_there, PHASE_TIME):
-            self._row.problems.append(
-                f"{self._scenario.phase.name} was not reached; the station is in {self._station.track.session.state.name}"
-            )
+            track = self._station.track
+            why = track.session.stop_detail or track.safety.first_fault or "nothing is said"
+            self._row.problems.append(f"{self._scenario.phase.name} was not reached; the station is in {track.session.state.name}: {why}")
             return
         self._disturb()
         if not self._turn_until(self._settled, END_TIME):
