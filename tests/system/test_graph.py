@@ -22,8 +22,6 @@ SCENARIOS = (
 SLOWEST = 3.0
 # So long may the meter be away before meter_silent ends the session: a slow machine does not have it back by then (docs/faults.md). [s]
 METER_AWAY = 5.0
-
-
 # What was played, by scenario.
 PLAYED: dict[str, dict[str, Any]] = {}
 

@@ -158,6 +158,11 @@ def test_a_register_that_is_not_on_disk_in_time_is_found(monkeypatch: pytest.Mon
     assert broken(plan) == ["energy_billed"]
 
 
+def test_a_shock_after_the_session_is_reset_before_the_next_driver_comes():
+    shock = Disturbance(plans.FAULT, "impact", "", "FINISHED", 0.3)
+    assert broken(Plan(1, actions=DRIVER, disturbances=(shock,))) == []
+
+
 def test_a_failure_of_the_mains_interrupts_the_record_and_loses_no_more_than_the_disk_allows():
     played = Play(Plan(1, actions=DRIVER[:3], disturbances=(Disturbance(plans.POWER_FAILURE, "", "", "CHARGING", 3.0, 1.0),)), DATABASES)
     assert played.run().broken == ()
@@ -267,6 +272,22 @@ def test_each_invariant_fails_where_it_does_not_hold_and_only_there(name: str):
 )
 def test_what_is_within_its_allowed_time_breaks_nothing(allowed: list[Observation]):
     assert names_broken(allowed, Excuses()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "lasting", "change"),
+    [
+        ("voltage_on_free_connector", 1.3, {"locked": False}),
+        ("no_reaction", 0.8, {"faults": frozenset({"emergency_stop"})}),
+        # Its excess shows later while the current rises.
+        ("no_reaction", 2.8, {"faults": frozenset({"over_current"})}),
+    ],
+)
+def test_slow_hand_overs_count_in_what_may_take_time_and_no_longer(name: str, lasting: float, change: dict[str, Any]):
+    slow = Excuses(slow=0.3)
+    assert names_broken(later(CHARGING, 0.0, lasting - 0.05, **change), slow) == []
+    assert names_broken(later(CHARGING, 0.0, lasting + 0.05, **change), slow) == [name]
+    assert names_broken(later(CHARGING, 0.0, lasting - 0.05, **change), Excuses()) == [name]
 
 
 @pytest.mark.parametrize("records", [(record(1, 0.0, 11.0),), (record(1, 0.0, 5.0, "a"), record(2, 5.0, 9.0, "a"))])

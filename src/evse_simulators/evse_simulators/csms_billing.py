@@ -1,11 +1,12 @@
 """What the simulated CSMS keeps: stations, transactions and the bill, in one JSON file that is whole at any time."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+
+from evse_nodes import whole_file
 
 REGISTER = "Energy.Active.Import.Register"
 
@@ -103,13 +104,8 @@ class Ledger:
         """Write the file aside and move it into place."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_name(self._path.name + ".new")
-        with aside.open("w") as file:
-            file.write(json.dumps(self.as_dict()))  # Without indentation the encoder in C does it, ten times as fast.
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._path)
+        # Without indentation the encoder in C does it, ten times as fast.
+        whole_file.replace(self._path, json.dumps(self.as_dict()))
 
     def _load(self) -> None:
         if self._path is None or not self._path.exists():

@@ -1,19 +1,8 @@
 """The memory of the simulated energy_meter: a store of evse_core/record_keeper.py that forgets in a loss of power what evse_nodes/ledger.py may forget."""
 
-from dataclasses import dataclass
 from math import nan
 
 from evse_core.types import ChargeRecord, RecordStatus
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """The register as one commit left it: Wh, W, s, Wh."""
-
-    register_wh: float = 0.0
-    max_power: float = 0.0
-    stamp: float = 0.0
-    counter_wh: float = nan
 
 
 class MemoryLedger:
@@ -24,42 +13,28 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.records: list[ChargeRecord] = []
-        self._row = self._durable = _Row()
+        # Register [Wh], highest power since the begin of the record [W], time of the last save [s], counter of power_report then [Wh].
+        self.register_wh, self.max_power, self.stamp, self.counter_wh = 0.0, 0.0, 0.0, nan
+        self._durable = self._row()
 
-    @property
-    def register_wh(self) -> float:
-        """Register [Wh]."""
-        return self._row.register_wh
-
-    @property
-    def max_power(self) -> float:
-        """Highest power since the begin of the record [W]."""
-        return self._row.max_power
-
-    @property
-    def stamp(self) -> float:
-        """Time of the last save [s]."""
-        return self._row.stamp
-
-    @property
-    def counter_wh(self) -> float:
-        """Counter of power_report at the last save [Wh]."""
-        return self._row.counter_wh
+    def _row(self) -> tuple[float, float, float, float]:
+        return self.register_wh, self.max_power, self.stamp, self.counter_wh
 
     @property
     def durable_register_wh(self) -> float:
         """What a loss of power leaves of the register [Wh]."""
-        return self._durable.register_wh
+        return self._durable[0]
 
     def lose_power(self) -> None:
         """Forget what was stored since the last durable commit."""
-        self._row = self._durable
+        self.register_wh, self.max_power, self.stamp, self.counter_wh = self._durable
 
     def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float = nan) -> None:
         """Store these four."""
-        self._row = _Row(max(register_wh, self._row.register_wh), max_power, stamp, counter_wh)
+        self.register_wh = max(register_wh, self.register_wh)
+        self.max_power, self.stamp, self.counter_wh = max_power, stamp, counter_wh
         if durable:
-            self._durable = self._row
+            self._durable = self._row()
 
     def next_number(self) -> int:
         """Return the number of the next record."""
