@@ -19,6 +19,11 @@ CONSTANT = re.compile(r"^uint8 ([A-Z][A-Z0-9_]*)=(\d+)$")
 # Message fields without an enumeration of their own name: which enum class their number belongs to.
 ENUM_OF_CONSTANTS = {
     ("VehicleReport", "LINK"): types.VehicleLink,
+    ("ControllerReport", "PHASE"): types.ControllerPhase,
+    ("ControllerReport", "PROTOCOL"): types.VehicleProtocol,
+    ("ControllerReport", "PLUG"): types.Plug,
+    ("ControllerReport", "EMERGENCY"): types.EmergencyOrigin,
+    ("ControllerReport", "FUNCTION"): types.PowerFunction,
     ("PowerCommand", "FUNCTION"): types.PowerFunction,
     ("PowerCommand", "PHASE"): types.ControllerPhase,
     ("IoCommand", "LAMP"): types.Lamp,

@@ -28,8 +28,10 @@ def entry_points(package: str) -> dict[str, str]:
 
 
 def every_spec() -> list[NodeSpec]:
-    data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
-    specs = [spec for composition in ("node", "evse") for spec in node_specs(from_data(data | {"composition": composition}))]
+    files = [yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")) for name in ("single_evse.yaml", "ccs.yaml")]
+    specs = [
+        spec for data in files for composition in ("node", "evse") for spec in node_specs(from_data(data | {"composition": composition}))
+    ]
     return list({(spec.package, spec.executable): spec for spec in specs}.values())
 
 

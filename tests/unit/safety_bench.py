@@ -13,7 +13,9 @@ from evse_core.types import (
     CanBusStatus,
     CanStatus,
     ChargeState,
+    ControllerReport,
     CutCause,
+    EmergencyOrigin,
     FaultEvent,
     IoCommand,
     IoReport,
@@ -24,6 +26,7 @@ from evse_core.types import (
     PowerFunction,
     PowerReport,
     SessionState,
+    VehicleLink,
     VehicleReport,
 )
 
@@ -42,6 +45,7 @@ _FREE = {"/evse_1/energy_meter": 50e9, "/ocpp_uplink": 50e9, "/recorder": 40e9}
 _OUTPUT = {
     ChargeState.CABLE_CHECK: (True, TEST_VOLTAGE, 0.5, PowerFunction.INSULATION_TEST),
     ChargeState.LOWERING_OUTPUT: (True, 40.0, 0.0, PowerFunction.STANDBY),
+    ChargeState.PRECHARGE: (True, BATTERY, 0.0, PowerFunction.PRECHARGE),
     ChargeState.WAITING_FOR_CONTACTOR: (True, 5.0, 0.0, PowerFunction.STANDBY),
     ChargeState.WAITING_FOR_REQUEST: (True, BATTERY, 0.0, PowerFunction.STANDBY),
     ChargeState.CHARGING: (True, BATTERY, 80.0, PowerFunction.POWER_TRANSFER),
@@ -49,16 +53,29 @@ _OUTPUT = {
 }
 _LOWERED = (ChargeState.LOCKING, ChargeState.LOWERING_OUTPUT, ChargeState.WELDING_DETECTION, ChargeState.CLOSING)
 _SESSION_STATES = (*PERMIT_STATES, ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.EMERGENCY)
-CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.0}  # [A]
-_TARGET = {PowerFunction.POWER_TRANSFER: 410.0, PowerFunction.INSULATION_TEST: TEST_VOLTAGE}  # [V]
+CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.0, PowerFunction.PRECHARGE: 2.0}  # [A]
+_TARGET = {PowerFunction.POWER_TRANSFER: 410.0, PowerFunction.INSULATION_TEST: TEST_VOLTAGE, PowerFunction.PRECHARGE: BATTERY}  # [V]
 
 
-def healthy(state: ChargeState) -> dict[str, Any]:
+# Functions that a charge controller asks for, by state.
+_ASKED = {ChargeState.PRECHARGE: PowerFunction.PRECHARGE}
+
+
+def healthy(state: ChargeState, link: str = "chademo") -> dict[str, Any]:
     """Return each input's value as it is in a state when nothing is wrong."""
     closed, voltage, current, function = _OUTPUT.get(state, (False, 2.0, 0.0, PowerFunction.OFF))
     powered, session = state in POWERED_STATES, state in _SESSION_STATES
     plugged = session or state in (ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.UNLOCKING)
     buses = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
+    asked = _ASKED.get(state, function)
+    controller = ControllerReport(
+        interface_version=3,
+        plugged=plugged,
+        session_announced=session,
+        emergency=EmergencyOrigin.NONE,
+        function=asked,
+        close_contactor=closed,
+    )
     io = IoReport(complete=True, age=0.02, plugged=plugged, permission=powered, locked=powered, contactor_closed=closed, earth_ok=True)
     return {
         "vehicle": VehicleReport(
@@ -69,6 +86,16 @@ def healthy(state: ChargeState) -> dict[str, Any]:
             current_request=80.0 if state is ChargeState.CHARGING else 0.0,
             charging_enabled=powered,
             contactor_open=state not in CONNECTED_STATES,
+        )
+        if link == "chademo"
+        else VehicleReport(
+            link=VehicleLink.SECC,
+            complete=True,
+            age=0.05,
+            max_voltage=VEHICLE_MAXIMUM,
+            current_request=80.0 if state is ChargeState.CHARGING else 0.0,
+            charging_enabled=state in CONNECTED_STATES,
+            controller=controller,
         ),
         "power": PowerReport(
             complete=True,
@@ -119,7 +146,7 @@ class Bench:
     def run(self, seconds: float, state: ChargeState, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> None:
         """Step on with the inputs of a state, some fields changed and some inputs received so and so long ago (inf: never)."""
         for _ in range(max(round(seconds / STEP), 1)):
-            self.step(inputs(state, self.now, changes, ages))
+            self.step(inputs(state, self.now, changes, ages, self.config.vehicle_link))
 
     def step(self, given: SafetyInputs) -> None:
         """Take one step and go on by 50 ms."""
@@ -138,7 +165,9 @@ class Bench:
         return self.outputs.state.permit
 
 
-def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> SafetyInputs:
+def inputs(
+    state: ChargeState, now: float, changes: Changes | None = None, ages: Mapping[str, float] | None = None, link: str = "chademo"
+) -> SafetyInputs:
     """Return samples of healthy values with changes applied, received 10 ms ago unless ages says otherwise.
 
     A change may be a function of now. Single modules and meter follow the modules together, the lock command its feedback, unless they are changed themselves.
@@ -146,7 +175,7 @@ def inputs(state: ChargeState, now: float, changes: Changes | None = None, ages:
     """
     changes, ages = changes or {}, ages or {}
     changes = {name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in changes.items()}
-    values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state).items()}
+    values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state, link).items()}
     share = values["power"].current / MODULES
     values["power"] = replace(values["power"], **({"module_current_min": share, "module_current_max": share} | changes.get("power", {})))
     power = values["power"]

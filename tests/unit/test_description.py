@@ -53,7 +53,10 @@ def test_the_descriptions_have_the_evses_that_they_promise() -> None:
     assert not load(CONFIG / "real_hardware.yaml").is_simulated
 
 
-@pytest.mark.parametrize("name", [*SIMULATOR_BUSES, "csms_simulator"])
+SIMULATED = {*SIMULATOR_BUSES, "csms_simulator"} - {"secc_simulator"}
+
+
+@pytest.mark.parametrize("name", sorted(SIMULATED))
 def test_each_simulated_part_goes_away_alone(name: str) -> None:
     data = yaml.safe_load((CONFIG / "single_evse.yaml").read_text(encoding="utf-8"))
     holder = data if name == "csms_simulator" else data["evses"][0]
@@ -61,7 +64,16 @@ def test_each_simulated_part_goes_away_alone(name: str) -> None:
     description = from_data(data)
     left = {*description.sections, *description.evses[0].sections}
     assert name not in left
-    assert left >= {*SIMULATOR_BUSES, "csms_simulator"} - {name}
+    assert left >= SIMULATED - {name}
+
+
+def test_a_vehicle_that_speaks_another_link_is_refused() -> None:
+    data = yaml.safe_load((CONFIG / "single_evse.yaml").read_text(encoding="utf-8"))
+    data["evses"][0]["vehicle_link"] = "secc"
+    with pytest.raises(DescriptionError) as caught:
+        from_data(data)
+    assert "evses[0].vehicle_simulator" in str(caught.value)
+    assert "is for vehicle_link chademo; with secc take secc_simulator" in str(caught.value)
 
 
 WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [

@@ -11,7 +11,17 @@ from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_trends import WINDOW
 from evse_core.safety_view import PERMIT_STATES
-from evse_core.types import BusHealth, BusLink, CanBusStatus, ChargeState, PilotFault, PowerFunction, Reaction
+from evse_core.types import (
+    BusHealth,
+    BusLink,
+    CanBusStatus,
+    ChargeState,
+    ControllerReport,
+    EmergencyOrigin,
+    PilotFault,
+    PowerFunction,
+    Reaction,
+)
 
 S = ChargeState
 GOOD_BUSES = tuple(CanBusStatus(link=link, health=BusHealth.OK) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
@@ -73,6 +83,12 @@ def counting(link: BusLink, **per_second: float) -> Changes:
     return {"can_status": {"buses": buses_at}}
 
 
+def controller(**change: object) -> Changes:
+    """Return a charge controller without a session that says something else."""
+    healthy: dict[str, object] = {"interface_version": 3, "plugged": True, "emergency": EmergencyOrigin.NONE}
+    return {"vehicle": {"controller": ControllerReport(**(healthy | change))}}  # type: ignore[arg-type]
+
+
 def swinging(size: float) -> Changes:
     """Return a clock that is set back and forth all the time."""
     return {"inputs": {"stamp": lambda now: now + (size if round(now / STEP) % 2 else 0.0)}}
@@ -97,6 +113,7 @@ def loaded(load: float) -> Changes:
     return {"can_status": {"buses": (GOOD_BUSES[0], replace(GOOD_BUSES[1], load=load), GOOD_BUSES[2])}}
 
 
+LED = SafetyConfig(vehicle_link="secc")
 OTHER = "e" * 64  # digest
 # The modules were told to make a voltage for one step of 50 ms.
 CHARGED_BEFORE: Changes = {"power_command": {"function": lambda now: PowerFunction.POWER_TRANSFER if now < 1002.04 else PowerFunction.OFF}}
@@ -230,6 +247,13 @@ CASES = (
     Case("module_refused", S.CHARGING, power(enabled=False)),
     Case("vehicle_silent", S.CHARGING, {"vehicle": {"age": 0.6}}, {"vehicle": 0.45}, near={"vehicle": {"age": 0.6}}, near_ages={"vehicle": 0.35}),
     Case("vehicle_silent", S.LOCKING, {}, {"vehicle": 1.01}, near_ages={"vehicle": 0.94}),
+    Case("controller_silent", S.CHARGING, {"vehicle": {"age": 0.2}}, {"vehicle": 0.11}, near={"vehicle": {"age": 0.2}}, near_ages={"vehicle": 0.04},
+         config=LED),
+    Case("controller_silent", S.AVAILABLE, {"vehicle": {"age": 0.31}}, near={"vehicle": {"age": 0.25}}, config=LED),
+    Case("controller_emergency", S.CHARGING, controller(emergency=EmergencyOrigin.VEHICLE), config=LED),
+    Case("controller_emergency", S.LOCKING, controller(emergency=EmergencyOrigin.UNKNOWN), config=LED),
+    Case("controller_emergency", S.AVAILABLE, controller(emergency=EmergencyOrigin.STATION), config=LED),
+    Case("controller_outdated", S.AVAILABLE, controller(interface_version=2), config=LED),
     Case("power_modules_silent", S.CABLE_CHECK, power(age=0.3), {"power": 0.25}, near=power(age=0.3), near_ages={"power": 0.15}),
     Case("io_board_silent", S.CHARGING, io(age=0.4), {"io": 0.15}, near=io(age=0.4), near_ages={"io": 0.05}),
     Case("io_board_silent", S.AVAILABLE, io(age=9.0), near=io(age=0.4)),
@@ -419,7 +443,7 @@ def test_every_parameter_of_the_monitor_is_used() -> None:
     """A threshold that nothing reads would mislead whoever changes it."""
     table = {name for fault in FAULTS for name in fault.limits}
     table |= {effect.debounce for fault in FAULTS for effect in (fault.energised, fault.idle) if effect}
-    assert {item.name for item in fields(SafetyConfig)} - table == {"startup_grace", "recovery_time"}
+    assert {item.name for item in fields(SafetyConfig)} - table == {"startup_grace", "recovery_time", "vehicle_link"}
 
 
 def test_missing_inputs_are_silence_faults_after_the_grace_time() -> None:

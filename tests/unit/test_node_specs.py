@@ -58,7 +58,7 @@ def test_one_simulator_needs_no_container() -> None:
     assert "/evse_1/vehicle_simulator" in by_name(node_specs(from_data(data)))
 
 
-@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {"vehicle_simulator", "energy_meter"}))
+@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {"vehicle_simulator", "secc_simulator", "energy_meter"}))
 def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) -> None:
     data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
     rating = {"max_voltage": 480.0, "min_voltage": 60.0, "max_current": 100.0, "max_power": 40_000.0}
@@ -68,6 +68,14 @@ def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) ->
     known = EVSE_SECTIONS[name].load().__dataclass_fields__
     assert known.keys() & rating.keys()
     assert {key: parameters[key] for key in rating if key in known} == {key: value for key, value in rating.items() if key in known}
+
+
+def test_the_vehicle_link_reaches_who_must_know_it_and_chooses_what_plays_the_vehicle() -> None:
+    nodes = by_name(node_specs(load(ROOT / "config/ccs.yaml")))
+    for name in ("can_bridge", "charge_sequencer", "safety_monitor"):
+        assert nodes[f"/evse_1/{name}"].parameters["vehicle_link"] == "secc"
+    assert nodes["/evse_1/vehicle_simulator"].executable == "secc_simulator"
+    assert nodes["/evse_1/vehicle_simulator"].parameters["bus.channel"] == nodes["/evse_1/can_bridge"].parameters["vehicle_bus.channel"]
 
 
 def test_every_parameter_is_one_that_its_node_declares() -> None:

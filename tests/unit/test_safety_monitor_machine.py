@@ -23,7 +23,16 @@ from evse_core.types import ChargeState, FaultEvent, Reaction
 EXAMPLES = int(os.environ.get("EVSE_EXAMPLES", "10"))
 CONFIG = SafetyConfig()
 # Written out once more, from docs/design.md "The permit" 1: a copy of what the rule imports could not disagree with it.
-PERMIT_STATES = {"LOCKING", "CABLE_CHECK", "LOWERING_OUTPUT", "WAITING_FOR_CONTACTOR", "WAITING_FOR_REQUEST", "CHARGING", "RAMPING_DOWN"}
+PERMIT_STATES = {
+    "LOCKING",
+    "CABLE_CHECK",
+    "LOWERING_OUTPUT",
+    "PRECHARGE",
+    "WAITING_FOR_CONTACTOR",
+    "WAITING_FOR_REQUEST",
+    "CHARGING",
+    "RAMPING_DOWN",
+}
 LIMITS = {
     "vehicle": CONFIG.vehicle_timeout,
     "power": CONFIG.modules_timeout,

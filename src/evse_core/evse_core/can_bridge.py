@@ -9,7 +9,7 @@ No thread and no clock: a node and a simulated world drive it the same way, by `
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cache
 from math import nan as NAN
 from operator import attrgetter
@@ -19,6 +19,7 @@ from evse_core.can_schedule import LineRelease, LinkSchedule, Receiver, TopicSch
 from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
 from evse_core.codecs.io_board import IoBoard, LockCommand
+from evse_core.codecs.secc import SeccStation
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.frame import Frame
@@ -30,6 +31,7 @@ from evse_core.types import (
     BusLink,
     CanBusStatus,
     CanStatus,
+    ControllerCommand,
     ControllerPhase,
     CutCause,
     IoCommand,
@@ -42,6 +44,8 @@ from evse_core.types import (
     VehicleCommand,
 )
 
+# Name of the CAN database of each vehicle link.
+VEHICLE_DATABASES = {"chademo": "chademo", "secc": "evse_v3"}
 # Links in the order in which a cut goes out: the modules, the contactor, the word to the vehicle.
 LINKS = (BusLink.POWER, BusLink.IO, BusLink.VEHICLE)
 # A reading that may decide anything here: three periods (../shared/reference/can.md 2.7: stale after 300 ms). [s]
@@ -54,7 +58,7 @@ _T = TypeVar("_T")
 # Values of reports that go out at once when they leap from one multiple of this to another: a jump must not wait for the period. An emergency trip is 50 V
 # above a rating of 500 V, over-current begins 5 A above the request (../shared/reference/can.md 4).
 LEAPS = {
-    "vehicle_report": {"current_request": 1.0},
+    "vehicle_report": {"current_request": 1.0, "controller.voltage": 10.0},
     "power_report": {"voltage": 10.0, "current": 5.0},
     "io_report": {"connector_voltage": 10.0},
 }
@@ -64,8 +68,15 @@ JUST_AFTER = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class CanBridgeConfig:
-    """Times of can_bridge, and its place on the power bus."""
+    """Times of can_bridge, and its place on the buses."""
 
+    vehicle_link: str = parameter(
+        "chademo", "", "what the vehicle hangs on: chademo, or secc for a charge controller", "docs/design.md, Links"
+    )
+    controller_pistol: int = parameter(
+        1, "", "pistol index of the charge controller on the vehicle bus", "generic EVSE v3, can.md 1.1", 1, 31
+    )
+    controller_timeout: float = parameter(0.2, "s", "silence of the charge controller that cuts power", "can.md 1.4 row 0", 0.1, 0.2)
     permit_timeout: float = parameter(
         0.2, "s", "oldest permit that lets power through", "docs/design.md, The permit 2; two of 50 ms may be late", 0.1, 0.2
     )
@@ -109,11 +120,11 @@ class _Output:
 
 
 class CanBridge:
-    """The rule of can_bridge for one EVSE with a CHAdeMO vehicle link."""
+    """The rule of can_bridge for one EVSE; `vehicle` is the database of its vehicle link."""
 
     def __init__(self, config: CanBridgeConfig, vehicle: SignalDatabase, power: SignalDatabase, io: SignalDatabase) -> None:
         self.config = config
-        self._vehicle = ChademoStation(vehicle)
+        self._vehicle = _vehicle_station(config, vehicle)
         self._modules = ModulesReceiver(power, config.pistol)
         self._sender = ModulesSender(power, config.pistol)
         self._board = IoBoard(io)
@@ -148,7 +159,7 @@ class CanBridge:
         is_foreign = self._links[link].take(frame, now)
         if self._plugged is not self._board.plugged:
             self._plugged = self._board.plugged
-            if not self._plugged:
+            if not self._plugged and self._vehicle.LED_BY_STATION:
                 self._vehicle.reset()
         return is_foreign
 
@@ -239,7 +250,7 @@ class CanBridge:
 
     def next_wake(self, now: float) -> float:
         """Return the time by which step and reports must be called again where nothing happens before, and keep it for needs_step. [s]"""
-        times = [*self._expiries.values(), *self._release.times(), self._status.wake]
+        times = [*self._expiries.values(), *self._release.times(), *self._vehicle.times(), self._status.wake]
         for _, _, schedule in self._reports:
             times.append(schedule.wake)
         for link in self._links.values():
@@ -269,7 +280,7 @@ class CanBridge:
         frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
         frames.append(Outgoing(BusLink.IO, self._board.frame(IoCommand(lamp=Lamp.FAULT), LockCommand.HOLD, self._alive)))
         if self._transmitting:
-            frames += [Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle)]
+            frames += [Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle, self._modules.report(now), now)]
         return frames
 
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
@@ -277,12 +288,13 @@ class CanBridge:
             power = PowerOutput(output.power.command, output.power.contactor_closed, output.power.emergency, self._vehicle.known())
             return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:
-            return self._vehicle.frames(output.vehicle) if output.vehicle.transmit else []
+            return self._vehicle.frames(output.vehicle, self._modules.report(now), now) if output.vehicle.transmit else []
         self._alive += 1
         return [self._board.frame(output.io, output.lock, self._alive)]
 
     def _output(self, now: float) -> _Output:
         """Decide what every link is told now."""
+        self._inputs.link = self._vehicle.cut_cause(now)
         self._cause = self._gate.decide(self._inputs, now)
         silent = self._gate.commands_stale(self._inputs, now)
         self._release.note(silent, self._current(now), now)
@@ -299,7 +311,9 @@ class CanBridge:
         if not allowed:
             io = replace(io, close_contactor=False, pilot_current=NAN)
             power = power if power.function in HARMLESS else replace(power, function=PowerFunction.OFF)
-            vehicle = replace(vehicle, charging=False, stop_control=vehicle.stop_control or vehicle.charging)
+            controller = replace(vehicle.controller, enabled=False) if vehicle.controller.enabled else vehicle.controller
+            stopped = vehicle.stop_control or vehicle.charging
+            vehicle = replace(vehicle, charging=False, stop_control=stopped, controller=controller)
         lock = LockCommand.LOCK if io.lock else LockCommand.UNLOCK
         return _Output(self._power_output(power, io, now), io, lock, vehicle)
 
@@ -331,7 +345,7 @@ class CanBridge:
         if sample is None:
             last, transmit = VehicleCommand(protocol_number=DEFAULT_GENERATION), self._vehicle.silence(now) <= VEHICLE_GONE
         else:
-            last, transmit = sample.value, sample.value.transmit and self._release.holds_1(now)
+            last, transmit = sample.value, sample.value.transmit and (self._release.holds_1(now) or not self._vehicle.LED_BY_STATION)
         power = self._modules.report(now)
         known = power.age <= READING_LIMIT
         return replace(
@@ -344,6 +358,7 @@ class CanBridge:
             charging=False,
             charger_malfunction=True,
             stop_control=True,
+            controller=ControllerCommand(stop_button=True),
         )
 
     def _current(self, now: float) -> float:
@@ -365,9 +380,26 @@ def _key(link: BusLink, output: _Output) -> Any:
     return _flags(power.command), power.contactor_closed, power.emergency
 
 
+def vehicle_database(config: CanBridgeConfig) -> str:
+    """Return the name of the CAN database of the vehicle link; ValueError for a link that does not exist."""
+    if config.vehicle_link not in VEHICLE_DATABASES:
+        raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(VEHICLE_DATABASES)}")
+    return VEHICLE_DATABASES[config.vehicle_link]
+
+
+def _vehicle_station(config: CanBridgeConfig, database: SignalDatabase) -> ChademoStation | SeccStation:
+    """Return the codec of the vehicle link."""
+    if vehicle_database(config) == "evse_v3":
+        return SeccStation(database, config.controller_pistol, config.controller_timeout)
+    return ChademoStation(database)
+
+
+_LEAP_GETTERS = {topic: tuple((attrgetter(name), step) for name, step in values.items()) for topic, values in LEAPS.items()}
+
+
 def _leap(topic: str, value: Any) -> list[int | None]:
     """Return in which multiples the watched values of a report lie; None for one that is not known."""
-    found = [(getattr(value, name), step) for name, step in LEAPS[topic].items()]
+    found = [(get(value), step) for get, step in _LEAP_GETTERS[topic]]
     return [int(number // step) if math.isfinite(number) else None for number, step in found]
 
 
@@ -378,5 +410,15 @@ def _flags(value: Any) -> Any:
 
 @cache
 def _flag_getter(kind: Any) -> Callable[[Any], Any]:
-    hints = get_type_hints(kind)
-    return attrgetter(*(name for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, (int, str))))
+    return attrgetter(*_flag_names(kind))
+
+
+def _flag_names(kind: Any) -> list[str]:
+    """Return the names of these fields, those of a value inside with a dot."""
+    names: list[str] = []
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            names += [f"{name}.{inner}" for inner in _flag_names(hint)]
+        elif isinstance(hint, type) and issubclass(hint, (int, str)):
+            names.append(name)
+    return names

@@ -22,13 +22,26 @@ from math import inf, isfinite
 from evse_core.charge_sequencer_answers import Answer, answer
 from evse_core.charge_sequencer_config import SequencerConfig
 from evse_core.charge_sequencer_current import control
+from evse_core.charge_sequencer_facts import verdict
+from evse_core.charge_sequencer_links import LINKS
 from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command, session_state, vehicle_command
 from evse_core.charge_sequencer_session import Actions, Driver, Held, Session, VehicleLimits
 from evse_core.charge_sequencer_table import IDLE, Transition, first_match
-from evse_core.charge_sequencer_view import SequencerInputs, View, output_voltage, requested, usable
+from evse_core.charge_sequencer_view import SECC, SequencerInputs, View, output_voltage, requested, usable
 from evse_core.charge_sequencer_watch import next_step, time_allowed, watch
 from evse_core.sample import fresh
-from evse_core.types import ChargeState, IoCommand, PowerCommand, Reaction, RequestKind, SessionRequest, SessionState, VehicleCommand
+from evse_core.types import (
+    ChargeState,
+    IoCommand,
+    IoReport,
+    PowerCommand,
+    Reaction,
+    RequestKind,
+    SessionRequest,
+    SessionState,
+    VehicleCommand,
+    Verdict,
+)
 
 __all__ = ["Answer", "Change", "ChargeSequencer", "SequencerConfig", "SequencerInputs", "SequencerOutputs"]
 
@@ -62,7 +75,10 @@ class ChargeSequencer:
     """Call step at 20 Hz and when a flag changes."""
 
     def __init__(self, config: SequencerConfig) -> None:
+        if config.vehicle_link not in LINKS:
+            raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(LINKS)}")
         self._config = config
+        self._link = LINKS[config.vehicle_link]
         self._state = ChargeState.INITIALISING
         self._entered = self._now = -inf
         self._session = Session()
@@ -91,8 +107,8 @@ class ChargeSequencer:
         self._now = self._time(now)
         self._entered = self._now if self._entered == -inf else self._entered
         view = self._look(inputs, self._now, self._take_actions(inputs))
-        watch(view)
-        row = first_match(view)
+        watch(view, self._link.watch)
+        row = first_match(self._link.rows, view)
         change = None
         if row is not None:
             change = self._follow(row, view)
@@ -143,9 +159,16 @@ class ChargeSequencer:
             self._driver.started = self._now
         if actions.stop and self._state in IDLE:
             self._driver.started = -inf
-        if io is not None and not io.plugged and self._state in _OUTSIDE:
+        if self._state in _OUTSIDE and self._is_unplugged(inputs, io):
             self._needs_replug = False
         return actions
+
+    def _is_unplugged(self, inputs: SequencerInputs, io: IoReport | None) -> bool:
+        """Return whether the connector is out, by whoever knows on this link."""
+        if self._config.vehicle_link != SECC:
+            return io is not None and not io.plugged
+        vehicle = usable(inputs.vehicle, self._now, self._config.idle_age)
+        return vehicle is not None and not vehicle.controller.plugged
 
     def _follow(self, row: Transition, view: View) -> Change:
         """Take a transition: keep why, then what the new state begins with."""
@@ -159,6 +182,8 @@ class ChargeSequencer:
         session, state = self._session, self._state
         match state:
             case ChargeState.AVAILABLE | ChargeState.PREPARING | ChargeState.UNAVAILABLE if source not in _KEEPS_START:
+                refused = source is ChargeState.AUTHORIZING and verdict(view) not in {None, Verdict.ACCEPTED}
+                self._driver.refused = self._now if refused else self._driver.refused
                 self._driver.forget()
             case ChargeState.AUTHORIZING | ChargeState.AUTHORIZED:
                 self._hold_token(source, view)

@@ -12,6 +12,10 @@ from evse_core.parameter import parameter
 class SequencerConfig:
     """Parameters of charge_sequencer."""
 
+    vehicle_link: str = parameter(
+        "chademo", "", "what the vehicle hangs on: chademo, or secc for a charge controller", "docs/design.md, Links"
+    )
+
     # The station.
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
@@ -146,6 +150,40 @@ class SequencerConfig:
         2.0, "s", "emergency until closing goes on regardless", "own choice: longer than a contactor takes", 0.5, 10.0
     )
     recovery_timeout: float = parameter(10.0, "s", "discharge and opening after a restart", "own choice: as welding_timeout", 1.0, 60.0)
+
+    # With a charge controller (SECC).
+    authorise_in_session: bool = parameter(
+        False,
+        "",
+        "the controller may begin before a token is accepted and asks for it (Start_Charge_Authorisation)",
+        "can.md 1.4 rows 1, 4",
+    )
+    negotiation_timeout: float = parameter(
+        90.0,
+        "s",
+        "longest wait for the controller's next request before charging",
+        "can.md 1.4 row 3: CCS takes tens of seconds",
+        5.0,
+        600.0,
+    )
+    mcs_insulation_minimum: float = parameter(
+        125_000.0, "ohm", "lowest insulation resistance with an MCS connector", "can.md 1.4 row 8", 1_000.0, 10_000_000.0
+    )
+    led_insulation_readings: int = parameter(
+        3,
+        "",
+        "successive good readings with which the station believes a controller's insulation test",
+        "own choice: the controller counts 10",
+        1,
+        10,
+    )
+    precharge_current: float = parameter(2.0, "A", "current limit of the precharge", "can.md 1.4 row 10b: 0 to 2 A", 0.1, 5.0)
+    precharge_timeout: float = parameter(
+        15.0, "s", "longest precharge", "own choice: twice what a vehicle waits (DIN 70121: 7 s)", 1.0, 60.0
+    )
+    contactor_wait: float = parameter(
+        1.5, "s", "wait for the controller's word to open the output contactor once the current is gone", "own choice: 15 frames", 0.1, 10.0
+    )
 
     # Ages of inputs.
     vehicle_control_age: float = parameter(0.4, "s", "oldest frames that are followed", "can.md 2.7: 0.3 s, and 0.1 s to report", 0.2, 1.0)

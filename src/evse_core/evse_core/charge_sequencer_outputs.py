@@ -7,17 +7,20 @@ from math import nan as NAN
 
 from evse_core.charge_sequencer_current import available_voltage, power_wanted, threshold_voltage, voltage_ceiling
 from evse_core.charge_sequencer_facts import signals_off
+from evse_core.charge_sequencer_secc_facts import missing_before_test
 from evse_core.charge_sequencer_session import Malfunction
 from evse_core.charge_sequencer_view import View
 from evse_core.charge_sequencer_watch import time_allowed
 from evse_core.types import (
     ChargeState,
+    ControllerCommand,
     ControllerPhase,
     IoCommand,
     Lamp,
     PowerCommand,
     PowerFunction,
     SessionState,
+    StopCause,
     VehicleCommand,
 )
 
@@ -52,6 +55,7 @@ OUTPUTS: dict[ChargeState, Outputs] = {
     _S.LOCKING: Outputs(_P.CONNECTED, _L.BUSY, _F.STANDBY, lower=True, announce=True, transmit=True, sequence_1=True),
     _S.CABLE_CHECK: Outputs(_P.INSULATION_TEST, _L.BUSY, _F.INSULATION_TEST, False, True, True, True, contactor=True),
     _S.LOWERING_OUTPUT: Outputs(_P.INSULATION_TEST, _L.BUSY, _F.STANDBY, True, True, True, True, contactor=True),
+    _S.PRECHARGE: Outputs(_P.PRECHARGE, _L.BUSY, _F.PRECHARGE, False, True, True, True, contactor=True),
     _S.WAITING_FOR_CONTACTOR: Outputs(_P.WAITING_FOR_CHARGE, _L.BUSY, _F.STANDBY, False, True, True, True, True, True),
     _S.WAITING_FOR_REQUEST: Outputs(_P.WAITING_FOR_CHARGE, _L.BUSY, _F.STANDBY, False, True, True, True, True, True),
     _S.CHARGING: Outputs(_P.CHARGING, _L.CHARGING, _F.POWER_TRANSFER, False, True, True, True, True, True),
@@ -73,6 +77,7 @@ ACTIVE = frozenset(
         _S.LOCKING,
         _S.CABLE_CHECK,
         _S.LOWERING_OUTPUT,
+        _S.PRECHARGE,
         _S.WAITING_FOR_CONTACTOR,
         _S.WAITING_FOR_REQUEST,
         _S.CHARGING,
@@ -95,8 +100,8 @@ _HOLDS_LOCK = frozenset({_S.INITIALISING, _S.RECOVERING, _S.FAULTED})
 def power_command(view: View) -> PowerCommand:
     """Return what the modules are to do."""
     row = OUTPUTS[view.state]
-    function, voltage, current = _set_points(view, row)
-    lower = _lowers(view, row) and function is PowerFunction.STANDBY
+    function, voltage, current = _led_set_points(view, row) if view.is_led else _set_points(view, row)
+    lower = (_led_lowers(view) if view.is_led else _lowers(view, row)) and function is PowerFunction.STANDBY
     soc = view.vehicle.soc_percent if view.vehicle is not None else NAN
     return PowerCommand(
         function=function,
@@ -134,11 +139,31 @@ def _lowers(view: View, row: Outputs) -> bool:
     return row.lower and (apart or view.state is _S.LOWERING_OUTPUT)
 
 
+def _led_set_points(view: View, row: Outputs) -> tuple[PowerFunction, float, float]:
+    """Return function, voltage [V] and current [A] where a charge controller leads: what it asks for, as far as this state and the limits go."""
+    controller, config = view.controller, view.config
+    if view.state is _S.PRECHARGE and controller.function is _F.PRECHARGE and controller.voltage > 0.0:
+        wanted = controller.current_max if controller.current_max > 0.0 else config.precharge_current
+        return _F.PRECHARGE, min(controller.voltage, voltage_ceiling(view)), min(wanted, config.precharge_current)
+    if view.state is _S.CABLE_CHECK and controller.function is not _F.INSULATION_TEST:
+        return _F.STANDBY, 0.0, 0.0
+    return _set_points(view, row)
+
+
+def _led_lowers(view: View) -> bool:
+    """Return whether the modules may discharge the output: on the controller's word before the precharge, behind an open contactor, never a battery."""
+    if view.state is _S.LOWERING_OUTPUT:
+        return view.controller.lower_output_voltage
+    if view.state is _S.FAULTED:
+        return view.contactor_open and view.output_voltage > view.config.unlock_voltage
+    return OUTPUTS[view.state].lower and view.contactor_open
+
+
 def io_command(view: View, locked: bool) -> IoCommand:
-    """Return what the I/O board is to do; locked is the lock command before."""
+    """Return what the I/O board is to do; locked is the lock command before. A charge controller has its own lines to the vehicle."""
     row, session = OUTPUTS[view.state], view.session
     return IoCommand(
-        sequence_1=row.sequence_1 and not signals_off(view),
+        sequence_1=row.sequence_1 and not signals_off(view) and not view.is_led,
         sequence_2=row.sequence_2 and session.ready and session.ready_withdrawn is None,
         lock=lock_command(view, locked),
         close_contactor=row.contactor and session.opening is None,
@@ -161,6 +186,8 @@ def lock_command(view: View, before: bool) -> bool:
 def vehicle_command(view: View) -> VehicleCommand:
     """Return what the vehicle is told."""
     session, config = view.session, view.config
+    if view.is_led:
+        return _answer(view)
     charging = session.charged and not session.stopped and view.state in _TRANSFERRING
     charger_malfunction, battery_incompatible, system_malfunction = _told(session.malfunction)
     return VehicleCommand(
@@ -180,6 +207,44 @@ def vehicle_command(view: View) -> VehicleCommand:
         system_malfunction=system_malfunction,
         stop_control=view.state is not _S.CHARGING,
         dynamic_control=config.dynamic_control,
+    )
+
+
+# States in which the charge controller may use the modules, once they are ready.
+_USABLE = frozenset({_S.CABLE_CHECK, _S.LOWERING_OUTPUT, _S.PRECHARGE, _S.WAITING_FOR_REQUEST, _S.CHARGING, _S.RAMPING_DOWN})
+_BEFORE_TOKEN = frozenset({_S.AVAILABLE, _S.PREPARING, _S.AUTHORIZING})
+_AUTHORISED = frozenset({_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION, _S.LOCKING}) | (_USABLE - {_S.RAMPING_DOWN})
+_PARAMETERS_DONE = _AUTHORISED - {_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION}
+_STOPPING = frozenset({_S.RAMPING_DOWN, _S.WELDING_DETECTION, _S.CLOSING, _S.EMERGENCY})
+# How long the driver's press of the start button, and the refusal of a token, are told to the charge controller. Own choice: ten of its frames. [s]
+_TOLD_FOR = 1.0
+
+
+def _answer(view: View) -> VehicleCommand:
+    """Return what a charge controller is told: can.md 1.4 and 1.6."""
+    session, config, state, driver = view.session, view.config, view.state, view.driver
+    begun = state in _AUTHORISED
+    early = config.authorise_in_session and state in _BEFORE_TOKEN and view.clear
+    refused = view.now - driver.refused <= _TOLD_FOR
+    by_controller = session.ending.cause in (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
+    enabled = state in _USABLE or (state is _S.LOCKING and not missing_before_test(view))
+    return VehicleCommand(
+        transmit=True,
+        available_voltage=available_voltage(view),
+        available_current=session.control.announced,
+        present_voltage=view.output_voltage,
+        present_current=view.current,
+        controller=ControllerCommand(
+            enabled=enabled and view.permit and view.power is not None and view.power.enabled,
+            start_authorised=begun or state is _S.AUTHORIZED or early,
+            start_button=view.now - driver.started <= _TOLD_FOR,
+            authorisation_done=begun or refused,
+            authorisation_valid=begun,
+            parameters_done=state in _PARAMETERS_DONE,
+            stop_button=state in _STOPPING and not by_controller,
+            max_voltage=available_voltage(view),
+            max_current=session.control.announced if begun else config.max_current,
+        ),
     )
 
 

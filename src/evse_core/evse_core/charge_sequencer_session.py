@@ -82,8 +82,10 @@ class Session:
     malfunction: Malfunction = Malfunction.NONE
     detail: str = ""
     faulted: bool = False
-    # Steps 2 to 7.
+    # Steps 2 to 7; with a charge controller: it has left its idle phases, it has announced the session.
     heard: bool = False
+    negotiated: bool = False
+    announced: bool = False
     limits: VehicleLimits | None = None
     permitted: float = inf
     unfit: Held = field(default_factory=Held)
@@ -153,6 +155,7 @@ class Driver:
     parent_token: str = ""
     remote: bool = False
     started: float = -inf
+    refused: float = -inf
     _base: tuple[int, int, int] | None = None
 
     def take(self, io: IoReport | None, requests: tuple[SessionRequest, ...]) -> Actions:

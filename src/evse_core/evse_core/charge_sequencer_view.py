@@ -14,11 +14,14 @@ from evse_core.charge_sequencer_config import SequencerConfig
 from evse_core.charge_sequencer_session import Actions, Driver, Session, VehicleLimits
 from evse_core.sample import Sample, fresh
 from evse_core.types import (
+    OLD_INTERFACE,
     Authorization,
     CanStatus,
     ChargeRecord,
     ChargeState,
+    ControllerReport,
     IoReport,
+    Plug,
     PowerBudget,
     PowerReport,
     Reaction,
@@ -27,6 +30,10 @@ from evse_core.types import (
     SessionRequest,
     VehicleReport,
 )
+
+# Value of `vehicle_link` with which a charge controller leads.
+SECC = "secc"
+NO_CONTROLLER = ControllerReport()
 
 Report = TypeVar("Report", VehicleReport, PowerReport, IoReport)
 
@@ -93,16 +100,30 @@ class View:
         """Time in this state [s]."""
         return self.now - self.entered
 
+    @property
+    def is_led(self) -> bool:
+        """A charge controller leads the session."""
+        return self.config.vehicle_link == SECC
+
+    @property
+    def controller(self) -> ControllerReport:
+        """What the charge controller asks for; nothing where it is silent."""
+        return self.vehicle.controller if self.vehicle is not None else NO_CONTROLLER
+
     # The connector.
 
     @property
     def plugged(self) -> bool:
         """The connector is known to be in the inlet."""
+        if self.is_led:
+            return self.controller.plugged
         return self.io is not None and self.io.plugged and not self.io.proximity_fault
 
     @property
     def unplugged(self) -> bool:
         """The connector is known to be out."""
+        if self.is_led:
+            return self.vehicle is not None and not self.controller.plugged
         return self.io is not None and not self.io.plugged
 
     @property
@@ -150,13 +171,17 @@ class View:
 
     @property
     def test_voltage(self) -> float:
-        """Voltage of the insulation test [V]: the least of what the station and the battery bear (can.md S7)."""
+        """Voltage of the insulation test [V]: the least of what the station and the battery bear (can.md S7), or what the controller asks for."""
+        if self.is_led:
+            return min(self.config.max_voltage, self.controller.voltage) if self.controller.voltage > 0.0 else NAN
         limits = self.session.limits or VehicleLimits()
         return min(self.config.max_voltage, limits.max_voltage) if isfinite(limits.max_voltage) else NAN
 
     @property
     def insulation_limit(self) -> float:
         """Lowest insulation resistance that passes [ohm]."""
+        if self.is_led:
+            return self.config.mcs_insulation_minimum if self.controller.plug is Plug.MCS else self.config.insulation_minimum
         return max(self.config.insulation_per_volt * self.test_voltage, self.config.insulation_minimum)
 
     # The vehicle.
@@ -187,6 +212,8 @@ class View:
             return "the safety monitor is silent"
         if usable(self.inputs.io, self.now, self.config.idle_age) is None:
             return "the I/O board is silent"
+        if self.is_led and (silent := controller_problem(usable(self.inputs.vehicle, self.now, self.config.idle_age))):
+            return silent
         if self.safety is not None and not Reaction.NONE <= self.reaction < Reaction.BLOCK:
             return f"safety: {self.fault}"
         return ""
@@ -194,7 +221,8 @@ class View:
     @property
     def clear(self) -> bool:
         """Nothing blocks, by fresh inputs."""
-        return self.safety is not None and self.io is not None and Reaction.NONE <= self.reaction < Reaction.BLOCK
+        served = not self.is_led or not controller_problem(self.vehicle)
+        return served and self.safety is not None and self.io is not None and Reaction.NONE <= self.reaction < Reaction.BLOCK
 
     @property
     def fault(self) -> str:
@@ -234,8 +262,20 @@ def output_voltage(io: IoReport | None, power: PowerReport | None) -> float:
     return abs(power.voltage) if power is not None and io.contactor_closed else NAN
 
 
+def controller_problem(vehicle: VehicleReport | None) -> str:
+    """Return why a charge controller cannot be served, in words; "" where it can."""
+    if vehicle is None:
+        return "the charge controller is silent"
+    if vehicle.controller.interface_version == OLD_INTERFACE:
+        return "the charge controller speaks interface v3.0 or older (0x680xx); v3.1 or later is needed"
+    return ""
+
+
 def requested(vehicle: VehicleReport | None) -> float:
-    """Return the current that a vehicle asks for whose frames can be followed [A], 0 where it is not known."""
+    """Return the current that a vehicle asks for whose frames can be followed [A], 0 where it is not known; inside a range what came over OCPP."""
+    if vehicle is not None and vehicle.controller.range_mode and isfinite(vehicle.controller.dynamic_current):
+        controller = vehicle.controller
+        return max(min(controller.dynamic_current, controller.current_max, vehicle.current_request), controller.current_min, 0.0)
     return max(vehicle.current_request, 0.0) if vehicle is not None and isfinite(vehicle.current_request) else 0.0
 
 

@@ -1,19 +1,23 @@
 """What charge_sequencer notes about its session in each step, by state: timers, readings, and what was reached. Decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf, isfinite
 
+from evse_core.charge_sequencer_secc_facts import OVER, incompatible
 from evse_core.charge_sequencer_session import known
 from evse_core.charge_sequencer_view import View, unfit
-from evse_core.types import ChargeState, Reaction
+from evse_core.types import ChargeState, PowerFunction, Reaction
 
 ENDING = frozenset({ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.UNLOCKING, ChargeState.EMERGENCY})
 
 
-def watch(view: View) -> None:
-    """Note what this step shows."""
+Rules = Mapping[ChargeState, Callable[[View], None]]
+
+
+def watch(view: View, rules: Rules) -> None:
+    """Note what this step shows, by the rules of the link."""
     view.session.heard = view.session.heard or (view.vehicle is not None and view.state is not ChargeState.FINISHED)
-    if (rule := _RULES.get(view.state)) is not None:
+    if (rule := rules.get(view.state)) is not None:
         rule(view)
     if view.state in ENDING and view.reaction is Reaction.EMERGENCY:
         view.session.faulted = True
@@ -112,7 +116,13 @@ def _note_dead_output(view: View) -> None:
     view.session.over = view.session.over or (view.contactor_open and view.may_unlock)
 
 
-_RULES: dict[ChargeState, Callable[[View], None]] = {
+# Rules that all links share.
+_ENDING: Rules = {
+    ChargeState.EMERGENCY: _emergency,
+    ChargeState.CLOSING: _closing,
+    ChargeState.UNLOCKING: _unlocking,
+}
+CHADEMO: Rules = {
     ChargeState.WAITING_FOR_VEHICLE: _before_locking,
     ChargeState.WAITING_FOR_PERMISSION: _before_locking,
     ChargeState.LOCKING: _locking,
@@ -120,9 +130,47 @@ _RULES: dict[ChargeState, Callable[[View], None]] = {
     ChargeState.WAITING_FOR_REQUEST: _connected,
     ChargeState.CHARGING: _charging,
     ChargeState.RAMPING_DOWN: _ramping_down,
-    ChargeState.EMERGENCY: _emergency,
-    ChargeState.CLOSING: _closing,
-    ChargeState.UNLOCKING: _unlocking,
+    **_ENDING,
+}
+
+
+def _led_begin(view: View) -> None:
+    """Note how far the charge controller has come, and whether its vehicle can be served."""
+    session, controller = view.session, view.controller
+    session.negotiated = session.negotiated or (view.vehicle is not None and controller.phase not in OVER)
+    session.announced = session.announced or controller.session_announced
+    session.unfit.update(session.announced and bool(incompatible(view)), view.now)
+
+
+def _led_locking(view: View) -> None:
+    """From here on energy may be billable; the controller or the vehicle locks."""
+    _led_begin(view)
+    view.session.locked = True
+    view.session.recorded = view.session.recorded or view.recorded
+
+
+def _led_cable_check(view: View) -> None:
+    """Count good readings while the controller asks for the test: what it ends is judged by what was seen until then."""
+    if view.controller.function is PowerFunction.INSULATION_TEST:
+        _cable_check(view)
+
+
+def _led_ramping_down(view: View) -> None:
+    """Note when the current is down, and when the contactor may open: on the controller's word, or without it after a while."""
+    session = view.session
+    session.stopped = session.stopped or abs(view.current) <= view.config.stopped_current
+    told = view.vehicle is None or not view.controller.close_contactor or view.elapsed >= view.config.contactor_wait
+    if session.opening is None and view.current_gone and told and _had_time_to_fall(view):
+        session.opening = view.now
+
+
+LED: Rules = {
+    ChargeState.WAITING_FOR_VEHICLE: _led_begin,
+    ChargeState.WAITING_FOR_PERMISSION: _led_begin,
+    ChargeState.LOCKING: _led_locking,
+    ChargeState.CABLE_CHECK: _led_cable_check,
+    ChargeState.RAMPING_DOWN: _led_ramping_down,
+    **_ENDING,
 }
 
 # Steps of can.md 2.5 that a state carries out. Ending states only go on counting for a session that had come to step 10.
@@ -143,7 +191,9 @@ LAST_STEPS = {
 
 
 def next_step(view: View) -> int:
-    """Return the step of the session: at most one more than before, so that each step that was passed is seen by everybody who looks."""
+    """Return the step of the session: at most one more than before, so that each step that was passed is seen by everybody who looks; 0 on other links."""
+    if view.is_led:
+        return 0
     step = view.session.step
     wanted = STEPS.get(view.state, 0)
     if view.state is ChargeState.WAITING_FOR_VEHICLE:

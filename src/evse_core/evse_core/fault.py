@@ -40,7 +40,12 @@ class Fault:
     mrec: str
     driver: str
     technician: str
+    # Vehicle links on which the fault can be there.
+    links: frozenset[str] = frozenset(("chademo", "secc"))
 
+
+# Rows of one link only.
+CHADEMO, SECC = frozenset(("chademo",)), frozenset(("secc",))
 
 # Short names and texts that many rows share.
 WARN, BLOCK, STOP, EMERGENCY = Reaction.WARN, Reaction.BLOCK, Reaction.STOP, Reaction.EMERGENCY

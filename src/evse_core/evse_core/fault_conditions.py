@@ -196,7 +196,7 @@ def vehicle_contactor_welded(view: View) -> str | None:
         return ""
     if view.io is None:
         return None
-    if not view.io.plugged or view.io.contactor_closed:
+    if not view.plugged or view.io.contactor_closed:
         return ""
     if not isfinite(view.connector_voltage):
         return None
@@ -257,7 +257,7 @@ def _coming(view: View, name: Input) -> bool:
     return view.ages[name] == inf and view.in_grace
 
 
-def _silent(view: View, name: Input, limit: float) -> str | None:
+def silence(view: View, name: Input, limit: float) -> str | None:
     """Say how long an input has been silent; None while it may still be on its way after the start."""
     age = view.ages[name]
     if age <= limit:
@@ -269,37 +269,37 @@ def _silent(view: View, name: Input, limit: float) -> str | None:
 
 def vehicle_silent(view: View) -> str | None:
     """The vehicle's frames stopped; outside a session that is normal."""
-    return _silent(view, Input.VEHICLE, view.config.vehicle_timeout) if view.energised else ""
+    return silence(view, Input.VEHICLE, view.config.vehicle_timeout) if view.energised else ""
 
 
 def power_modules_silent(view: View) -> str | None:
     """The modules' frames stopped; outside a session they may sleep."""
-    return _silent(view, Input.POWER, view.config.modules_timeout) if view.state in POWERED_STATES else ""
+    return silence(view, Input.POWER, view.config.modules_timeout) if view.state in POWERED_STATES else ""
 
 
 def io_board_silent(view: View) -> str | None:
     """The board's frames stopped."""
-    return _silent(view, Input.IO, view.config.io_timeout)
+    return silence(view, Input.IO, view.config.io_timeout)
 
 
 def can_bridge_silent(view: View) -> str | None:
     """can_bridge does not report."""
-    return _silent(view, Input.CAN, view.config.bridge_timeout)
+    return silence(view, Input.CAN, view.config.bridge_timeout)
 
 
 def charge_sequencer_silent(view: View) -> str | None:
     """The sequencer does not command or report."""
     found = (
-        _silent(view, Input.POWER_COMMAND, view.config.command_timeout),
-        _silent(view, Input.IO_COMMAND, view.config.command_timeout),
-        _silent(view, Input.SESSION, view.config.session_timeout),
+        silence(view, Input.POWER_COMMAND, view.config.command_timeout),
+        silence(view, Input.IO_COMMAND, view.config.command_timeout),
+        silence(view, Input.SESSION, view.config.session_timeout),
     )
     return next(filter(None, found), None if None in found else "")
 
 
 def meter_silent(view: View) -> str | None:
     """The meter does not report, or says while power flows that it cannot measure."""
-    silent = _silent(view, Input.METER, view.config.meter_timeout)
+    silent = silence(view, Input.METER, view.config.meter_timeout)
     if silent == "" and view.state in POWERED_STATES and view.meter is not None and not view.meter.healthy:
         return "the meter cannot measure or store"
     return silent

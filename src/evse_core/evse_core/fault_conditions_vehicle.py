@@ -2,9 +2,9 @@
 
 from operator import attrgetter
 
-from evse_core.fault_conditions import Condition
-from evse_core.safety_view import CONNECTED_STATES, View
-from evse_core.types import ChargeState
+from evse_core.fault_conditions import Condition, silence
+from evse_core.safety_view import CONNECTED_STATES, Input, View
+from evse_core.types import OLD_INTERFACE, ChargeState, EmergencyOrigin, IoReport, PowerFunction, VehicleLink, VehicleReport
 
 # Flags with which the vehicle stops at once, and what they say (can.md 2.1: 102.4 and 102.5; 2.4).
 VEHICLE_FAULTS = {
@@ -49,7 +49,9 @@ def battery_incompatible(view: View) -> str | None:
     if view.vehicle is None:
         return None
     target, low, high = view.vehicle.target_voltage, view.config.min_voltage, view.config.max_voltage
-    fits = not target > high if view.state is ChargeState.CHARGING else low <= target <= high
+    # A charge controller names a target only while it asks for power.
+    only_high = view.state is ChargeState.CHARGING or view.vehicle.link is VehicleLink.SECC
+    fits = not target > high if only_high else low <= target <= high
     return "" if fits else f"the vehicle's target {target:.0f} V is outside {low:.0f} to {high:.0f} V"
 
 
@@ -69,8 +71,36 @@ def vehicle_stop_not_followed(view: View) -> str | None:
         return ""
     if view.vehicle is None or view.io is None or view.power is None:
         return None
-    reasons = [text for name, text in VEHICLE_FAULTS.items() if getattr(view.vehicle, name)]
-    reasons += [] if view.vehicle.charging_enabled else ["charging_enabled is off"]
-    reasons += [] if view.io.permission else ["permission line is open"]
+    reasons = _reasons_to_stop(view.vehicle, view.io)
     flowing = view.power.current > view.config.current_tolerance
     return f"{view.power.current:.1f} A with {', '.join(reasons)}" if reasons and flowing else ""
+
+
+def _reasons_to_stop(vehicle: VehicleReport, io: IoReport) -> list[str]:
+    """Return why no current may flow, by what the vehicle or its charge controller says, in words."""
+    if vehicle.link is VehicleLink.SECC:
+        asked = vehicle.controller.function
+        return [] if asked is PowerFunction.POWER_TRANSFER else [f"the charge controller asks for {asked.name}"]
+    reasons = [text for name, text in VEHICLE_FAULTS.items() if getattr(vehicle, name)]
+    reasons += [] if vehicle.charging_enabled else ["charging_enabled is off"]
+    return reasons + ([] if io.permission else ["permission line is open"])
+
+
+def controller_silent(view: View) -> str | None:
+    """The charge controller's heartbeat stopped; can_bridge has cut the power by then (can.md 1.7)."""
+    return silence(view, Input.VEHICLE, view.config.controller_timeout)
+
+
+def controller_emergency(view: View) -> str | None:
+    """The charge controller repeats Emergency_Stop while one is in force."""
+    if view.vehicle is None:
+        return None
+    origin = view.vehicle.controller.emergency
+    return "" if origin is EmergencyOrigin.NONE else f"emergency stop, origin {origin.name}"
+
+
+def controller_outdated(view: View) -> str | None:
+    """The charge controller has identifiers of v3.0 or older (can.md 1.2)."""
+    if view.vehicle is None:
+        return None
+    return "the charge controller speaks v3.0 or older" if view.vehicle.controller.interface_version == OLD_INTERFACE else ""

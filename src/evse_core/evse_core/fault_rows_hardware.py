@@ -4,7 +4,7 @@ from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_pilot as pilot
 from evse_core import fault_conditions_session as session
-from evse_core.fault import BLOCK, CALL, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import BLOCK, CALL, CHADEMO, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 HARDWARE: tuple[Fault, ...] = (
     Fault(
@@ -33,6 +33,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(EMERGENCY, UNPLUG, "lock_time"), None, "ConnectorLockFailure", "Other", "CX001",
         "The connector was not locked. Please unplug, plug in again firmly and start again.",
         "Check the lock's solenoid, its feedback and the connector's latch.",
+        CHADEMO,
     ),
     Fault(
         "lock_failed", "The lock does not close before the output is energised, or does not open after it.",
@@ -40,18 +41,21 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "lock_command_time"), Effect(BLOCK, ITSELF, "unlock_command_time"), "ConnectorLockFailure", "Other", "CX001",
         f"The connector does not lock or does not come free. Press it in firmly and try again. {CALL}",
         "Check the lock's motor, its feedback and the connector's latch; look for a cable under tension.",
+        CHADEMO,
     ),
     Fault(
         "plug_lost", "The plug is out while the output is energised.", "io_report.plugged", (), seen.plug_lost,
         Effect(EMERGENCY, OPERATOR), None, "ConnectorLockFailure", "EVDisconnected", "CX025",
         f"The connector came off under power. Do not touch it. {CALL}",
         "Check latch, lock and cable for damage, then the proximity circuit.",
+        CHADEMO,
     ),
     Fault(
         "proximity_fault", "The proximity circuit is outside its bands.", "io_report.proximity_fault", (), seen.proximity_fault,
         Effect(EMERGENCY, UNPLUG, "contact_time"), Effect(BLOCK, ITSELF, "proximity_time"), "OtherError", "Other", "CX023",
         "The connector is not seated well. Please unplug and plug in again firmly.",
         "Measure the proximity resistors of the connector; clean the pins.",
+        CHADEMO,
     ),
     Fault(
         "pilot_fault", "The control pilot is shorted, has no diode behind it or lies outside its bands, or nobody tells (only where one is fitted).",

@@ -2,7 +2,8 @@
 
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_trends as trends
-from evse_core.fault import BLOCK, EMERGENCY, ENDED, ITSELF, SILENCE, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core import fault_conditions_vehicle as vehicle
+from evse_core.fault import BLOCK, CHADEMO, EMERGENCY, ENDED, ITSELF, SECC, SILENCE, STOP, UNPLUG, WARN, Effect, Fault
 
 LINKS: tuple[Fault, ...] = (
     Fault(
@@ -10,6 +11,30 @@ LINKS: tuple[Fault, ...] = (
         Effect(EMERGENCY, UNPLUG), None, "EVCommunicationError", "Other", "",
         "The vehicle stopped answering. Please unplug, plug in again and start again.",
         "Check the CAN wires of the cable; compare vehicles.",
+        CHADEMO,
+    ),
+    Fault(
+        "controller_silent", "The charge controller (SECC) stopped sending.", "vehicle_report.age", ("controller_timeout",), vehicle.controller_silent,
+        Effect(EMERGENCY, UNPLUG), Effect(BLOCK, ITSELF, "idle_silence"), "EVCommunicationError", "Other", "",
+        SILENCE,
+        "Check supply and bus of the charge controller, and the pistol index in its settings and in can_bridge.controller_pistol.",
+        SECC,
+    ),
+    Fault(
+        "controller_emergency", "The charge controller (SECC) tells an emergency stop.", "vehicle_report.controller.emergency", (),
+        vehicle.controller_emergency,
+        Effect(EMERGENCY, UNPLUG), Effect(BLOCK, ITSELF), "OtherError", "EmergencyStop", "",
+        ENDED,
+        "Origin VEHICLE: read the vehicle's faults. Origin STATION: check the controller's interlock line and its own fault memory.",
+        SECC,
+    ),
+    Fault(
+        "controller_outdated", "The charge controller (SECC) speaks an interface that is not served: v3.0 or older.",
+        "vehicle_report.controller.interface_version", (), vehicle.controller_outdated,
+        None, Effect(BLOCK, ITSELF), "InternalError", "Other", "",
+        SILENCE,
+        "Update the controller's software: its identifiers are 0x680xx, v3.1 and later have 0x6Bxxx.",
+        SECC,
     ),
     Fault(
         "power_modules_silent", "The power modules stopped sending.", "power_report.age", ("modules_timeout",), seen.power_modules_silent,

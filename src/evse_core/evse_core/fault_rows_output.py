@@ -3,7 +3,7 @@
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_session as session
-from evse_core.fault import BLOCK, CALL, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import BLOCK, CALL, CHADEMO, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 OUTPUT: tuple[Fault, ...] = (
     Fault(
@@ -107,6 +107,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "touch_time"), Effect(EMERGENCY, OPERATOR, "touch_time"), "OtherError", "Other", "CX024",
         f"Do not touch the connector. {CALL}",
         "Measure the connector; check contactor, discharge of the output and lock feedback.",
+        CHADEMO,
     ),
     Fault(
         "voltage_before_connection", "A voltage is at the locked connector although both contactors have to be open.",
@@ -114,6 +115,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "connection_time"), None, "OtherError", "Other", "CX024",
         ENDED,
         "Measure the connector: the vehicle's contactor or ours does not open, or the voltage sensor has an offset.",
+        CHADEMO,
     ),
     Fault(
         "voltage_not_falling", "The modules' output stays charged after the cable check or behind the open contactor.",

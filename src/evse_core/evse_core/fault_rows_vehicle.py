@@ -2,7 +2,7 @@
 
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_vehicle as vehicle
-from evse_core.fault import EMERGENCY, ENDED, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import CHADEMO, EMERGENCY, ENDED, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 VEHICLE: tuple[Fault, ...] = (
     Fault(
@@ -10,6 +10,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "Read the vehicle's fault memory; compare vehicles.",
+        CHADEMO,
     ),
     Fault(
         "vehicle_battery_over_voltage", "The vehicle reports battery over-voltage (102.4.0).",
@@ -17,6 +18,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "Compare our voltage with a reference; look at the vehicle's limits in the recording.",
+        CHADEMO,
     ),
     Fault(
         "vehicle_battery_under_voltage", "The vehicle reports battery under-voltage (102.4.1).",
@@ -24,6 +26,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "The battery is below its own lowest voltage: the vehicle has to be looked at, not the charger.",
+        CHADEMO,
     ),
     Fault(
         "vehicle_current_deviation", "The vehicle reports that the current deviates from its request (102.4.2).",
@@ -31,6 +34,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "Compare the modules' current with a reference; look for a late or limited current in the recording.",
+        CHADEMO,
     ),
     Fault(
         "vehicle_battery_temperature", "The vehicle reports a battery that is too hot (102.4.3).",
@@ -38,6 +42,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "The vehicle's cooling has to be looked at, not the charger.",
+        CHADEMO,
     ),
     Fault(
         "vehicle_voltage_deviation", "The vehicle reports that our voltage deviates from its own (102.4.4).",
@@ -45,6 +50,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "",
         "The vehicle reported a fault. See the vehicle's display.",
         "Calibrate the voltage that is reported to vehicles (109.1-2).",
+        CHADEMO,
     ),
     Fault(
         "vehicle_not_parked", "The vehicle's shifter is not in park (102.5.1).",
@@ -52,6 +58,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(WARN, UNPLUG, "vehicle_fault_time"), None, "OtherError", "StoppedByEV", "CX010",
         "Please put the vehicle into park, unplug and start again.",
         "Nothing to do unless it comes often with one type of vehicle.",
+        CHADEMO,
     ),
     Fault(
         "battery_incompatible", "The vehicle's battery does not fit the rating of this EVSE.", "vehicle_report.target_voltage",

@@ -61,6 +61,7 @@ _CLEARED = {Reset.ITSELF: "by itself", Reset.UNPLUG: "on unplug", Reset.OPERATOR
 
 def _section(fault: Fault) -> str:
     lines = [f"## {fault.name}", "", fault.meaning, "", f"- Seen in: {fault.source}"]
+    lines += [f"- Only with vehicle link {' or '.join(sorted(fault.links))}"] if len(fault.links) == 1 else []
     lines += [f"- Parameter `{name}`: {_parameter_text(name)}" for name in _parameters(fault)]
     lines += [f"- Driver: {fault.driver or '(nothing)'}", f"- Technician: {fault.technician}", ""]
     return "\n".join(lines)

@@ -17,6 +17,8 @@ class Inputs:
     power: Sample[PowerCommand] | None = None
     io: Sample[IoCommand] | None = None
     vehicle: Sample[VehicleCommand] | None = None
+    # Why a charge controller leaves no power on; NONE without one.
+    link: CutCause = CutCause.NONE
 
     def wants_power(self) -> bool:
         """The last commands, however old, put power on the output."""
@@ -64,6 +66,8 @@ class PermitGate:
             return CutCause.PERMIT_STALE
         if not inputs.safety.value.permit:
             return CutCause.PERMIT_REVOKED if self._passed else CutCause.PERMIT_ABSENT
+        if inputs.link is not CutCause.NONE:
+            return inputs.link
         return CutCause.COMMAND_STALE if self.commands_stale(inputs, now) else CutCause.NONE
 
     def _trip(self, reason: CutCause) -> None:

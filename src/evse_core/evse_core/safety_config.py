@@ -11,6 +11,7 @@ CAN = "can.md"
 class SafetyConfig:
     """Ratings of the EVSE and the thresholds of the fault table."""
 
+    vehicle_link: str = parameter("chademo", "", "What the vehicle hangs on: chademo, or secc for a charge controller", "design.md, Links")
     max_voltage: float = parameter(500.0, "V", "Highest output voltage of this EVSE", f"{CAN} 1.7: max_charger_voltage", 50.0, 1500.0)
     min_voltage: float = parameter(
         50.0, "V", "Lowest output voltage of this EVSE", f"{CAN} 2.3 S3, S10: rating of the modules", 0.0, 1500.0
@@ -23,6 +24,14 @@ class SafetyConfig:
     has_control_pilot: bool = parameter(False, "", "A control pilot is fitted, which has to be good", f"{CAN} 2.2: CHAdeMO has none")
 
     vehicle_timeout: float = parameter(1.0, "s", "A vehicle silent for longer is lost", f"{CAN} 2.4: charger 1 s", 0.3, 2.0)
+    controller_timeout: float = parameter(
+        0.3,
+        "s",
+        "A charge controller silent for longer is lost",
+        f"{CAN} 1.7: 200 ms, after which can_bridge cuts by itself; one report",
+        0.2,
+        1.0,
+    )
     modules_timeout: float = parameter(0.5, "s", "Power modules silent for longer are lost", f"{CAN} 1.7: 500 ms", 0.2, 2.0)
     io_timeout: float = parameter(
         0.5, "s", "An I/O board silent for longer is lost", "own: ten frames of 50 ms; the board opens by itself after 200 ms", 0.2, 2.0

@@ -17,6 +17,7 @@ from evse_core.safety_latches import Latch
 from evse_core.safety_trends import TrendWatch
 from evse_core.safety_view import (
     PERMIT_STATES,
+    SECC,
     CurrentEnvelope,
     Input,
     OutputWatch,
@@ -64,6 +65,8 @@ class SafetyMonitor:
     ) -> None:
         """Begin. expected: full names of the nodes that must live; description: digest of the description that this process was started with."""
         self._config = config
+        self._is_led = config.vehicle_link == SECC
+        faults = tuple(fault for fault in faults if config.vehicle_link in fault.links)
         # Rows by whether power may flow: those that can be a fault then, with what they do, their conditions, and the other rows.
         self._rows = {
             True: tuple((fault, fault.energised) for fault in faults if fault.energised is not None),
@@ -154,6 +157,8 @@ class SafetyMonitor:
             unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),
             emergency_request=inputs.emergency_stop,
             trends=self._trends.step(inputs.stamp, inputs.meter, inputs.can_status, now),
+            plugged=vehicle is not None and vehicle.controller.plugged if self._is_led else io is not None and io.plugged,
+            unplugged=vehicle is not None and not vehicle.controller.plugged if self._is_led else io is not None and not io.plugged,
             energised=self._state in PERMIT_STATES,
             connector_voltage=connector_voltage(io, power),
             nodes=self._nodes.step(inputs.nodes, inputs.description, in_grace, now),
@@ -219,8 +224,7 @@ class SafetyMonitor:
         if held.reset is Reset.ITSELF and now - held.gone >= self._config.recovery_time - _SLACK:
             return held.reaction is not Reaction.STOP or not view.energised
         off = view.session is not None and not view.energised
-        unplugged = view.io is not None and not view.io.plugged
-        return off and (operator or (held.reset is Reset.UNPLUG and unplugged))
+        return off and (operator or (held.reset is Reset.UNPLUG and view.unplugged))
 
     def _reasons(self, view: View) -> list[str]:
         """Return why there is no permit, in words."""

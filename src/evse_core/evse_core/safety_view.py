@@ -31,6 +31,7 @@ PERMIT_STATES = (
     ChargeState.LOCKING,
     ChargeState.CABLE_CHECK,
     ChargeState.LOWERING_OUTPUT,
+    ChargeState.PRECHARGE,
     ChargeState.WAITING_FOR_CONTACTOR,
     ChargeState.WAITING_FOR_REQUEST,
     ChargeState.CHARGING,
@@ -44,6 +45,8 @@ CONNECTED_STATES = (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING, Charg
 # The vehicle's contactor may still be closed though ours is open: it is opening, or tests itself for welding (can.md 2.3 E4).
 OPENING_STATES = (ChargeState.WELDING_DETECTION, ChargeState.EMERGENCY)
 
+# Value of `vehicle_link` with which a charge controller leads.
+SECC = "secc"
 # Longest age [s] of an input that never came.
 NEVER = inf
 
@@ -112,6 +115,9 @@ class View:
     unfollowed_stop: str
     emergency_request: bool
     trends: Trends
+    # The connector is known to be in the inlet, to be out of it.
+    plugged: bool
+    unplugged: bool
     # Power may flow, as far as is known.
     energised: bool
     # Voltage at the connector [V]; NaN where it is not known.
@@ -168,7 +174,7 @@ def ages(inputs: SafetyInputs, now: float) -> dict[Input, float]:
 def limits(config: SafetyConfig) -> dict[Input, float]:
     """Return the age [s] up to which each input counts as fresh."""
     return {
-        Input.VEHICLE: config.vehicle_timeout,
+        Input.VEHICLE: config.controller_timeout if config.vehicle_link == SECC else config.vehicle_timeout,
         Input.POWER: config.modules_timeout,
         Input.IO: config.io_timeout,
         Input.CAN: config.bridge_timeout,

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from math import nan as NAN
 
+# ControllerReport.interface_version of a controller that is not served: v3.0 and before.
+OLD_INTERFACE = 2
+
 
 class VehicleLink(IntEnum):
     UNKNOWN = 0
@@ -25,6 +28,34 @@ class PowerFunction(IntEnum):
     POWER_TRANSFER = 5
 
 
+class VehicleProtocol(IntEnum):
+    UNKNOWN = 0
+    DIN_70121 = 1
+    ISO_15118_2_2010 = 2
+    ISO_15118_2 = 3
+    CHADEMO_0_9 = 4
+    CHADEMO_1 = 5
+    CHADEMO_2 = 6
+    CCS_PWM = 7
+    ISO_15118_20 = 8
+
+
+class Plug(IntEnum):
+    UNKNOWN = 0
+    CCS_CORE = 1
+    CCS_EXTENDED = 2
+    CHADEMO = 3
+    CCS_AC = 4
+    MCS = 5
+
+
+class EmergencyOrigin(IntEnum):
+    UNKNOWN = 0
+    NONE = 1
+    STATION = 2
+    VEHICLE = 3
+
+
 class ControllerPhase(IntEnum):
     UNKNOWN = 0
     INITIALISING = 1
@@ -40,6 +71,7 @@ class ControllerPhase(IntEnum):
     CLOSING = 11
     AUTHORISING = 12
     NOT_AVAILABLE = 13
+    PAUSED = 14
 
 
 class Lamp(IntEnum):
@@ -72,6 +104,8 @@ class CutCause(IntEnum):
     PERMIT_STALE = 3
     PERMIT_REVOKED = 4
     COMMAND_STALE = 5
+    CONTROLLER_SILENT = 6
+    CONTROLLER_EMERGENCY = 7
 
 
 class PilotFault(IntEnum):
@@ -115,6 +149,7 @@ class ChargeState(IntEnum):
     EMERGENCY = 20
     FAULTED = 21
     RECOVERING = 22
+    PRECHARGE = 23
 
 
 class StopCause(IntEnum):
@@ -180,6 +215,67 @@ class Registration(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerReport:
+    """What a charge controller (SECC) asks for and tells, inside VehicleReport."""
+
+    interface_version: int = 0
+    phase: ControllerPhase = ControllerPhase.UNKNOWN
+    protocol: VehicleProtocol = VehicleProtocol.UNKNOWN
+    plug: Plug = Plug.UNKNOWN
+    plugged: bool = False
+    session_announced: bool = False
+    session_finished: bool = False
+    rushed_stop: bool = False
+    emergency: EmergencyOrigin = EmergencyOrigin.UNKNOWN
+    function: PowerFunction = PowerFunction.UNKNOWN
+    voltage: float = NAN
+    current_max: float = NAN
+    current_min: float = NAN
+    range_mode: bool = False
+    close_contactor: bool = False
+    lower_output_voltage: bool = False
+    dynamic_current: float = NAN
+    vehicle_voltage: float = NAN
+    min_power: float = NAN
+    max_power: float = NAN
+    min_discharge_current: float = NAN
+    max_discharge_current: float = NAN
+    min_discharge_power: float = NAN
+    max_discharge_power: float = NAN
+    min_soc_percent: float = NAN
+    target_soc_percent: float = NAN
+    max_soc_percent: float = NAN
+    min_energy_request_wh: float = NAN
+    target_energy_request_wh: float = NAN
+    max_energy_request_wh: float = NAN
+    vehicle_id: str = ""
+    pilot_voltage: float = NAN
+    pilot_duty_percent: float = NAN
+    charge_enable_state: int = 0
+    insertion_state: int = 0
+    inputs: int = 0
+    connector_temperature: float = NAN
+    controller_temperature: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerCommand:
+    """What the station answers a charge controller (SECC), inside VehicleCommand."""
+
+    enabled: bool = False
+    start_authorised: bool = False
+    start_button: bool = False
+    authorisation_done: bool = False
+    authorisation_valid: bool = False
+    parameters_done: bool = False
+    stop_button: bool = False
+    max_voltage: float = NAN
+    max_current: float = NAN
+    max_discharge_current: float = NAN
+    range_current: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
 class VehicleReport:
     """What the vehicle says on its link, with everything that its frames carry."""
 
@@ -212,6 +308,7 @@ class VehicleReport:
     dynamic_control: bool = False
     extended_functions: bool = False
     discharge_compatible: bool = False
+    controller: ControllerReport = ControllerReport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +332,7 @@ class VehicleCommand:
     system_malfunction: bool = False
     stop_control: bool = False
     dynamic_control: bool = False
+    controller: ControllerCommand = ControllerCommand()
 
 
 @dataclass(frozen=True, slots=True)

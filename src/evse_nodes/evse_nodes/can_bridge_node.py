@@ -8,7 +8,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing
+from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing, vehicle_database
 from evse_core.types import BusHealth, BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
@@ -22,7 +22,6 @@ from evse_nodes.run import run
 # Shortest pause of the timer, so that a rule that wants to be asked at once cannot starve the executor. [s]
 SHORTEST_PAUSE = 0.001
 PREFIXES = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
-DATABASES = ("chademo", "evse_v3", "io_board")
 
 # A round that comes so late after its time was no plan but a stall of the process, and how long messages that wait are then taken before anything is
 # judged. Planned pauses are at most 50 ms while a bus can be used; 20 ms more are within what a permit of 200 ms allows. [s]
@@ -34,7 +33,8 @@ class CanBridgeNode(Node):
 
     def __init__(self) -> None:
         super().__init__("can_bridge")
-        self._bridge = CanBridge(declare(self, CanBridgeConfig), *(load(name) for name in DATABASES))
+        config = declare(self, CanBridgeConfig)
+        self._bridge = CanBridge(config, *(load(name) for name in (vehicle_database(config), "evse_v3", "io_board")))
         self._publish_frames = value(self, "publish_frames", True, "publish every frame on can_frames, for recording")
         self._log = FrameLog()
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}

@@ -54,6 +54,8 @@ def _pair(hint: Any, slot: str) -> tuple[Convert, Convert]:
         return to_time, from_time
     if get_origin(hint) is tuple:
         return _sequence_pair(get_args(hint)[0])
+    if is_dataclass(hint):
+        return _nested_pair(hint)
     if hint is bytes:
         return list, bytes
     if isinstance(hint, type) and issubclass(hint, IntEnum):
@@ -64,11 +66,13 @@ def _pair(hint: Any, slot: str) -> tuple[Convert, Convert]:
 def _sequence_pair(inner: Any) -> tuple[Convert, Convert]:
     if not is_dataclass(inner):
         return list, tuple
-    message = getattr(evse_msgs.msg, inner.__name__)  # type: ignore[union-attr]
-    return (
-        lambda values: [to_message(value, message) for value in values],
-        lambda messages: tuple(from_message(item, inner) for item in messages),
-    )
+    encode, decode = _nested_pair(inner)
+    return lambda values: [encode(value) for value in values], lambda messages: tuple(decode(item) for item in messages)
+
+
+def _nested_pair(inner: Any) -> tuple[Convert, Convert]:
+    message = getattr(evse_msgs.msg, inner.__name__)
+    return lambda value: to_message(value, message), lambda item: from_message(item, inner)
 
 
 def _enum(enum: type[IntEnum], number: int) -> IntEnum:

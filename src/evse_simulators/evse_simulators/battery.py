@@ -7,9 +7,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import exp
+from math import exp, isnan
 
 from evse_core.parameter import parameter
+from evse_simulators.faults import Answer
 
 # Open-circuit voltage of one NMC/graphite cell over state of charge [%, V]: an own smooth curve inside the band of published cells of this chemistry
 # (about 3.0 V empty, 3.7 V at the middle, 4.2 V full). 96 of them in series give 346 V at 30 %, 356 V at half charge and 402 V full.
@@ -97,6 +98,20 @@ class Battery:
         self.capacity_kwh = config.capacity_kwh
         self.full_voltage = config.cells_in_series * OPEN_CIRCUIT_VOLTAGE[-1][1]
         """Open-circuit voltage of the full pack [V]: the constant voltage of the last phase of charging."""
+
+    def change(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
+        """Take other values; NaN leaves one as it is."""
+        for value, low, high, what in (
+            (soc_percent, 0, 100, "soc_percent"),
+            (capacity_kwh, 0.01, 500, "capacity_kwh"),
+            (temperature, -40, 80, "temperature"),
+        ):
+            if not isnan(value) and not low <= value <= high:
+                return Answer(False, f"{what}: {value} is outside {low} to {high}")
+        self.soc_percent = self.soc_percent if isnan(soc_percent) else soc_percent
+        self.capacity_kwh = self.capacity_kwh if isnan(capacity_kwh) else capacity_kwh
+        self.temperature = self.temperature if isnan(temperature) else temperature
+        return Answer(True, f"{self.soc_percent:.1f} % of {self.capacity_kwh:.1f} kWh at {self.temperature:.0f} degC")
 
     @property
     def capacity_ah(self) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from evse_core.types import ChargeState
 from evse_simulators.faults import FAULTS
+from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig
 
@@ -165,9 +166,11 @@ def config(plan: Plan) -> WorldConfig:
     return replace(WorldConfig(vehicle=vehicle, modules=QUICK_MODULES), **dict(plan.station))
 
 
-def incompatible(vehicle: VehicleConfig, station: WorldConfig) -> bool:
+def incompatible(vehicle: VehicleConfig | SeccConfig, station: WorldConfig) -> bool:
     """Return whether this vehicle must never be energised by this station."""
     rules = station.sequencer
+    if isinstance(vehicle, SeccConfig):
+        return vehicle.min_voltage > rules.max_voltage or vehicle.max_voltage < rules.min_voltage
     return not rules.min_voltage <= vehicle.target_voltage <= rules.max_voltage or vehicle.protocol_number > rules.known_protocol_number
 
 

@@ -222,7 +222,7 @@ class Play:
             self._emergency(faults),
             tuple(world.sent),
             vehicle.config.max_voltage,
-            vehicle.sequence.request,
+            vehicle.request,
             self._unfit,
             world.session.state,
             world.ledger.durable_register_wh if self._powered_off else world.ledger.register_wh,

@@ -9,7 +9,7 @@ from math import inf
 from random import Random
 from typing import Any
 
-from evse_core.can_bridge import CanBridge
+from evse_core.can_bridge import CanBridge, vehicle_database
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs
 from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.frame import Frame
@@ -237,7 +237,9 @@ class CampaignWorld(World):
 
     def _start_bridge(self) -> None:
         databases = self._databases
-        self.bridge = CanBridge(self.config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
+        self.bridge = CanBridge(
+            self.config.bridge, databases[vehicle_database(self.config.bridge)], databases["evse_v3"], databases["io_board"]
+        )
         self._tell_bridge_of_buses()
         self._permit_given = -inf
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 VEHICLE = "vehicle_simulator"
+SECC = "secc_simulator"
 MODULES = "power_module_simulator"
 BOARD = "io_board_simulator"
 
@@ -43,6 +44,17 @@ FAULTS = {
     "vehicle_no_request": SimulatedFault(VEHICLE, "the vehicle requests 0 A"),
     "vehicle_incompatible": SimulatedFault(VEHICLE, "the vehicle has an 800 V battery"),
     "plug_lost": SimulatedFault(VEHICLE, "the connector comes out of the inlet although it is locked"),
+    "controller_silent": SimulatedFault(SECC, "the charge controller stops sending CAN frames; the vehicle's contactor stays as it is"),
+    "controller_emergency": SimulatedFault(SECC, "the charge controller's own emergency stop (origin EVSE)"),
+    "controller_restarts": SimulatedFault(SECC, "the charge controller starts anew and forgets its session"),
+    "controller_skips_test": SimulatedFault(SECC, "the charge controller asks for power without an insulation test"),
+    "controller_ignores_stop": SimulatedFault(SECC, "the charge controller does not follow the stop button"),
+    "controller_keeps_asking": SimulatedFault(SECC, "the charge controller goes on asking for power after its vehicle has stopped"),
+    "ccs_vehicle_emergency": SimulatedFault(SECC, "the vehicle stops in an emergency (origin PEV) and opens its contactor"),
+    "ccs_no_request": SimulatedFault(SECC, "the vehicle asks for 0 A"),
+    "ccs_contactor_welded": SimulatedFault(SECC, "the vehicle's contactor does not open any more: the connector stays live"),
+    "ccs_contactor_opens": SimulatedFault(SECC, "the vehicle's contactor drops out, and it tells an emergency (origin PEV)"),
+    "ccs_plug_lost": SimulatedFault(SECC, "the connector comes out of the inlet although it is locked"),
     "emergency_stop": SimulatedFault(BOARD, "the emergency stop button is pressed"),
     "door_open": SimulatedFault(BOARD, "the cabinet door is open"),
     "tilted": SimulatedFault(BOARD, "the cabinet leans"),

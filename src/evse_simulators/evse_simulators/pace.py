@@ -1,5 +1,6 @@
 """Small helpers that the models share: periodic sending, ramps, and the wire."""
 
+from collections.abc import Mapping
 from math import inf
 
 from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase, UnknownId
@@ -46,6 +47,6 @@ class Wire:
         except (UnknownId, Malformed):
             return None
 
-    def write(self, name: str, signals: dict[str, float], pistol: int = 0) -> Frame:
+    def write(self, name: str, signals: Mapping[str, float], pistol: int = 0) -> Frame:
         """Return the frame with these signals, clamped to the wire."""
         return self._database.encode(name, signals, pistol=pistol)

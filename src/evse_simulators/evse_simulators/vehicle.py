@@ -105,18 +105,17 @@ class VehicleModel:
 
     def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
         """Change the battery; NaN leaves a value as it is."""
-        for value, low, high, what in (
-            (soc_percent, 0, 100, "soc_percent"),
-            (capacity_kwh, 0.01, 500, "capacity_kwh"),
-            (temperature, -40, 80, "temperature"),
-        ):
-            if not isnan(value) and not low <= value <= high:
-                return Answer(False, f"{what}: {value} is outside {low} to {high}")
-        battery = self.battery
-        battery.soc_percent = battery.soc_percent if isnan(soc_percent) else soc_percent
-        battery.capacity_kwh = battery.capacity_kwh if isnan(capacity_kwh) else capacity_kwh
-        battery.temperature = battery.temperature if isnan(temperature) else temperature
-        return Answer(True, f"{battery.soc_percent:.1f} % of {battery.capacity_kwh:.1f} kWh at {battery.temperature:.0f} degC")
+        return self.battery.change(soc_percent, capacity_kwh, temperature)
+
+    @property
+    def request(self) -> float:
+        """The current that is asked for now [A]."""
+        return self.sequence.request
+
+    @property
+    def phase_name(self) -> str:
+        """Where the vehicle's controller stands."""
+        return self.sequence.phase.value
 
     def _pull(self) -> None:
         self.plugged = self.contactor_closed = False

@@ -1,10 +1,12 @@
 """The simulated vehicle as a node: CHAdeMO frames on its bus, its lines on sim/vehicle_lines, the driver's actions as services."""
 
+from collections.abc import Callable
 from typing import Any
 
 from evse_msgs.srv import SetBattery
 from rclpy.node import Node
 
+from evse_core.codecs.signals import SignalDatabase
 from evse_core.types import SimStationLines, SimVehicleLines
 from evse_nodes import topics
 from evse_nodes.run import run
@@ -19,9 +21,12 @@ class VehicleSimulator(SimulatorNode):
     """Runs a VehicleModel. Real vehicles look at their frames in periods, too."""
 
     FRAMES_WAKE = False
+    DATABASE: str = "chademo"
+    CONFIG: type[Any] = VehicleConfig
+    MODEL: Callable[[Any, SignalDatabase], Any] = VehicleModel
 
     def __init__(self) -> None:
-        super().__init__("vehicle_simulator", "chademo", VehicleConfig, VehicleModel, PERIOD)
+        super().__init__("vehicle_simulator", self.DATABASE, self.CONFIG, self.MODEL, PERIOD)
         self._write = topics.writer(self, "sim/vehicle_lines")
         self._digital: Any = None
         self.read("sim/station_lines", self.model.on_station_lines, _sequence)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from evse_core.bus_load import BusLoad
-from evse_core.can_bridge import CanBridge
+from evse_core.can_bridge import CanBridge, vehicle_database
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter
@@ -43,13 +43,14 @@ from evse_core.types import (
     Verdict,
     VerdictSource,
 )
-from evse_simulators.faults import BOARD, FAULTS, MODULES, VEHICLE, Answer
+from evse_simulators.faults import BOARD, FAULTS, MODULES, Answer
 from evse_simulators.io_board import IoBoardModel
 from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.memory_ledger import MemoryLedger
 from evse_simulators.pace import Periodic
 from evse_simulators.power_modules import PowerModulesModel
-from evse_simulators.vehicle import VehicleModel
+from evse_simulators.secc import SeccConfig, SeccModel
+from evse_simulators.vehicle import VehicleConfig, VehicleModel
 from evse_simulators.world_config import BITRATE, EPOCH, FREE_SPACE, NODES, TOKEN, Entry, WorldConfig
 
 # Takes a value at a time [s].
@@ -73,10 +74,10 @@ class World:
         self.session = SessionState()
         self.safety_state = SafetyState()
         self.power = SimPower()
-        self.vehicle = VehicleModel(config.vehicle, databases["chademo"])
+        self.vehicle = _vehicle(config.vehicle, databases)
         self.modules = PowerModulesModel(config.modules, databases["evse_v3"])
         self.board = IoBoardModel(config.board, databases["io_board"])
-        self.bridge = CanBridge(config.bridge, databases["chademo"], databases["evse_v3"], databases["io_board"])
+        self.bridge = CanBridge(config.bridge, databases[vehicle_database(config.bridge)], databases["evse_v3"], databases["io_board"])
         self.sequencer = ChargeSequencer(config.sequencer)
         self.safety = SafetyMonitor(config.safety, expected=NODES)
         self.ledger = MemoryLedger()
@@ -218,7 +219,7 @@ class World:
         output = self.vehicle.step(self.now)
         self._receive(BusLink.VEHICLE, output.frames)
         self.publish("sim/vehicle_lines", output.lines)
-        phase = self.vehicle.sequence.phase.value
+        phase = self.vehicle.phase_name
         if phase != self._last.get("phase"):
             self._last["phase"] = phase
             self._note("vehicle", phase, self.vehicle.sequence.end)
@@ -394,9 +395,11 @@ class World:
         return self._break(name, False)
 
     def _break(self, name: str, active: bool) -> Answer:
-        models: dict[str, Any] = {VEHICLE: self.vehicle, MODULES: self.modules, BOARD: self.board}
-        if name not in FAULTS:
-            return Answer(False, f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
+        models: dict[str, Any] = {self.vehicle.faults.simulator: self.vehicle, MODULES: self.modules, BOARD: self.board}
+        if name not in FAULTS or FAULTS[name].simulator not in models:
+            return Answer(
+                False, f"unknown fault {name!r}; known: {', '.join(key for key, row in FAULTS.items() if row.simulator in models)}"
+            )
         answer: Answer = models[FAULTS[name].simulator].inject(name, active)
         return self._act(f"{'inject' if active else 'heal'} {name}", answer)
 
@@ -463,6 +466,11 @@ def _keeper(samples: dict[str, Sample[Any]], name: str) -> Reader:
         samples[name] = Sample(value, now)
 
     return take
+
+
+def _vehicle(config: VehicleConfig | SeccConfig, databases: Mapping[str, SignalDatabase]) -> VehicleModel | SeccModel:
+    """Return the vehicle, with its charge controller where it has one."""
+    return SeccModel(config, databases["evse_v3"]) if isinstance(config, SeccConfig) else VehicleModel(config, databases["chademo"])
 
 
 def _memo(database: SignalDatabase) -> SignalDatabase:

@@ -10,6 +10,7 @@ from evse_core.safety_monitor import SafetyConfig
 from evse_core.tariff import Tariff
 from evse_simulators.io_board import IoBoardConfig
 from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
 
 # Stamps of the virtual ROS clock begin here, so that 0 stays "no stamp". [s]
@@ -34,7 +35,7 @@ QUICK_MODULES = PowerModulesConfig(wake_delay=0.3, module_count=MODULES)
 class WorldConfig:
     """What the world is made of; times in s, power in W."""
 
-    vehicle: VehicleConfig = field(default_factory=VehicleConfig)
+    vehicle: VehicleConfig | SeccConfig = field(default_factory=VehicleConfig)
     modules: PowerModulesConfig = field(default_factory=lambda: PowerModulesConfig(module_count=MODULES))
     board: IoBoardConfig = field(default_factory=lambda: IoBoardConfig(has_control_pilot=True))
     bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
@@ -47,6 +48,19 @@ class WorldConfig:
     tick: float = 0.025
     hand_over: int = 1
     rule_period: float = 0.05
+
+
+def secc_config(vehicle: SeccConfig | None = None, **others: Any) -> WorldConfig:
+    """Return a world in which a charge controller leads."""
+    link = "secc"
+    parts: dict[str, Any] = {
+        "vehicle": vehicle or SeccConfig(),
+        "board": IoBoardConfig(),
+        "bridge": CanBridgeConfig(vehicle_link=link),
+        "sequencer": SequencerConfig(vehicle_link=link),
+        "safety": SafetyConfig(vehicle_link=link, module_count=MODULES),
+    }
+    return WorldConfig(**(parts | others))
 
 
 @dataclass(frozen=True, slots=True)

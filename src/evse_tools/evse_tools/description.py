@@ -19,7 +19,7 @@ from evse_tools.description_schema import (
     BRIDGE,
     BUSES,
     EVSE_SECTIONS,
-    RATINGS,
+    HANDED_ON,
     SIMULATOR_BUSES,
     STATION_SECTIONS,
     Bus,
@@ -42,7 +42,10 @@ class DescriptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Evse:
-    """One EVSE. `sections` has the values that the file gives, by node; a simulator that is not there is not simulated."""
+    """One EVSE. `rating` has what several nodes are told, the vehicle link included; `sections` the values that the file gives, by node.
+
+    A simulator that is not there is not simulated.
+    """
 
     number: int
     rating: Values
@@ -142,7 +145,7 @@ def _evse(model: Any) -> Evse:
     sections = {"can_bridge": {key: value for key, value in bridge.items() if key not in BUSES}}
     sections |= {name: _given(getattr(model, name)) for name in EVSE_SECTIONS if getattr(model, name) is not None}
     buses = {name: getattr(model.can_bridge, name) for name in BUSES}
-    return Evse(model.evse, model.rating.model_dump(), buses, sections)
+    return Evse(model.evse, model.rating.model_dump() | {"vehicle_link": model.vehicle_link}, buses, sections)
 
 
 def _given(model: BaseModel) -> dict[str, Any]:
@@ -163,7 +166,7 @@ def _rule_problems(source: YamlSource, description: Description) -> Iterable[Pro
 
 def _refused(source: YamlSource, path: KeyPath, section: Source, values: Values, rating: Values) -> Iterable[Problem]:
     config = section.load()
-    shared = {key: rating[key] for key in RATINGS if key in section.without and key in config.__dataclass_fields__ and key in rating}
+    shared = {key: rating[key] for key in HANDED_ON if key in section.without and key in config.__dataclass_fields__ and key in rating}
     try:
         lines = check(config(**shared, **values))
     except ValueError as error:

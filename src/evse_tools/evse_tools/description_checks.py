@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from evse_tools.description_orders import order_problems
-from evse_tools.description_schema import BUSES, SIMULATOR_BUSES
+from evse_tools.description_schema import BUSES, SIMULATOR_BUSES, VEHICLE_SIMULATORS
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
 
 Finding = tuple[KeyPath, str]
@@ -115,6 +115,15 @@ def _simulators(data: dict[str, Any]) -> Iterator[Finding]:
                 yield ("evses", index, name), f"has no bus: can_bridge.{bus} is missing"
 
 
+def _vehicles(data: dict[str, Any]) -> Iterator[Finding]:
+    """The simulated vehicle speaks what the vehicle link says."""
+    for index, evse in _evses(data):
+        link = evse.get("vehicle_link", "chademo")
+        for other, name in VEHICLE_SIMULATORS.items():
+            if name in evse and link in VEHICLE_SIMULATORS and link != other:
+                yield ("evses", index, name), f"is for vehicle_link {other}; with {link} take {VEHICLE_SIMULATORS[link]}"
+
+
 def _csms(data: dict[str, Any]) -> Iterator[Finding]:
     """There is one CSMS: the simulated one or that of the address."""
     url = _section(data, "ocpp_uplink").get("url", "")
@@ -138,6 +147,7 @@ CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _channels,
     _interfaces,
     _simulators,
+    _vehicles,
     _csms,
     order_problems,
 )

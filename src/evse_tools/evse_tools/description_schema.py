@@ -48,16 +48,20 @@ class Rating:
 
 RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power", "module_count", "has_control_pilot")
 
+# What the description of an EVSE says once, for every node that has a parameter for it.
+HANDED_ON = (*RATINGS, "vehicle_link")
+
 # Nodes of one EVSE. The vehicle's voltages and current are its own.
 EVSE_SECTIONS = {
-    "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", RATINGS),
-    "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", RATINGS),
+    "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", HANDED_ON),
+    "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", HANDED_ON),
     "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*RATINGS, "station_name", "place", "time_zone")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
+    "secc_simulator": Source("evse_simulators.secc", "SeccConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", RATINGS),
 }
-BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", RATINGS)
+BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", HANDED_ON)
 
 # Nodes of the station.
 _IDENTITY = ("vendor", "model", "serial_number")
@@ -68,8 +72,15 @@ STATION_SECTIONS = {
     "tariff": Source("evse_core.tariff", "Tariff"),
 }
 # Simulated parts, and the bus that each hangs on.
-SIMULATOR_BUSES = {"vehicle_simulator": "vehicle_bus", "power_module_simulator": "power_bus", "io_board_simulator": "io_bus"}
-BUSES = tuple(SIMULATOR_BUSES.values())
+SIMULATOR_BUSES = {
+    "vehicle_simulator": "vehicle_bus",
+    "secc_simulator": "vehicle_bus",
+    "power_module_simulator": "power_bus",
+    "io_board_simulator": "io_bus",
+}
+BUSES = tuple(dict.fromkeys(SIMULATOR_BUSES.values()))
+# What hangs on the vehicle bus of each vehicle link, where it is simulated.
+VEHICLE_SIMULATORS = {"chademo": "vehicle_simulator", "secc": "secc_simulator"}
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -161,6 +172,12 @@ def evse_model() -> type[Section]:
     )
     keys: dict[str, Any] = {
         "evse": (_key(int, "number: 1, 2, ...; the connector towards the CSMS, N in the namespace /evse_N", "", 1, 99), Field(default=...)),
+        "vehicle_link": (
+            _key(
+                Literal["chademo", "secc"], "chademo: the station is the charger on the vehicle's CAN bus; secc: a charge controller leads"
+            ),
+            Field(default="chademo"),
+        ),
         "rating": _section(section_model("rating", Rating), required=True),
         "can_bridge": _section(bridge, required=True),
     }

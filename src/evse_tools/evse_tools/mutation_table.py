@@ -88,8 +88,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an operator's latch is not opened by unplugging",
         "safety_monitor.py",
-        "        return off and (operator or (held.reset is Reset.UNPLUG and unplugged))",
-        "        return off and (operator or unplugged)",
+        "        return off and (operator or (held.reset is Reset.UNPLUG and view.unplugged))",
+        "        return off and (operator or view.unplugged)",
         (MONITOR, TABLE),
     ),
     Mutation(
@@ -249,15 +249,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the vehicle's fault ends the session",
         "charge_sequencer_table.py",
-        "    *_stop(_AFTER_FRAMES, g.vehicle_fault, VEHICLE_FAULT),\n",
+        "    *stop(_AFTER_FRAMES, g.vehicle_fault, VEHICLE_FAULT),\n",
         "",
         (STOPS, SEQUENCE),
     ),
     Mutation(
         "authorisation before a start",
         "charge_sequencer_table.py",
-        "    _row(frozenset({S.AVAILABLE, S.PREPARING}), g.token_presented, S.AUTHORIZING),\n",
-        "    _row(frozenset({S.AVAILABLE, S.PREPARING}), g.token_presented, S.AUTHORIZED),\n",
+        "        row(frozenset({S.AVAILABLE, S.PREPARING}), g.token_presented, S.AUTHORIZING),\n",
+        "        row(frozenset({S.AVAILABLE, S.PREPARING}), g.token_presented, S.AUTHORIZED),\n",
         (DRIVER, SEQUENCE),
     ),
     Mutation(

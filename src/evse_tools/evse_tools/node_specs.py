@@ -8,7 +8,7 @@ from typing import Any
 
 from evse_core.node_watch import VITAL
 from evse_tools.description import Description, Evse, Values
-from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, RATINGS, SIMULATOR_BUSES, Bus, Source
+from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, HANDED_ON, SIMULATOR_BUSES, VEHICLE_SIMULATORS, Bus, Source
 
 # Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate; the energy meter waits for
 # the disk, which a permit must not do.
@@ -80,8 +80,10 @@ def _world(description: Description) -> Iterator[NodeSpec]:
 
 
 def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
+    """Return a simulator; whatever plays the vehicle is the node vehicle_simulator, for drivers and tests."""
     parameters = _values(evse, name, EVSE_SECTIONS[name]) | _bus("bus", evse.buses[bus])
-    return NodeSpec("evse_simulators", name, name, evse.namespace, parameters)
+    node = "vehicle_simulator" if name in VEHICLE_SIMULATORS.values() else name
+    return NodeSpec("evse_simulators", name, node, evse.namespace, parameters)
 
 
 def _together(container: str, nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
@@ -89,7 +91,9 @@ def _together(container: str, nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
     if len(nodes) < 2:
         return list(nodes)
     first = nodes[0]
-    return [NodeSpec(first.package, container, container, first.namespace, arguments=[node.name for node in nodes], members=tuple(nodes))]
+    return [
+        NodeSpec(first.package, container, container, first.namespace, arguments=[node.executable for node in nodes], members=tuple(nodes))
+    ]
 
 
 def _csms_arguments(description: Description) -> list[str]:
@@ -150,7 +154,7 @@ def _expected(description: Description, evse: Evse) -> list[str]:
 def _values(evse: Evse, name: str, source: Source) -> dict[str, Any]:
     """Return what the file says about a node, and the ratings that it has parameters for."""
     known = source.load().__dataclass_fields__
-    return {key: evse.rating[key] for key in RATINGS if key in source.without and key in known} | _plain(evse.sections[name])
+    return {key: evse.rating[key] for key in HANDED_ON if key in source.without and key in known} | _plain(evse.sections[name])
 
 
 def _bus(prefix: str, bus: Bus) -> dict[str, Any]:

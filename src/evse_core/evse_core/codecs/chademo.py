@@ -10,7 +10,7 @@ from typing import Any
 
 from evse_core.codecs.signals import Decoded, SignalDatabase, demand
 from evse_core.frame import Frame
-from evse_core.types import VehicleCommand, VehicleLink, VehicleReport
+from evse_core.types import CutCause, PowerReport, VehicleCommand, VehicleLink, VehicleReport
 
 # Node name of the station in the database: frames that it sends come back on some buses and are nobody's news.
 OWN_NODE = "Station"
@@ -55,6 +55,9 @@ EXTENDED_GENERATION = 3
 
 class ChademoStation:
     """What the vehicle has said in this session, and the frames to answer with."""
+
+    # The station leads: with its plug or its words the session goes, too.
+    LED_BY_STATION = True
 
     def __init__(self, database: SignalDatabase) -> None:
         self._database = database
@@ -142,8 +145,16 @@ class ChademoStation:
             **{field: bool(status.get(signal)) for field, signal in _FLAGS.items()},
         }
 
-    def frames(self, command: VehicleCommand) -> list[Frame]:
-        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118."""
+    def cut_cause(self, now: float) -> CutCause:
+        """Return why the vehicle link by itself leaves no power on: this one leaves that to charge_sequencer and safety_monitor."""
+        return CutCause.NONE
+
+    def times(self) -> tuple[float, ...]:
+        """Return when something changes without news. [s]"""
+        return ()
+
+    def frames(self, command: VehicleCommand, modules: PowerReport | None = None, now: float = 0.0) -> list[Frame]:
+        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118; modules and time are for other links."""
         frames = [self._database.encode("SE_Capability", _capability(command)), self._database.encode("SE_Status", _status(command))]
         if self._knows_extended_functions():
             frames.append(self._database.encode("SE_ExtendedFunction", {"dynamic_control": command.dynamic_control}))

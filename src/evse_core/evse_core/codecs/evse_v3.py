@@ -47,6 +47,7 @@ STATES = {
     ControllerPhase.CLOSING: 10,
     ControllerPhase.AUTHORISING: 11,
     ControllerPhase.NOT_AVAILABLE: 12,
+    ControllerPhase.PAUSED: 13,
 }
 # Phases in which the vehicle may ask for power at any moment (../shared/reference/can.md 1.4, rows 11 to 13).
 READY_PHASES = (ControllerPhase.WAITING_FOR_CHARGE, ControllerPhase.CHARGING)

@@ -1,0 +1,377 @@
+"""The customer's side of the generic EVSE interface v3: frames of a charge controller (SECC) to a VehicleReport, a VehicleCommand to frames.
+
+The controller leads: its messages count, its State is for information (../shared/reference/can.md 1.4). Served are v3.1 to v3.6, shorter and longer frames and
+unknown values of enumerations included. Controllers of v3.0 and before have identifiers 0x600xx and 0x680xx: they are recognised and told, not served.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan as NAN
+from typing import Any
+
+from evse_core.codecs.evse_v3 import FUNCTIONS, RANGE_MODE, RUSHED_STOP, STATES
+from evse_core.codecs.signals import EXTENDED_MASK, PISTOL_SHIFT, Decoded, SignalDatabase, UnknownId, demand
+from evse_core.frame import Frame
+from evse_core.types import (
+    OLD_INTERFACE,
+    ControllerCommand,
+    ControllerPhase,
+    ControllerReport,
+    CutCause,
+    EmergencyOrigin,
+    Plug,
+    PowerFunction,
+    PowerReport,
+    VehicleCommand,
+    VehicleLink,
+    VehicleProtocol,
+    VehicleReport,
+)
+
+# Node name of the station in the database: on this bus it is the power modules.
+OWN_NODE = "Power_Modules"
+# The controller's heartbeat, and what it asks for.
+PULSE, CONTROL = "Advantics_Controller_Status", "DC_Power_Control"
+_NEEDED = {
+    PULSE: frozenset(("State",)),
+    "New_Charge_Session": frozenset(("Communication_Protocol",)),
+    "Charge_Status_Change": frozenset(("Vehicle_Ready_for_Charging",)),
+    CONTROL: frozenset(
+        (
+            "Target_Voltage",
+            "Current_Range_Max",
+            "Current_Range_Min",
+            "Power_Function",
+            "Setpoints_Mode",
+            "Output_Contactors",
+            "Lower_Output_Voltage",
+        )
+    ),
+    "Charge_Session_Finished": frozenset(("State",)),
+    "Emergency_Stop": frozenset(("Origin",)),
+}
+_FUNCTIONS = {number: function for function, number in FUNCTIONS.items()}
+_PHASES = {number: phase for phase, number in STATES.items()}
+_ORIGINS = {1: EmergencyOrigin.STATION, 3: EmergencyOrigin.VEHICLE}
+# Phases in which a vehicle is connected, whatever the pilot says.
+_PLUGGED_PHASES = frozenset(ControllerPhase) - {
+    ControllerPhase.UNKNOWN,
+    ControllerPhase.INITIALISING,
+    ControllerPhase.WAITING_FOR_VEHICLE,
+    ControllerPhase.NOT_AVAILABLE,
+}
+# Phases without a session: one that was announced is over, even where the frame that says so was lost.
+_IDLE_PHASES = frozenset({ControllerPhase.INITIALISING, ControllerPhase.WAITING_FOR_VEHICLE, ControllerPhase.NOT_AVAILABLE})
+# Voltages of the control pilot with a vehicle: states B, C, D (../shared/reference/can.md 1.3, CCS_Extra_Information). [V]
+_PILOT_WITH_VEHICLE = (9.0, 6.0, 3.0)
+# Emergency_Stop is repeated every 100 ms while it is in force: so long after the last one it is over. Own choice: three periods. [s]
+EMERGENCY_HOLD = 0.3
+# CCS_Extra_Information and the like come every 100 ms: older ones count no longer. Own choice: five periods. [s]
+EXTRA_LIMIT = 0.5
+# An edge bit is held for longer than a heartbeat, then taken back (../shared/reference/can.md 1.6). [s]
+EDGE_HOLD = 0.3
+# Levels go out on change; again after so long, so that a lost frame heals. Own choice. [s]
+REPEAT_PERIOD = 1.0
+# Identifiers of v1 to v3.0 (../shared/reference/can.md 1.2): messages of the controller, of the customer.
+_OLD_IDS = (range(0x68000, 0x68100), range(0x60000, 0x60100))
+VERSION = 3
+# Raw 255 of Insulation_Resistance: at least so much, or good by a monitor that only says yes or no (../shared/reference/can.md 1.3). [kOhm]
+MOST_INSULATION = 510.0
+# What EV_Information tells once a session, by the frame that begins one.
+_OF_SESSION = frozenset(
+    (
+        "Charge_Status_Change",
+        CONTROL,
+        "EV_Information_Battery",
+        "EV_Information_Voltages",
+        "EV_Information_Charge_Limits",
+        "EV_Information_Discharge_Limits",
+        "EV_Information_Energy",
+        "EV_ID_CCS_Part2_DIN",
+        "OCPP_Control",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """The last frame of a message that goes out on change: what it said, and when [s]."""
+
+    signals: Mapping[str, float]
+    at: float
+
+
+class SeccStation:
+    """What the controller of one pistol has said, and the frames to answer with. `timeout`: silence after which power must go [s]."""
+
+    # The controller leads, and its session is over when it says so.
+    LED_BY_STATION = False
+
+    def __init__(self, database: SignalDatabase, pistol: int, timeout: float) -> None:
+        self._database = database
+        self._pistol = pistol
+        self._timeout = timeout
+        self.changes = 0
+        self._heartbeat = self._old = -math.inf
+        self._version = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the session and what was sent; that the controller lives and what it is stays known."""
+        self.changes += 1
+        self._signals: dict[str, Mapping[str, float]] = {}
+        self._received: dict[str, float] = {}
+        self._announced = self._finished = self._rushed = False
+        self._sent: dict[str, _Sent] = {}
+        self._edges: dict[str, tuple[bool, float]] = {}
+
+    def receive(self, frame: Frame, now: float) -> int | None:
+        """Take a frame; return how many unknown enumeration values it held, None for a frame of a station or another pistol. UnknownId, Malformed."""
+        try:
+            sender = self._database.sender(frame)
+        except UnknownId:
+            self._note_old_version(frame, now)
+            raise
+        if sender == OWN_NODE or frame.id >> PISTOL_SHIFT != self._pistol:
+            return None
+        decoded = self._database.decode(frame)
+        demand(decoded, _NEEDED)
+        self._take(decoded, now)
+        return decoded.unknown_values
+
+    def _note_old_version(self, frame: Frame, now: float) -> None:
+        """Note a controller that speaks an older interface; one that has been heard in the new one stays what it is."""
+        old = frame.extended and any(frame.id & EXTENDED_MASK in ids for ids in _OLD_IDS)
+        if old and self._version != VERSION:
+            self.changes += self._version != OLD_INTERFACE
+            self._version, self._old = OLD_INTERFACE, now
+
+    def _take(self, decoded: Decoded, now: float) -> None:
+        self._version = VERSION
+        name = decoded.name
+        if name == "New_Charge_Session" and not self._announced:
+            self._begin()
+        elif name == "Charge_Session_Finished":
+            self._announced, self._finished = False, True
+            self._rushed = decoded.signals["State"] == RUSHED_STOP
+        news = decoded.signals != self._signals.get(name)
+        self._signals[name], self._received[name] = decoded.signals, now
+        if name == PULSE:
+            self._heartbeat = now
+            if self._announced and self._phase() in _IDLE_PHASES:
+                self._announced = False
+        self.changes += news or name in (PULSE, CONTROL, "Emergency_Stop")
+
+    def _begin(self) -> None:
+        """Start a session from nothing: what the vehicle before said is not what this one says."""
+        self._announced, self._finished, self._rushed = True, False, False
+        for name in _OF_SESSION:
+            self._signals.pop(name, None)
+
+    @property
+    def pulse(self) -> float:
+        """Time of the newest frame that closes a period: a heartbeat or a set point. [s]"""
+        return max(self._heartbeat, self._received.get(CONTROL, -math.inf))
+
+    def silence(self, now: float) -> float:
+        """Return how long the controller's heartbeat has been away, infinite before the first. [s]"""
+        return now - self._heartbeat
+
+    def cut_cause(self, now: float) -> CutCause:
+        """Return why the controller leaves no power on, NONE where it does (../shared/reference/can.md 1.7)."""
+        if self.silence(now) > self._timeout:
+            return CutCause.CONTROLLER_SILENT
+        return CutCause.NONE if self._emergency(now) is EmergencyOrigin.NONE else CutCause.CONTROLLER_EMERGENCY
+
+    def times(self) -> tuple[float, ...]:
+        """Return when something changes without news. [s]"""
+        return self._heartbeat + self._timeout, self._received.get("Emergency_Stop", -math.inf) + EMERGENCY_HOLD
+
+    def known(self) -> VehicleReport:
+        """Return what the controller has said of the vehicle, for those to whom its age does not matter."""
+        return self.report(math.inf)
+
+    def report(self, now: float) -> VehicleReport:
+        """Return what is known of controller and vehicle now; complete as soon as the controller lives."""
+        controller, said = self._controller(now), self._said
+        powered = controller.function in (PowerFunction.PRECHARGE, PowerFunction.POWER_TRANSFER)
+        limit = said("EV_Information_Voltages", "EV_Maximum_Voltage") or NAN
+        heard = max(self._heartbeat, self._old)
+        return VehicleReport(
+            link=VehicleLink.SECC,
+            complete=heard > -math.inf,
+            age=now - heard if heard > -math.inf else NAN,
+            min_voltage=said("EV_Information_Voltages", "EV_Minimum_Voltage"),
+            max_voltage=limit,
+            min_current=said("EV_Information_Charge_Limits", "EV_Minimum_Charge_Current"),
+            max_current=said("EV_Information_Charge_Limits", "EV_Maximum_Charge_Current") or NAN,
+            target_voltage=controller.voltage if powered else NAN,
+            current_request=controller.current_max if controller.function is PowerFunction.POWER_TRANSFER else 0.0,
+            soc_percent=said("EV_Information_Battery", "Present_State_of_Charge"),
+            battery_capacity_kwh=said("EV_Information_Battery", "Battery_Capacity") or NAN,
+            charging_enabled=said("Charge_Status_Change", "Vehicle_Ready_for_Charging") == 1.0,
+            dynamic_control=True,
+            discharge_compatible=said("EV_Information_Discharge_Limits", "EV_Maximum_Discharge_Current") > 0.0,
+            controller=controller,
+        )
+
+    def _said(self, message: str, signal: str) -> float:
+        return self._signals.get(message, {}).get(signal, NAN)
+
+    def _phase(self) -> ControllerPhase:
+        return (
+            _PHASES.get(int(self._signals[PULSE]["State"]), ControllerPhase.UNKNOWN) if PULSE in self._signals else ControllerPhase.UNKNOWN
+        )
+
+    def _emergency(self, now: float) -> EmergencyOrigin:
+        if now - self._received.get("Emergency_Stop", -math.inf) > EMERGENCY_HOLD:
+            return EmergencyOrigin.NONE
+        return _ORIGINS.get(int(self._signals["Emergency_Stop"]["Origin"]), EmergencyOrigin.UNKNOWN)
+
+    def _recent(self, message: str, now: float) -> Mapping[str, float]:
+        """Return the signals of a periodic message that only informs; none where it is old."""
+        return self._signals[message] if now - self._received.get(message, -math.inf) <= EXTRA_LIMIT else {}
+
+    def _controller(self, now: float) -> ControllerReport:
+        said, control, session = self._said, self._signals.get(CONTROL, {}), self._signals.get("New_Charge_Session", {})
+        pilot, mcs, phase = self._recent("CCS_Extra_Information", now), self._recent("MCS_Extra_Information", now), self._phase()
+        pilot_voltage = pilot.get("CP_State", NAN)
+        discharge = "EV_Information_Discharge_Limits"
+        return ControllerReport(
+            interface_version=self._version,
+            phase=phase,
+            protocol=_enumerated(VehicleProtocol, session.get("Communication_Protocol", NAN)),
+            plug=_enumerated(Plug, session.get("Plug_and_pins", NAN)),
+            plugged=phase in _PLUGGED_PHASES or pilot_voltage in _PILOT_WITH_VEHICLE or mcs.get("ID_State", 0.0) > 0.0,
+            session_announced=self._announced,
+            session_finished=self._finished,
+            rushed_stop=self._rushed,
+            emergency=self._emergency(now),
+            function=_FUNCTIONS.get(int(control["Power_Function"]), PowerFunction.UNKNOWN) if control else PowerFunction.UNKNOWN,
+            voltage=control.get("Target_Voltage", NAN),
+            current_max=control.get("Current_Range_Max", NAN),
+            current_min=control.get("Current_Range_Min", NAN),
+            range_mode=control.get("Setpoints_Mode") == RANGE_MODE,
+            close_contactor=control.get("Output_Contactors") == 1.0,
+            lower_output_voltage=control.get("Lower_Output_Voltage") == 1.0,
+            dynamic_current=said("OCPP_Control", "Dynamic_Target_Current"),
+            vehicle_voltage=said("EV_Information_Voltages", "EV_Present_Voltage"),
+            min_power=said("EV_Information_Charge_Limits", "EV_Minimum_Charge_Power") * 1e3,
+            max_power=said("EV_Information_Charge_Limits", "EV_Maximum_Charge_Power") * 1e3,
+            min_discharge_current=said(discharge, "EV_Minimum_Discharge_Current"),
+            max_discharge_current=said(discharge, "EV_Maximum_Discharge_Current"),
+            min_discharge_power=said(discharge, "EV_Minimum_Discharge_Power") * 1e3,
+            max_discharge_power=said(discharge, "EV_Maximum_Discharge_Power") * 1e3,
+            min_soc_percent=said("EV_Information_Battery", "Minimum_State_of_Charge"),
+            target_soc_percent=said("EV_Information_Battery", "Target_State_of_Charge"),
+            max_soc_percent=said("EV_Information_Battery", "Maximum_State_of_Charge"),
+            min_energy_request_wh=said("EV_Information_Energy", "EV_Minimum_Energy_Request") * 1e3,
+            target_energy_request_wh=said("EV_Information_Energy", "EV_Target_Energy_Request") * 1e3,
+            max_energy_request_wh=said("EV_Information_Energy", "EV_Maximum_Energy_Request") * 1e3,
+            vehicle_id=_hex(self._signals.get("EV_ID_CCS_Part2_DIN", {})),
+            pilot_voltage=pilot_voltage,
+            pilot_duty_percent=pilot.get("CP_Duty_Cycle", NAN),
+            charge_enable_state=int(mcs.get("CE_State", 0)),
+            insertion_state=int(mcs.get("ID_State", 0)),
+            **self._inputs(),
+        )
+
+    def _inputs(self) -> dict[str, Any]:
+        """Return inputs and temperatures of whichever board the controller is."""
+        found: dict[str, float] = {}
+        for message in ("ADM_CO_CUI1_Inputs", "ADM_CS_SECC_Inputs", "ADM_CS_SPCC_Inputs"):
+            found |= self._signals.get(message, {})
+        bits = sum(1 << index for index, name in enumerate(_input_names(found)) if found[name] == 1.0)
+        return {
+            "inputs": bits,
+            "connector_temperature": _hottest(found, ("Pistol_PTC1", "Pistol_PTC2", "PT1K_A", "PT1K_B", "PT1KS_C", "PT1KS_D")),
+            "controller_temperature": _hottest(found, ("CPU_Temperature", "CPU_Temperature0", "CPU_Temperature1")),
+        }
+
+    # What goes out
+
+    def frames(self, command: VehicleCommand, modules: PowerReport, now: float) -> list[Frame]:
+        """Return the frames of one period: what the modules measure with the permission first, then what changed of limits and flags."""
+        controller = command.controller
+        frames = [self._frame("Power_Modules_Status", _status(controller, modules))]
+        if controller.start_authorised or self._announced or "DC_Power_Parameters" in self._sent:
+            frames += self._on_change("DC_Power_Parameters", _limits(controller), now)
+        frames += self._on_change("Sequence_Control", self._sequence_control(controller, now), now)
+        return frames
+
+    def _sequence_control(self, controller: ControllerCommand, now: float) -> dict[str, float]:
+        return {
+            "Start_Charge_Authorisation": controller.start_authorised,
+            "CHAdeMO_Start_Button": self._edge("start", controller.start_button, now),
+            "CCS_Authorisation_Done": controller.authorisation_done,
+            "CCS_Authorisation_Valid": controller.authorisation_valid,
+            "Charge_Parameters_Done": controller.parameters_done,
+            "User_Stop_Button": self._edge("stop", controller.stop_button, now),
+        }
+
+    def _edge(self, name: str, pressed: bool, now: float) -> bool:
+        """Return a wish that lasts as a press that is held for a while and then taken back."""
+        before, since = self._edges.get(name, (False, -math.inf))
+        if pressed != before:
+            since = now if pressed else since
+            self._edges[name] = pressed, since
+        return pressed and now - since < EDGE_HOLD
+
+    def _on_change(self, name: str, signals: dict[str, float], now: float) -> list[Frame]:
+        last = self._sent.get(name)
+        if last is not None and last.signals == signals and now - last.at < REPEAT_PERIOD:
+            return []
+        self._sent[name] = _Sent(signals, now)
+        return [self._frame(name, signals)]
+
+    def _frame(self, name: str, signals: Mapping[str, float]) -> Frame:
+        return self._database.encode(name, signals, pistol=self._pistol)
+
+
+def _status(controller: ControllerCommand, modules: PowerReport) -> dict[str, float]:
+    """Return Power_Modules_Status; modules that nobody hears of measure 0 and allow nothing."""
+    heard = modules.complete
+    return {
+        "Present_Voltage": modules.voltage if heard else 0.0,
+        "Present_Current": modules.current if heard else 0.0,
+        "Power_Modules_Temperature": modules.module_temperature,
+        "Enclosure_Temperature": modules.enclosure_temperature,
+        "System_Enable": controller.enabled and heard and modules.enabled,
+        "Insulation_Resistance": min(modules.insulation_resistance / 1e3, MOST_INSULATION) if heard else 0.0,
+    }
+
+
+def _limits(controller: ControllerCommand) -> dict[str, float]:
+    """Return DC_Power_Parameters. 0 would select the controller's default: a station that can give nothing says the least that the wire can."""
+    least = 0.1
+    return {
+        "Maximum_Voltage": _offered(controller.max_voltage, least),
+        "Maximum_Charge_Current": _offered(controller.max_current, least),
+        "Maximum_Discharge_Current": _offered(controller.max_discharge_current, least),
+        "Range_Target_Current": controller.range_current if math.isfinite(controller.range_current) else 0.0,
+    }
+
+
+def _offered(value: float, least: float) -> float:
+    return 0.0 if math.isnan(value) else max(math.floor(value * 10.0) / 10.0, least)
+
+
+def _enumerated(kind: Any, wire: float) -> Any:
+    """Return the member of an enumeration that counts from 1 where the wire counts from 0; UNKNOWN for what it does not name."""
+    number = -1 if math.isnan(wire) else int(wire)
+    return kind(number + 1) if number + 1 in {int(member) for member in kind} else kind(0)
+
+
+def _input_names(found: Mapping[str, float]) -> list[str]:
+    return sorted(name for name in found if name.startswith(("SWITCH", "Digital_Input")))
+
+
+def _hottest(found: Mapping[str, float], names: tuple[str, ...]) -> float:
+    """Return the highest of some temperatures [degC], NaN where none is told; raw 0 stands for a sensor that is not fitted."""
+    told = [found[name] for name in names if found.get(name, -40.0) > -40.0]
+    return max(told, default=NAN)
+
+
+def _hex(signals: Mapping[str, float]) -> str:
+    return "".join(f"{int(signals[f'Byte{index}']):02X}" for index in range(6) if f"Byte{index}" in signals)

@@ -1,0 +1,298 @@
+"""A charge controller (SECC) on the generic EVSE interface v3 with a CCS vehicle behind it: the frames, the battery and the plug around secc_sequence.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan
+
+from evse_core.codecs.evse_v3 import FUNCTIONS, STATES
+from evse_core.codecs.signals import PISTOL_SHIFT, SignalDatabase
+from evse_core.frame import Frame
+from evse_core.parameter import parameter
+from evse_core.sample import Sample, fresh
+from evse_core.types import ControllerPhase, SimPower, SimStationLines, SimVehicleLines
+from evse_simulators.battery import Battery, BatteryConfig
+from evse_simulators.faults import SECC, Answer, FaultSet
+from evse_simulators.pace import Periodic, Wire
+from evse_simulators.secc_sequence import Asked, SeccSequence, SeccSequenceConfig, Told
+from evse_simulators.vehicle import INPUT_LIMIT, LONGEST_GAP, VehicleOutput
+
+# Signals of the control pilot by whether a vehicle is there and ready for power: states A, B, C (can.md 1.3). [V]
+PILOT_FREE, PILOT_CONNECTED, PILOT_READY = 12.0, 9.0, 6.0
+# 5 % says that digital communication is wanted, 100 % that the controller is not ready (IEC 61851-1 annex A; can.md 1.3). [%]
+DUTY_DIGITAL, DUTY_OFF = 5.0, 100.0
+# EVCCID of the simulated vehicle: a locally administered MAC address.
+VEHICLE_ID = bytes.fromhex("02005E100001")
+READY_PHASES = (ControllerPhase.WAITING_FOR_CHARGE, ControllerPhase.CHARGING)
+
+
+@dataclass(frozen=True)
+class SeccConfig(SeccSequenceConfig, BatteryConfig):
+    """Controller, vehicle and battery as a whole."""
+
+    pistol: int = parameter(1, "", "pistol index, bits 28..24 of identifiers", "generic EVSE v3, can.md 1.1", 1, 31)
+    newest_frames: bool = parameter(True, "", "frames as of v3.6; false: as short as of v3.1", "can.md 1.2")
+    protocol: int = parameter(2, "", "Communication_Protocol: 0 DIN 70121, 2 ISO 15118-2, 7 ISO 15118-20", "can.md 1.3", 0, 255)
+    plug: int = parameter(0, "", "Plug_and_pins: 0 CCS core, 1 CCS extended, 4 MCS", "can.md 1.3", 0, 255)
+
+
+class SeccModel:
+    """Take frames, lines and readings as they come, call step at 20 Hz and on change."""
+
+    def __init__(self, config: SeccConfig, database: SignalDatabase) -> None:
+        self.config = config
+        self.battery = Battery(config)
+        self.sequence = SeccSequence(config)
+        self.faults = FaultSet(SECC)
+        self.plugged = False
+        self.energy_wh = 0.0
+        self._wire = Wire(database)
+        self._station: Sample[SimStationLines] | None = None
+        self._power: Sample[SimPower] | None = None
+        self._told = Told()
+        self._stop_pressed = False
+        self._heartbeat, self._extra = Periodic(0.1), Periodic(0.1)
+        self._inputs = Periodic(1.0)
+        self._control_sent: Asked | None = None
+        self._control = Periodic(config.request_period)
+        # New_Charge_Session went out, after which the vehicle's information is told, and what has been told.
+        self._announced = False
+        self._sent: dict[str, dict[str, float]] = {}
+
+    # The driver
+
+    def plug_in(self) -> Answer:
+        """Put the connector into the inlet."""
+        if "ccs_plug_lost" in self.faults:
+            return Answer(False, "the plug is out of the inlet by a fault: heal ccs_plug_lost first")
+        if self.plugged:
+            return Answer(False, "is plugged in already")
+        self.plugged, self.energy_wh = True, 0.0
+        return Answer(True, "plugged in")
+
+    def unplug(self) -> Answer:
+        """Pull the connector; the lock in the vehicle's inlet holds it."""
+        if not self.plugged:
+            return Answer(False, "is not plugged in")
+        if self.sequence.locked:
+            return Answer(False, "the connector is locked")
+        self._pull()
+        return Answer(True, "unplugged")
+
+    def press_stop(self) -> Answer:
+        """Ask for a stop inside the vehicle."""
+        if not self.sequence.running:
+            return Answer(False, "no session is running in the vehicle")
+        self._stop_pressed = True
+        return Answer(True, "stop asked for")
+
+    def inject(self, name: str, active: bool) -> Answer:
+        """Break or heal something."""
+        answer = self.faults.set(name, active)
+        if answer.success and active and name == "ccs_plug_lost":
+            self._pull()
+        if answer.success and active and name == "controller_restarts":
+            self._restart()
+        return answer
+
+    def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
+        """Change the battery; NaN leaves a value as it is."""
+        return self.battery.change(soc_percent, capacity_kwh, temperature)
+
+    def _pull(self) -> None:
+        self.plugged = False
+        self.sequence.unplug()
+
+    def _restart(self) -> None:
+        self.sequence.restart()
+        self._told, self._control_sent = Told(), None
+        self._sent.clear()
+
+    # Inputs
+
+    def on_station_lines(self, lines: SimStationLines, now: float) -> None:
+        """Take the output contactor; the station has no other line to a CCS vehicle."""
+        self._station = Sample(lines, now)
+
+    def on_frame(self, frame: Frame, now: float) -> None:
+        """Take a frame of the station; others are ignored."""
+        decoded = self._wire.read(frame)
+        if decoded is None or frame.id >> PISTOL_SHIFT != self.config.pistol:
+            return
+        signals = decoded.signals
+        if decoded.name == "Power_Modules_Status":
+            self._told.status_at = now
+            self._told.voltage, self._told.current = signals.get("Present_Voltage", 0.0), signals.get("Present_Current", 0.0)
+            self._told.enabled, self._told.insulation = (
+                signals.get("System_Enable", 0.0) == 1.0,
+                signals.get("Insulation_Resistance", 0.0) * 1e3,
+            )
+        elif decoded.name == "DC_Power_Parameters":
+            self._told.max_voltage, self._told.max_current = signals.get("Maximum_Voltage", 0.0), signals.get("Maximum_Charge_Current", 0.0)
+        elif decoded.name == "Sequence_Control":
+            self._told.start_authorised = signals.get("Start_Charge_Authorisation", 0.0) == 1.0
+            self._told.authorisation_done = signals.get("CCS_Authorisation_Done", 0.0) == 1.0
+            self._told.authorisation_valid = signals.get("CCS_Authorisation_Valid", 0.0) == 1.0
+            self._told.parameters_done = signals.get("Charge_Parameters_Done", 0.0) == 1.0
+            pressed = signals.get("User_Stop_Button", 0.0) == 1.0
+            self._told.stop_asked |= pressed and not self._told.stop_button and "controller_ignores_stop" not in self.faults
+            self._told.stop_button = pressed
+
+    def on_power(self, power: SimPower, now: float) -> None:
+        """Take voltage and current at the inlet; charge and energy are integrated over their stamps by trapezoids."""
+        last, self._power = self._power, Sample(power, now)
+        seconds = power.stamp - last.value.stamp if last else 0.0
+        if last is None or not 0.0 < seconds <= LONGEST_GAP:
+            return
+        flows = self.plugged and self.contactor_closed
+        current = (last.value.current + power.current) / 2.0 if flows else 0.0
+        watts = (last.value.current * last.value.connector_voltage + power.current * power.connector_voltage) / 2.0 if flows else 0.0
+        self.energy_wh += watts * seconds / 3600.0
+        self.battery.step(current, seconds)
+
+    @property
+    def phase_name(self) -> str:
+        """Where the controller stands."""
+        return self.sequence.phase.name.lower()
+
+    @property
+    def request(self) -> float:
+        """The current that is asked for now [A]."""
+        return self.sequence.request
+
+    @property
+    def contactor_closed(self) -> bool:
+        """The vehicle's contactor."""
+        welded = self.sequence.was_closed and "ccs_contactor_welded" in self.faults
+        return self.plugged and (welded or (self.sequence.contactor and "ccs_contactor_opens" not in self.faults))
+
+    # One step
+
+    def step(self, now: float) -> VehicleOutput:
+        """Go on to now [s]."""
+        told = self._told
+        power = fresh(self._power, now, INPUT_LIMIT)
+        told.inlet_voltage = power.connector_voltage if power is not None and not isnan(power.connector_voltage) else 0.0
+        told.battery_voltage, told.soc_percent = self.battery.open_circuit_voltage, self.battery.soc_percent
+        told.acceptable_current = 0.0 if "ccs_no_request" in self.faults else self.battery.acceptable_current()
+        told.plugged, told.vehicle_stop, self._stop_pressed = self.plugged, self._stop_pressed, False
+        asked = self.sequence.step(told, self.faults, now)
+        told.stop_asked = False
+        return VehicleOutput(self._frames(asked, now), self.lines())
+
+    def lines(self) -> SimVehicleLines:
+        """Return what the vehicle puts on the cable now."""
+        state = self.battery.state()
+        return SimVehicleLines(
+            0.0,
+            self.plugged,
+            False,
+            self.contactor_closed,
+            state.open_circuit_voltage,
+            state.resistance,
+            state.soc_percent,
+            self.energy_wh,
+            state.temperature,
+        )
+
+    # Frames
+
+    def _frames(self, asked: Asked, now: float) -> tuple[Frame, ...]:
+        if "controller_silent" in self.faults:
+            return ()
+        sequence, frames = self.sequence, []
+        beat = self._heartbeat.due(now)
+        if self._control_due(asked, now):
+            frames.append(self._write("DC_Power_Control", _control(asked)))
+        if beat:
+            frames.append(self._write("Advantics_Controller_Status", {"State": STATES[sequence.phase]}))
+        if beat and sequence.emergency:
+            frames.append(self._write("Emergency_Stop", {"Origin": sequence.emergency}))
+        if beat and sequence.announces:
+            frames.append(
+                self._write("New_Charge_Session", {"Communication_Protocol": self.config.protocol, "Plug_and_pins": self.config.plug})
+            )
+            self._announced = True
+        frames += self._events()
+        if self.config.newest_frames and self._extra.due(now):
+            frames.append(self._write("CCS_Extra_Information", self._pilot()))
+        if self._inputs.due(now):
+            warm = {"CPU_Temperature": 45.0, "Pistol_PTC1": 25.0, "Pistol_PTC2": 25.0}
+            frames.append(self._write("ADM_CS_SECC_Inputs", warm))
+        return tuple(frames)
+
+    def _control_due(self, asked: Asked, now: float) -> bool:
+        """Return whether DC_Power_Control goes out: when it changes, and while it is repeated; Standby is told once (can.md 1.4 row 7)."""
+        if not self.sequence.speaks:
+            self._control_sent = None
+            return False
+        changed = asked != self._control_sent
+        if changed:
+            self._control.restart()
+        due = (changed or asked.repeated) and self._control.due(now)
+        self._control_sent = asked if due else self._control_sent
+        return due
+
+    def _events(self) -> list[Frame]:
+        """Return what is told on change, the vehicle's information after New_Charge_Session."""
+        sequence, frames = self.sequence, []
+        self._announced = self._announced and sequence.session
+        if self._announced:
+            for name, signals in self._information().items():
+                if self._sent.get(name) != signals:
+                    self._sent[name] = signals
+                    frames.append(self._write(name, signals))
+        else:
+            self._sent.clear()
+        for name, signals in sequence.take_events():
+            frames.append(self._write(name, signals))
+        return frames
+
+    def _information(self) -> dict[str, dict[str, float]]:
+        config, battery = self.config, self.battery
+        newest = config.newest_frames
+        return {
+            "EV_Information_Battery": {
+                "Battery_Capacity": round(battery.capacity_kwh),
+                "Present_State_of_Charge": round(battery.soc_percent),
+                **({"Minimum_State_of_Charge": 10, "Target_State_of_Charge": round(config.target_soc_percent)} if newest else {}),
+                **({"Maximum_State_of_Charge": 100} if newest else {}),
+            },
+            "EV_Information_Voltages": {
+                "EV_Minimum_Voltage": config.min_voltage,
+                "EV_Maximum_Voltage": config.max_voltage,
+                **({"EV_Present_Voltage": round(battery.open_circuit_voltage)} if newest else {}),
+            },
+            "EV_Information_Charge_Limits": {
+                "EV_Maximum_Charge_Current": config.max_current,
+                "EV_Maximum_Charge_Power": round(config.max_current * config.max_voltage / 1e3),
+            },
+            "EV_Information_Discharge_Limits": {"EV_Maximum_Discharge_Current": config.max_discharge_current},
+            **({"EV_ID_CCS_Part2_DIN": {f"Byte{index}": byte for index, byte in enumerate(VEHICLE_ID)}} if newest else {}),
+        }
+
+    def _pilot(self) -> dict[str, float]:
+        ready = self.sequence.phase in READY_PHASES
+        voltage = PILOT_FREE if not self.plugged else PILOT_READY if ready else PILOT_CONNECTED
+        return {"CP_State": voltage, "CP_Duty_Cycle": DUTY_DIGITAL if self.sequence.running else DUTY_OFF}
+
+    def _write(self, name: str, signals: Mapping[str, float]) -> Frame:
+        """Return a frame; one of an older version ends earlier."""
+        frame = self._wire.write(name, signals, pistol=self.config.pistol)
+        length = OLD_LENGTHS.get(name) if not self.config.newest_frames else None
+        return Frame(frame.id, frame.data[:length], frame.extended) if length else frame
+
+
+# Lengths of frames that have grown since v3.1 (can.md 1.2). [B]
+OLD_LENGTHS = {"EV_Information_Battery": 3, "EV_Information_Voltages": 4}
+
+
+def _control(asked: Asked) -> dict[str, float]:
+    return {
+        "Target_Voltage": asked.voltage,
+        "Current_Range_Max": asked.current_max,
+        "Current_Range_Min": asked.current_min,
+        "Power_Function": FUNCTIONS[asked.function],
+        "Setpoints_Mode": asked.range_mode,
+        "Output_Contactors": asked.contactor,
+        "Lower_Output_Voltage": asked.lower,
+    }
