@@ -49,7 +49,7 @@ def test_plans_survive_json_and_together_hold_everything_that_can_go_wrong():
     made = [random_plan(1, number) for number in range(1, 2000)]
     assert all(from_json(json.loads(json.dumps(to_json(plan)))) == plan for plan in made[:200])
     done = {(item.kind, item.target, item.mode) for plan in made for item in plan.disturbances}
-    assert {target for kind, target, _ in done if kind == plans.FAULT} == set(plans.FAULTS)
+    assert {target for kind, target, _ in done if kind == plans.FAULT} == set(plans.CHADEMO_FAULTS)
     assert {(target, mode) for kind, target, mode in done if kind == plans.LINK} == {(a, b) for a in plans.LINKS for b in plans.LINK_MODES}
     assert {(target, mode) for kind, target, mode in done if kind == plans.RULE} == {(a, b) for a in plans.RULES for b in plans.RULE_MODES}
     assert (plans.POWER_FAILURE, "", "") in done
@@ -156,6 +156,19 @@ def test_a_register_that_is_not_on_disk_in_time_is_found(monkeypatch: pytest.Mon
     honest = RecordKeeper.save
     monkeypatch.setattr(RecordKeeper, "save", lambda self, now, stamp, durable: honest(self, now, stamp, durable=False))
     assert broken(plan) == ["energy_billed"]
+
+
+@pytest.mark.parametrize("when", ["WELDING_DETECTION", "CLOSING"])
+def test_a_failure_of_the_mains_after_the_current_takes_no_energy_from_the_bill(when: str):
+    """Session 5830 and 7037 of seed 2028: the register of the last seconds was not on disk while nothing more came to be stored."""
+    off = Disturbance(plans.POWER_FAILURE, "", "", when, 1.7 if when == "WELDING_DETECTION" else 0.0, 1.0)
+    plan = Plan(1, actions=(*DRIVER[:3], Action("remote_stop", "CHARGING", 4.5)), disturbances=(off,))
+    assert broken(plan) == []
+
+
+@pytest.mark.parametrize("number", [618, 2308, 3255, 5830, 5976, 7037, 7263, 8513])
+def test_sessions_that_were_broken_once_hold(number: int):
+    assert play(random_plan(2028, number), DATABASES).broken == ()
 
 
 def test_a_shock_after_the_session_is_reset_before_the_next_driver_comes():

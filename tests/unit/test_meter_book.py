@@ -157,6 +157,18 @@ def test_a_counter_that_stands_still_is_not_stored_again(bench: Bench, monkeypat
     assert len(saves) == 2
 
 
+def test_what_was_counted_last_is_stored_durably_also_where_nothing_more_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current has gone, the record is open: a loss of power must not take the last seconds of the ramp."""
+    book, told = bench.open(), list[bool]()
+    bench.session("a", True)
+    bench.charge(10.5)
+    monkeypatch.setattr(book, "save", lambda now, stamp, durable: (told.append(durable), MeterBook.save(book, now, stamp, durable)))
+    for _ in range(30):
+        bench.now += 0.25
+        book.tick(bench.now, bench.now)
+    assert told == [True]
+
+
 def test_a_session_that_ends_while_the_meter_restarts_is_closed_with_its_cause(bench: Bench) -> None:
     bench.open()
     bench.session("a", True)

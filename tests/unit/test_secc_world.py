@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evse_core.types import ChargeState, EmergencyOrigin, PowerFunction, RecordStatus, RequestKind, StopCause
+from evse_core.types import ChargeState, CutCause, EmergencyOrigin, PowerFunction, RecordStatus, RequestKind, StopCause
 from evse_nodes import databases
 from evse_simulators.faults import FAULTS, SECC
 from evse_simulators.memo_database import MemoDatabase
@@ -230,3 +230,23 @@ def test_the_report_tells_function_and_origin(charging: World) -> None:
     assert report.controller.function is PowerFunction.POWER_TRANSFER
     assert report.controller.emergency is EmergencyOrigin.NONE
     assert report.controller.vehicle_id == "02005E100001"
+
+
+def test_a_test_that_the_controller_breaks_off_is_not_passed() -> None:
+    made = world()
+    made.run(1.0).plug_in()
+    made.token()
+    assert made.reach(ChargeState.CABLE_CHECK, 30.0)
+    made.vehicle.sequence._next(made.now)
+    made.run(1.0)
+    assert "LOWERING_OUTPUT" not in states(made)
+    assert made.session.stop_detail == "the charge controller ended the insulation test before it was passed"
+
+
+def test_power_is_cut_by_the_bridge_within_200_ms_of_the_last_heartbeat(charging: World) -> None:
+    made = charging.fork()
+    made.inject("controller_silent")
+    last = made.bridge._vehicle._heartbeat
+    assert made.run_until(lambda made: made.bridge.status().cut_count > 0, 1.0)
+    assert made.bridge.status().cut_cause is CutCause.CONTROLLER_SILENT
+    assert made.now - max(last, made.bridge._vehicle._heartbeat) <= 0.2 + 2 * made.config.tick

@@ -90,7 +90,8 @@ class RecordKeeper:
         self._gone: float | None = None
         self.stored = True
         self._failing: dict[str, int] = {}
-        self._synced = float("-inf")
+        # When the register was last stored durably, and whether it has been stored otherwise since.
+        self._synced, self._unsynced = float("-inf"), False
 
     @property
     def register_wh(self) -> float:
@@ -178,12 +179,13 @@ class RecordKeeper:
         else:
             self.stored = True
             self._failing.pop("register", None)
-            self._synced = now if durable else self._synced
+            self._synced, self._unsynced = (now, False) if durable else (self._synced, True)
 
     def tick(self, now: float, stamp: float) -> None:
-        """Do what time asks for: stop to wait, try again to store what could not be stored."""
+        """Do what time asks for: stop to wait, store what could not be stored, or not durably: nothing more may come once the current has gone."""
         self.stop_waiting(now)
-        if not self.stored:
+        overdue = self._unsynced and now - self._synced >= self._config.sync_period
+        if not self.stored or overdue:
             self.save(now, stamp, durable=True)
 
     def _fail(self, kind: str, error: Exception) -> None:

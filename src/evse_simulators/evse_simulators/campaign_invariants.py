@@ -112,6 +112,10 @@ class Excuses:
     disturbed: bool = False
     # Wrong bits in what the vehicle says: it may pass for another vehicle.
     forged_vehicle: bool = False
+    # Wrong bits in what the modules measure: current that never flowed is in the register.
+    false_readings: bool = False
+    # The driver stops in the vehicle, which then ramps down by itself for so long and judges no sensors meanwhile. [s]
+    vehicle_ramp: float = 0.0
     # How much longer than with hops of one tick a word takes from the part that breaks to the one that must react. [s]
     slow: float = 0.0
 
@@ -284,7 +288,7 @@ class FaultReaction:
     name = "no_reaction"
 
     def __init__(self, excuses: Excuses) -> None:
-        self._slow = excuses.slow
+        self._slow, self._ramp = excuses.slow, excuses.vehicle_ramp
         self._more = SECOND_FAULT_TIME if excuses.disturbed else 0.0
         self._blind = BLIND_TIME if excuses.blind else 0.0
         self._since: dict[str, float] = {}
@@ -295,11 +299,15 @@ class FaultReaction:
             return ""
         flows = seen.current > GONE_CURRENT
         held = {name for name in seen.faults if name in REACTION_TIME and flows}
+        if "contactor_welded" in seen.faults:
+            # What is welded does not drop out.
+            held.discard("contactor_stuck_open")
         self._since = {name: self._since.get(name, seen.now) for name in held}
         more = max(self._more, self._blind) + (RUNAWAY_TIME if "module_runaway" in seen.faults else 0.0)
         for name, since in self._since.items():
             slow = self._slow * (RAMP_LAG if name == "over_current" else 1.0)
-            if seen.now - since > REACTION_TIME[name] + max(more, slow):
+            ramp = self._ramp if name.endswith("_deviation") else 0.0
+            if seen.now - since > REACTION_TIME[name] + max(more, slow, ramp):
                 return f"{seen.current:.1f} A, {seen.now - since:.2f} s after {name}"
         return ""
 

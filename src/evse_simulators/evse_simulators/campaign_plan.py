@@ -10,11 +10,13 @@ from random import Random
 from typing import Any
 
 from evse_core.types import ChargeState
-from evse_simulators.faults import FAULTS
+from evse_simulators import faults
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig
 
+# What can be broken in an EVSE with a CHAdeMO vehicle.
+CHADEMO_FAULTS = faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD)
 # What a driver, a back end or an operator can do; the names are methods of campaign_world.CampaignWorld.
 ACTIONS = (
     "plug_in",
@@ -240,7 +242,7 @@ def _disturbance(random: Random) -> Disturbance:
     short = round(random.choice((random.uniform(0.02, 0.3), random.uniform(0.2, 1.5), random.uniform(1.0, 6.0))), 3)
     lasting = random.choice((FOR_EVER, short))
     if kind == FAULT:
-        name = random.choice(list(FAULTS))
+        name = random.choice(CHADEMO_FAULTS)
         share = round(random.uniform(0.05, 0.6), 3) if name in BOUNCING and random.random() < 0.3 else 0.0
         return Disturbance(kind, name, "", when, delay, lasting if share == 0.0 else short, share)
     if kind == LINK:
@@ -298,7 +300,7 @@ def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
     item = Disturbance(**value)
     _one_of("disturbance: kind", item.kind, KINDS)
     targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        FAULT: (tuple(FAULTS), ("",)),
+        FAULT: (CHADEMO_FAULTS, ("",)),
         LINK: (LINKS, LINK_MODES),
         TOPIC: (TOPICS, TOPIC_MODES),
         RULE: (RULES, RULE_MODES),

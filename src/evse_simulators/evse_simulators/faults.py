@@ -88,6 +88,11 @@ FAULTS = {
 }
 
 
+def of(*simulators: str) -> tuple[str, ...]:
+    """Return the names of the faults of some simulators, in the order of the table."""
+    return tuple(name for name, row in FAULTS.items() if row.simulator in simulators)
+
+
 class FaultSet(set[str]):
     """The names of the faults that one simulator shows now. Models ask it some hundred times a second, so it is a set and does not only hold one."""
 

@@ -15,6 +15,7 @@ METER = "unit/test_energy_meter.py"
 BOOK = "unit/test_meter_book.py"
 RECORDS = "unit/test_charge_records.py"
 SITE = "unit/test_energy_manager.py"
+LED = "unit/test_secc_world.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +309,34 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if self._settling(RecordAction.INTERRUPT in wanted, now):\n",
         "            if False:\n",
         (BOOK,),
+    ),
+    Mutation(
+        "what was counted last is on disk also where nothing more comes",
+        "record_keeper.py",
+        "        overdue = self._unsynced and now - self._synced >= self._config.sync_period\n",
+        "        overdue = False\n",
+        (BOOK,),
+    ),
+    Mutation(
+        "a silent charge controller leaves no power on",
+        "permit_gate.py",
+        "        if inputs.link is not CutCause.NONE:\n",
+        "        if False:\n",
+        (LED,),
+    ),
+    Mutation(
+        "no power for a charge controller before the insulation test",
+        "charge_sequencer_secc_table.py",
+        "    *stop(STARTING, _asks_out_of_order(F.PRECHARGE, F.POWER_TRANSFER), t.SYSTEM_FAULT),\n",
+        "",
+        (LED,),
+    ),
+    Mutation(
+        "a charge controller's insulation test counts only with readings of our own",
+        "charge_sequencer_secc_table.py",
+        "    return view.session.good_readings >= view.config.led_insulation_readings\n",
+        "    return True\n",
+        (LED,),
     ),
     Mutation(
         "a record is told when it is stored",
