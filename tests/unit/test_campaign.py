@@ -166,7 +166,7 @@ def test_a_failure_of_the_mains_after_the_current_takes_no_energy_from_the_bill(
     assert broken(plan) == []
 
 
-@pytest.mark.parametrize("number", [618, 2308, 3255, 5830, 5976, 7037, 7263, 8513])
+@pytest.mark.parametrize("number", [618, 2308, 3255, 5830, 5976, 7037, 7263, 8513, 9100, 9519])
 def test_sessions_that_were_broken_once_hold(number: int):
     assert play(random_plan(2028, number), DATABASES).broken == ()
 

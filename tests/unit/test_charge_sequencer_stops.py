@@ -427,6 +427,17 @@ def test_lock_that_does_not_open_ends_faulted_and_is_told_on() -> None:
     rig.until(S.AVAILABLE, limit=1.0)
 
 
+def test_a_lock_that_is_lost_while_the_vehicle_is_still_connected_takes_signal_2_away_at_once() -> None:
+    """Session 9100 of seed 2028: the monitor needs a second to see a dangerous voltage at an unlocked connector."""
+    rig = ended(Rig()).until(S.WELDING_DETECTION)
+    assert rig.out.io.sequence_2
+    rig.patch["io"] = {"locked": False}
+    rig.step()
+    assert rig.state is S.CLOSING
+    assert not rig.out.io.sequence_2
+    assert rig.until(S.FAULTED).out.session.stop_cause is StopCause.LOCAL
+
+
 def test_jammed_lock_is_tried_again_when_asked() -> None:
     rig = ended(Rig())
     rig.patch["io"] = {"locked": True}

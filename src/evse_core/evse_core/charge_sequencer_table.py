@@ -184,6 +184,7 @@ _CHARGING = (
 _ENDING = (
     row(S.RAMPING_DOWN, g.opened_connected, S.WELDING_DETECTION),
     row(S.RAMPING_DOWN, g.opened, S.CLOSING),
+    row(S.WELDING_DETECTION, g.lock_lost, S.CLOSING, BROKEN),
     row(S.WELDING_DETECTION, g.vehicle_opened, S.CLOSING),
     row(S.WELDING_DETECTION, g.vehicle_opened_unseen, S.CLOSING),
 )

@@ -112,7 +112,7 @@ class Excuses:
     disturbed: bool = False
     # Wrong bits in what the vehicle says: it may pass for another vehicle.
     forged_vehicle: bool = False
-    # Wrong bits in what the modules measure: current that never flowed is in the register.
+    # What the modules measure is falsified or stands still: current that never flowed is in the register.
     false_readings: bool = False
     # The driver stops in the vehicle, which then ramps down by itself for so long and judges no sensors meanwhile. [s]
     vehicle_ramp: float = 0.0

@@ -413,7 +413,7 @@ def _excuses(plan: Plan, world: CampaignWorld) -> Excuses:
         blind=blind,
         disturbed=len(plan.disturbances) > 1 or bool(kinds - {plans.FAULT}),
         forged_vehicle=("VEHICLE.rx", "corrupted") in links,
-        false_readings=not links.isdisjoint({("POWER.rx", "corrupted"), ("POWER.rx", "stuck")}),
+        false_readings=any(("POWER.rx", mode) in links for mode in ("corrupted", "stuck", "frozen")),
         vehicle_ramp=_own_ramp(world) if any(action.name == "stop_vehicle" for action in plan.actions) else 0.0,
         slow=HOPS * (world.config.hand_over - 1) * world.config.tick,
     )
