@@ -68,6 +68,12 @@ REACTION_TIME = {
     "vehicle_shift": 1.0,
     "vehicle_stops_permission": 0.8,
     "vehicle_contactor_opens": 0.5,
+    "controller_silent": 0.5,
+    "controller_emergency": 0.5,
+    "controller_restarts": 1.0,
+    "ccs_vehicle_emergency": 0.5,
+    "ccs_contactor_opens": 0.5,
+    "ccs_plug_lost": 0.5,
     "vehicle_fault_current_deviation": 6.5,
     "vehicle_fault_voltage_deviation": 6.5,
 }

@@ -4,7 +4,7 @@ A moment is given by a state of the charging sequence and a delay after it was f
 equally often and a plan keeps its meaning while it is shortened. A plan goes to JSON and back without loss.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from random import Random
 from typing import Any
@@ -13,10 +13,12 @@ from evse_core.types import ChargeState
 from evse_simulators import faults
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig
+from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig, secc_config
 
-# What can be broken in an EVSE with a CHAdeMO vehicle.
+# What can be broken in an EVSE with a CHAdeMO vehicle, and in one behind a charge controller, which has no lock, proximity or pilot of its own.
 CHADEMO_FAULTS = faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD)
+_NOT_LED = {"lock_stuck", "lock_lost", "proximity_fault", "pilot_short", "pilot_diode", "ac_over_current", "ac_current_lost"}
+LED_FAULTS = tuple(name for name in faults.of(faults.SECC, faults.MODULES, faults.BOARD) if name not in _NOT_LED)
 # What a driver, a back end or an operator can do; the names are methods of campaign_world.CampaignWorld.
 ACTIONS = (
     "plug_in",
@@ -76,6 +78,9 @@ BOUNCING = (
     "io_board_silent",
     "modules_silent",
     "module_refuses",
+    "controller_silent",
+    "controller_emergency",
+    "ccs_contactor_opens",
 )
 # States that moments hang on: those of a session in their order.
 ANCHORS = (
@@ -95,6 +100,7 @@ ANCHORS = (
     "FINISHED",
     "FAULTED",
 )
+LED_ANCHORS = tuple("PRECHARGE" if name == "WAITING_FOR_CONTACTOR" else name for name in ANCHORS)
 # Tokens of the driver and of somebody else.
 RIGHT_TOKEN, WRONG_TOKEN = TOKEN, "DEADBEEF"
 # Duration of a disturbance that stays until the end of the session. [s]
@@ -129,7 +135,7 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One session. `vehicle` and `station` are fields of VehicleConfig and WorldConfig that differ from the quick ones below."""
+    """One session. `vehicle` and `station` are fields of VehicleConfig (SeccConfig with link secc) and WorldConfig that differ from the quick ones below."""
 
     seed: int
     number: int = 1
@@ -137,6 +143,7 @@ class Plan:
     station: Mapping[str, Any] = field(default_factory=dict)
     actions: tuple[Action, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
+    link: str = "chademo"
 
     @property
     def size(self) -> tuple[int, int, float]:
@@ -162,9 +169,32 @@ VEHICLES: tuple[dict[str, Any], ...] = (
 )
 
 
+# Vehicles behind a charge controller, and controllers of other versions and settings. The last one cannot be charged by a station of 500 V.
+LED_VEHICLES: tuple[dict[str, Any], ...] = (
+    {},
+    {"newest_frames": False},
+    {"use_sequence_flags": False},
+    {"external_authorisation": False},
+    {"range_mode": True},
+    {"request_period": 2.0},
+    {"plug": 4, "protocol": 7},
+    {"protocol": 99, "plug": 99},
+    {"min_voltage": 520.0, "max_voltage": 920.0, "target_voltage": 850.0},
+)
+
+
+def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> VehicleConfig | SeccConfig:
+    """Return a vehicle of a link that thinks quickly, with some values changed."""
+    if link == "secc":
+        return SeccConfig(**(QUICK_CONTROLLER | dict(changes or {})))
+    return VehicleConfig(**(QUICK_VEHICLE | dict(changes or {})))
+
+
 def config(plan: Plan) -> WorldConfig:
     """Return what the world of a plan is made of."""
-    vehicle = VehicleConfig(**(QUICK_VEHICLE | dict(plan.vehicle)))
+    vehicle = quick_vehicle(plan.link, plan.vehicle)
+    if isinstance(vehicle, SeccConfig):
+        return secc_config(vehicle, modules=QUICK_MODULES, **dict(plan.station))
     return replace(WorldConfig(vehicle=vehicle, modules=QUICK_MODULES), **dict(plan.station))
 
 
@@ -179,11 +209,33 @@ def incompatible(vehicle: VehicleConfig | SeccConfig, station: WorldConfig) -> b
 # From one seed
 
 
-def random_plan(seed: int, number: int) -> Plan:
+def random_plan(seed: int, number: int, link: str = "chademo") -> Plan:
     """Return session `number` of the campaign with this seed; each is made independently of the others."""
-    random = Random(f"{seed}/{number}")
-    disturbances = tuple(_disturbance(random) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3))))
-    return Plan(random.randrange(1 << 30), number, _vehicle(random), _station(random), _actions(random), disturbances)
+    random = Random(f"{seed}/{number}" if link == "chademo" else f"{seed}/{number}/{link}")
+    kind = KINDS_OF[link]
+    disturbances = tuple(_disturbance(random, kind) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3))))
+    return Plan(random.randrange(1 << 30), number, kind.vehicle(random), _station(random), _actions(random, kind), disturbances, link)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What differs between links: how a vehicle is made, what can be broken in it, and the states that moments hang on."""
+
+    vehicle: Callable[[Random], dict[str, Any]]
+    faults: tuple[str, ...]
+    anchors: tuple[str, ...]
+
+
+def _led_vehicle(random: Random) -> dict[str, Any]:
+    chosen = dict(random.choices(LED_VEHICLES, weights=[10, 2, 2, 2, 2, 2, 2, 1, 1])[0])
+    if random.random() < 0.7:
+        chosen["soc_percent"] = round(random.uniform(2.0, 79.0), 1)
+        chosen["max_current"] = float(random.randint(5, 200))
+    if random.random() < 0.2:
+        chosen |= {"capacity_kwh": round(random.uniform(0.05, 1.0), 3), "battery_resistance": 0.2}
+    if random.random() < 0.3:
+        chosen |= {name: round(value * random.uniform(0.2, 4.0), 2) for name, value in QUICK_CONTROLLER.items()}
+    return chosen
 
 
 def _vehicle(random: Random) -> dict[str, Any]:
@@ -209,7 +261,7 @@ def _station(random: Random) -> dict[str, Any]:
     return chosen
 
 
-def _actions(random: Random) -> tuple[Action, ...]:
+def _actions(random: Random, kind: _Kind) -> tuple[Action, ...]:
     """Return a driver who brings the three things together in any order, ends the session somehow, and sometimes fiddles."""
     begin = ["plug_in", random.choice(("token", "token", "token", "remote_start")), "start"]
     random.shuffle(begin)
@@ -224,25 +276,25 @@ def _actions(random: Random) -> tuple[Action, ...]:
         fiddle = random.choice(
             ("unplug", "stop", "start", "token", "wrong_token", "remote_stop", "stop_vehicle", "disable", "reset_faults")
         )
-        found.append(Action(fiddle, *_moment(random)))
+        found.append(Action(fiddle, *_moment(random, kind)))
     return tuple(found)
 
 
-def _moment(random: Random) -> tuple[str, float]:
+def _moment(random: Random, kind: _Kind) -> tuple[str, float]:
     """Return any moment: charging more often than the other states, for that is where the power is."""
     if random.random() < 0.1:
         return "", round(random.uniform(0.0, 4.0), 3)
-    state = "CHARGING" if random.random() < 0.35 else random.choice(ANCHORS)
+    state = "CHARGING" if random.random() < 0.35 else random.choice(kind.anchors)
     return state, round(random.choice((0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 3.0))), 3)
 
 
-def _disturbance(random: Random) -> Disturbance:
+def _disturbance(random: Random, of: _Kind) -> Disturbance:
     kind = random.choices(KINDS, weights=[8, 5, 2, 4, 1])[0]
-    when, delay = _moment(random)
+    when, delay = _moment(random, of)
     short = round(random.choice((random.uniform(0.02, 0.3), random.uniform(0.2, 1.5), random.uniform(1.0, 6.0))), 3)
     lasting = random.choice((FOR_EVER, short))
     if kind == FAULT:
-        name = random.choice(CHADEMO_FAULTS)
+        name = random.choice(of.faults)
         share = round(random.uniform(0.05, 0.6), 3) if name in BOUNCING and random.random() < 0.3 else 0.0
         return Disturbance(kind, name, "", when, delay, lasting if share == 0.0 else short, share)
     if kind == LINK:
@@ -255,6 +307,8 @@ def _disturbance(random: Random) -> Disturbance:
         return Disturbance(kind, random.choice(RULES), random.choice(RULE_MODES), when, delay, max(short, 0.1))
     return Disturbance(kind, "", "", when, delay, max(short, 0.3))
 
+
+KINDS_OF = {"chademo": _Kind(_vehicle, CHADEMO_FAULTS, ANCHORS), "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS)}
 
 # To JSON and back
 
@@ -273,7 +327,9 @@ def from_json(value: Any) -> Plan:
         raise ValueError("plan: seed: an integer is needed")
     actions = tuple(_action(item) for item in value.get("actions", ()))
     disturbances = tuple(_read_disturbance(item) for item in value.get("disturbances", ()))
-    plan = Plan(value["seed"], value.get("number", 1), value.get("vehicle", {}), value.get("station", {}), actions, disturbances)
+    link = value.get("link", "chademo")
+    _one_of("plan: link", link, tuple(KINDS_OF))
+    plan = Plan(value["seed"], value.get("number", 1), value.get("vehicle", {}), value.get("station", {}), actions, disturbances, link)
     try:
         config(plan)
     except TypeError as error:
@@ -300,7 +356,7 @@ def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
     item = Disturbance(**value)
     _one_of("disturbance: kind", item.kind, KINDS)
     targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        FAULT: (CHADEMO_FAULTS, ("",)),
+        FAULT: (tuple(dict.fromkeys((*CHADEMO_FAULTS, *LED_FAULTS))), ("",)),
         LINK: (LINKS, LINK_MODES),
         TOPIC: (TOPICS, TOPIC_MODES),
         RULE: (RULES, RULE_MODES),

@@ -22,8 +22,7 @@ from evse_simulators.campaign_invariants import Broken, Checker, Excuses, Observ
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
 from evse_simulators.faults import FAULTS
-from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE
+from evse_simulators.world_config import QUICK_MODULES
 
 # A driver whose session does not end presses stop after this time, and again and again. Own choice. [s]
 PATIENCE, AGAIN = 20.0, 5.0
@@ -55,7 +54,20 @@ BREAK_OFFSET = 0.7
 TO_THE_DISK = 0.5
 # Hand-overs from what breaks to what must react: board, bridge, monitor, sequencer, bridge, board, vehicle. [1]
 HOPS = 6
-_CUT_FAULTS = frozenset({"emergency_stop", "contactor_stuck_open", "plug_lost", "vehicle_contactor_opens"})
+_CUT_FAULTS = frozenset(
+    {
+        "emergency_stop",
+        "contactor_stuck_open",
+        "plug_lost",
+        "vehicle_contactor_opens",
+        "ccs_plug_lost",
+        "ccs_contactor_opens",
+        "ccs_vehicle_emergency",
+        "controller_emergency",
+        "controller_restarts",
+        "controller_silent",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +230,7 @@ class Play:
             power.connector_voltage,
             power.current,
             vehicle.plugged,
-            board.locked,
+            world.locked,
             board.contactor_closed,
             vehicle.contactor_closed,
             self._emergency(faults),
@@ -288,7 +300,7 @@ class Play:
         """Where nothing is broken any more, the connector comes free without help, unless a fault waits for the operator."""
         if self._ends or self._operator_needed():
             return True
-        free = self._until(lambda world: not world.board.locked or self._operator_needed(), FREE_TIME)
+        free = self._until(lambda world: not world.locked or self._operator_needed(), FREE_TIME)
         if not free:
             self.checker.fail(
                 "connector_free", self.world.now, f"locked in {self.world.session.state.name}, faults {self.world.safety_state.faults}"
@@ -313,7 +325,7 @@ class Play:
         self._until(lambda world: not world.down, BOOT + 1.0)
         self.world.cool_down()
         self._run(NOTICE)
-        if not self._try(lambda world: not world.board.locked, MENDED_TIME):
+        if not self._try(lambda world: not world.locked, MENDED_TIME):
             self.checker.fail("connector_free", self.world.now, f"locked after mending: {self._words()}")
             return False
         self._bill()
@@ -334,7 +346,7 @@ class Play:
                 return True
             self.world.reset_faults()
             self._until(condition, 0.5)
-            if self.world.board.locked:
+            if self.world.locked:
                 self.world.remote_unlock()
             if not self.world.session.available:
                 self.world.enable()
@@ -365,7 +377,7 @@ class Play:
     def _next_session(self) -> None:
         world = self.world
         world.config = replace(world.config, site_power=QUICK_MODULES.max_power)
-        world.next_vehicle(VehicleConfig(**QUICK_VEHICLE))
+        world.next_vehicle(plans.quick_vehicle(self.plan.link))
         self._run(0.2)
         for action in (world.plug_in, world.token, world.start):
             action()

@@ -29,8 +29,9 @@ from evse_simulators.campaign_plan import RIGHT_TOKEN, RULES, WRONG_TOKEN, Distu
 from evse_simulators.faults import Answer
 from evse_simulators.io_board import IoBoardModel
 from evse_simulators.power_modules import CONVERTING, PowerModulesModel
-from evse_simulators.vehicle import VehicleConfig, VehicleModel
-from evse_simulators.world import Reader, World
+from evse_simulators.secc import SeccConfig, SeccModel
+from evse_simulators.vehicle import VehicleConfig
+from evse_simulators.world import Reader, World, make_vehicle
 from evse_simulators.world_config import EPOCH, NODES, WorldConfig
 
 # Rules after a failure of the mains: the computer starts. Own choice, short, for what happens meanwhile is the same at any time. [s]
@@ -265,7 +266,7 @@ class CampaignWorld(World):
     # The mains
 
     def fail_power(self) -> None:
-        """Take the mains away: computer, board and modules are off; lock and capacitors stay as they are."""
+        """Take the mains away: computer, board, modules and charge controller are off; lock and capacitors stay as they are."""
         self._note("power", "failed")
         self.powered = False
         for rule in RULES:
@@ -278,12 +279,16 @@ class CampaignWorld(World):
         modules, self.modules = self.modules, PowerModulesModel(self.config.modules, self._databases["evse_v3"])
         self.modules.faults, self.modules.temperature = modules.faults, modules.temperature
         self.modules.state, self.modules._circuit = modules.state, modules._circuit
+        if isinstance(self.vehicle, SeccModel):
+            self.vehicle.set_power(False)
         self._readers = self._wiring()
 
     def restore_power(self) -> None:
         """Give it back; bring_back starts the rules."""
         self._note("power", "back")
         self.powered = True
+        if isinstance(self.vehicle, SeccModel):
+            self.vehicle.set_power(True)
 
     # People
 
@@ -321,9 +326,12 @@ class CampaignWorld(World):
             self.request(kind, token, cause, authorized)
         return self._act(kind.name.lower(), Answer(said.accepted, said.message))
 
-    def next_vehicle(self, config: VehicleConfig) -> None:
-        """Let another vehicle come; the connector is out."""
-        self.vehicle = VehicleModel(config, self._databases["chademo"])
+    def next_vehicle(self, config: VehicleConfig | SeccConfig) -> None:
+        """Let another vehicle come; the connector is out. A charge controller stays."""
+        if isinstance(self.vehicle, SeccModel) and isinstance(config, SeccConfig):
+            self.vehicle.change_vehicle(config)
+            return
+        self.vehicle = make_vehicle(config, self._databases)
         self._readers = self._wiring()
 
     def cool_down(self) -> None:

@@ -20,6 +20,11 @@ class SimulatedFault:
     simulator: str
     text: str
 
+    @property
+    def node(self) -> str:
+        """Name of the node that shows it: whatever plays the vehicle is vehicle_simulator."""
+        return VEHICLE if self.simulator == SECC else self.simulator
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -45,6 +45,7 @@ class SeccModel:
         self.faults = FaultSet(SECC)
         self.plugged = False
         self.energy_wh = 0.0
+        self._powered = True
         self._wire = Wire(database)
         self._station: Sample[SimStationLines] | None = None
         self._power: Sample[SimPower] | None = None
@@ -93,6 +94,16 @@ class SeccModel:
         if answer.success and active and name == "controller_restarts":
             self._restart()
         return answer
+
+    def change_vehicle(self, config: SeccConfig) -> None:
+        """Let another vehicle come to the same controller; the connector is out."""
+        self.config = self.sequence.config = config
+        self.battery = Battery(config)
+
+    def set_power(self, on: bool) -> None:
+        """Take the controller's supply away or give it back: it starts anew, and its vehicle opens the contactor meanwhile."""
+        self._powered = on
+        self._restart()
 
     def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
         """Change the battery; NaN leaves a value as it is."""
@@ -155,6 +166,11 @@ class SeccModel:
         return self.sequence.phase.name.lower()
 
     @property
+    def locked(self) -> bool:
+        """The lock in the vehicle's inlet holds the connector."""
+        return self.plugged and self.sequence.locked
+
+    @property
     def request(self) -> float:
         """The current that is asked for now [A]."""
         return self.sequence.request
@@ -169,6 +185,8 @@ class SeccModel:
 
     def step(self, now: float) -> VehicleOutput:
         """Go on to now [s]."""
+        if not self._powered:
+            return VehicleOutput((), self.lines())
         told = self._told
         power = fresh(self._power, now, INPUT_LIMIT)
         told.inlet_voltage = power.connector_voltage if power is not None and not isnan(power.connector_voltage) else 0.0

@@ -74,7 +74,7 @@ class World:
         self.session = SessionState()
         self.safety_state = SafetyState()
         self.power = SimPower()
-        self.vehicle = _vehicle(config.vehicle, databases)
+        self.vehicle = make_vehicle(config.vehicle, databases)
         self.modules = PowerModulesModel(config.modules, databases["evse_v3"])
         self.board = IoBoardModel(config.board, databases["io_board"])
         self.bridge = CanBridge(config.bridge, databases[vehicle_database(config.bridge)], databases["evse_v3"], databases["io_board"])
@@ -454,9 +454,14 @@ class World:
         return abs(self.power.current) < 0.5 and self.power.connector_voltage < 60.0
 
     @property
+    def locked(self) -> bool:
+        """A lock holds the connector: the station's, or that in the inlet of a vehicle behind a charge controller."""
+        return self.vehicle.locked if isinstance(self.vehicle, SeccModel) else self.board.locked
+
+    @property
     def can_unplug(self) -> bool:
-        """The lock does not hold the connector."""
-        return not self.board.locked
+        """No lock holds the connector."""
+        return not self.locked
 
 
 def _keeper(samples: dict[str, Sample[Any]], name: str) -> Reader:
@@ -468,7 +473,7 @@ def _keeper(samples: dict[str, Sample[Any]], name: str) -> Reader:
     return take
 
 
-def _vehicle(config: VehicleConfig | SeccConfig, databases: Mapping[str, SignalDatabase]) -> VehicleModel | SeccModel:
+def make_vehicle(config: VehicleConfig | SeccConfig, databases: Mapping[str, SignalDatabase]) -> VehicleModel | SeccModel:
     """Return the vehicle, with its charge controller where it has one."""
     return SeccModel(config, databases["evse_v3"]) if isinstance(config, SeccConfig) else VehicleModel(config, databases["chademo"])
 

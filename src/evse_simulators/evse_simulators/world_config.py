@@ -26,6 +26,15 @@ BITRATE = 500_000
 
 # A vehicle and modules that think quickly, so that a session costs less; all limits of the station stay as they are. [s]
 QUICK_VEHICLE: dict[str, Any] = {"think_time": 0.5, "permission_delay": 0.1, "contactor_delay": 0.3, "request_delay": 0.2}
+# A charge controller that does not let one wait, as little. [s]
+QUICK_CONTROLLER: dict[str, Any] = {
+    "boot_time": 0.2,
+    "negotiation_time": 0.3,
+    "lock_time": 0.1,
+    "contactor_delay": 0.1,
+    "request_delay": 0.2,
+    "welding_time": 0.3,
+}
 # Modules of the world; they tell of themselves, and its board has a control pilot, so that all faults can be seen.
 MODULES = 4
 QUICK_MODULES = PowerModulesConfig(wake_delay=0.3, module_count=MODULES)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_nodes import databases
-from evse_simulators.campaign_plan import FAULT, Plan, from_json, random_plan, to_json
+from evse_simulators.campaign_plan import FAULT, KINDS_OF, Plan, from_json, random_plan, to_json
 from evse_simulators.campaign_play import Result, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.memo_database import MemoDatabase
@@ -26,7 +26,7 @@ from evse_tools import json_target
 from evse_tools.machine import processors, rare_collection
 
 # Links of a vehicle that the world knows.
-LINKS = ("chademo",)
+LINKS = tuple(KINDS_OF)
 # Violations that are shrunk; more of them have the same few causes. [1]
 SHRUNK = 20
 # Pause between two lines of progress: on a terminal, and in a log. [s]
@@ -51,7 +51,7 @@ def run(sessions: int, seed: int, json_file: str, jobs: int, only: int, plan_fil
     results = (
         [play(plan, shared_databases())]
         if plan
-        else list(_progress(console, _played(seed, numbers, jobs or processors()), len(numbers), began))
+        else list(_progress(console, _played(seed, numbers, jobs or processors(), link), len(numbers), began))
     )
     summary = summarise(results, plan.seed if plan else seed, time.monotonic() - began)
     summary["violations"] = _violations(console, results, seed, plan_file)
@@ -80,15 +80,14 @@ def shared_databases() -> dict[str, SignalDatabase]:
 # Playing
 
 
-def play_number(task: tuple[int, int]) -> Result:
-    """Play session `number` of `seed`."""
-    seed, number = task
-    return play(random_plan(seed, number), shared_databases())
+def play_number(task: tuple[int, int, str]) -> Result:
+    """Play session `number` of `seed` on a link."""
+    return play(random_plan(*task), shared_databases())
 
 
-def _played(seed: int, numbers: Iterable[int], jobs: int) -> Iterator[Result]:
+def _played(seed: int, numbers: Iterable[int], jobs: int, link: str) -> Iterator[Result]:
     """Yield the results in the order of the numbers."""
-    tasks = [(seed, number) for number in numbers]
+    tasks = [(seed, number, link) for number in numbers]
     if jobs == 1 or len(tasks) == 1:
         yield from map(play_number, tasks)
         return
@@ -123,6 +122,7 @@ def summarise(results: list[Result], seed: int, seconds: float) -> dict[str, Any
     return {
         "sessions": len(results),
         "seed": seed,
+        "link": results[0].plan.link if results else LINKS[0],
         "seconds": round(seconds, 3),
         "realtime_factor": round(virtual / max(seconds, 1e-9), 1),
         "violations": [],
@@ -140,6 +140,7 @@ def _violations(console: Console, results: list[Result], seed: int, plan_file: P
         for item in result.broken:
             shortest = _shortest(console, result.plan, item.invariant) if len(found) < SHRUNK else result.plan
             again = f"--plan {plan_file}" if plan_file else f"--sessions 1 --seed {seed} --only {result.plan.number}"
+            again += f" --link {result.plan.link}" if result.plan.link != LINKS[0] and not plan_file else ""
             found.append(
                 {
                     "seed": seed,

@@ -16,7 +16,7 @@ from evse_tools import json_target
 from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_options import Options
 from evse_tools.demo_station import default_description, own_domain, write_station
-from evse_tools.description import Description, DescriptionError, load
+from evse_tools.description import Description, load
 from evse_tools.machine import processors
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
@@ -35,18 +35,21 @@ def run(
     description: str | Path | None = None,
     output: str | Path | None = None,
     began: float | None = None,
+    link: str | None = None,
 ) -> int:
     """Run a demo. Returns the exit code: 0, 1 where it failed, 2 for wrong input.
 
     began: when the command was given [s since the epoch], by default when this process began.
     """
-    options = Options(evses, seconds, energy_wh, fault or "", csms or "", str(json or ""), str(description or ""), str(output or ""))
+    options = Options(
+        evses, seconds, energy_wh, fault or "", csms or "", str(json or ""), str(description or ""), str(output or ""), link or ""
+    )
     if errors := list(options.errors()):
         print(*errors, sep="\n", file=sys.stderr)
         return 2
     try:
         folder, station = _station(options)
-    except (DescriptionError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     try:
@@ -102,8 +105,10 @@ def _folder(base: Path) -> Path:
 
 def _station(options: Options) -> tuple[Path, Description]:
     """Make this demo's folder with its description, which `./station up` can start again, and return both."""
-    original = Path(options.description) if options.description else default_description()
-    load(original)
+    original = Path(options.description) if options.description else default_description(options.link or "chademo")
+    links = {str(evse.rating["vehicle_link"]) for evse in load(original).evses}
+    if problem := options.fault_problem(links):
+        raise ValueError(problem)
     folder = _folder(Path(options.output or "station_data"))
     rating = EXPECTED[options.fault].rating if options.fault else {}
     return folder, write_station(original, options.evses, options.csms, folder, rating)

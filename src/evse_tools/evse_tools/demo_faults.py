@@ -4,12 +4,13 @@ Which fault the station has to raise stands here; what that fault then demands s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from typing import Any
 
 from evse_core.fault_table import BY_NAME
 from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause
+from evse_simulators.faults import FAULTS, SECC, VEHICLE
 from evse_tools.demo_track import NO_CURRENT, Track
 
 # Longest time from the fault to less than 5 A after an emergency (../shared/reference/can.md 4). [s]
@@ -21,6 +22,7 @@ PERMIT_TIME = 0.1
 # Charging time that even a slow fault (heating) needs at most, and that a fault gets that shows only when the station stops. [s]
 LONG, SHORT = 150.0, 10.0
 
+BOTH, _CHADEMO, _SECC = frozenset({"chademo", "secc"}), frozenset({"chademo"}), frozenset({"secc"})
 _VEHICLE = (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
 
 
@@ -30,7 +32,7 @@ class Expected:
 
     `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
     plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then. `rating`: what the EVSE must be made of.
-    `impossible`: why a demo, whose vehicle is a CHAdeMO one, cannot show it.
+    `impossible`: why no demo can show it. `links`: vehicle links of stations that can.
     """
 
     faults: tuple[str, ...] = ()
@@ -40,13 +42,14 @@ class Expected:
     seconds: float = 60.0
     rating: Mapping[str, Any] = field(default_factory=dict)
     impossible: str = ""
+    links: frozenset[str] = BOTH
 
 
 # Modules that tell of themselves, and a control pilot.
 _BANK, _PILOT = {"module_count": 4}, {"has_control_pilot": True}
 _NO_LIMIT = "a CHAdeMO station signals no limit on a control pilot"
 
-EXPECTED = {
+_ROWS = {
     "vehicle_silent": Expected(("vehicle_silent",)),
     "vehicle_fault": Expected(("vehicle_fault",), _VEHICLE),
     "vehicle_fault_overvoltage": Expected(("vehicle_battery_over_voltage",), _VEHICLE),
@@ -101,6 +104,23 @@ EXPECTED = {
     "over_voltage": Expected(("over_voltage", "over_voltage_emergency", "vehicle_battery_over_voltage")),
     "over_current": Expected(("over_current", "vehicle_current_deviation")),
     "insulation_low": Expected(("insulation_fault",)),
+    "controller_silent": Expected(("controller_silent",)),
+    "controller_emergency": Expected(("controller_emergency",), (StopCause.EMERGENCY,)),
+    "controller_restarts": Expected((), _VEHICLE),
+    "controller_skips_test": Expected((), (StopCause.CHARGER_FAULT,), early=True),
+    "controller_ignores_stop": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "controller_keeps_asking": Expected((), (StopCause.LOCAL,), seconds=SHORT, stays_locked=True),
+    "ccs_vehicle_emergency": Expected(("controller_emergency",), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY)),
+    "ccs_no_request": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ccs_contactor_welded": Expected(("vehicle_contactor_welded",), seconds=SHORT),
+    "ccs_contactor_opens": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY)),
+    "ccs_plug_lost": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY, StopCause.UNPLUGGED)),
+}
+# What only one link has: who plays the vehicle, and the station's own lock and proximity.
+_OF_SIMULATOR = {VEHICLE: _CHADEMO, SECC: _SECC}
+_LOCK = ("lock_stuck", "lock_lost", "proximity_fault")
+EXPECTED = {
+    name: replace(row, links=_CHADEMO if name in _LOCK else _OF_SIMULATOR.get(FAULTS[name].simulator, BOTH)) for name, row in _ROWS.items()
 }
 
 

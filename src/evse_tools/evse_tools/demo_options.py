@@ -1,6 +1,6 @@
 """What a demo can be told, and what of it is wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -11,6 +11,7 @@ from evse_tools import json_target
 from evse_tools.demo_driver import Plan
 from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_station import TOKENS
+from evse_tools.description_schema import VEHICLE_SIMULATORS
 
 # Charging time that makes a demo last about a minute. [s]
 DEFAULT_SECONDS = 30.0
@@ -32,6 +33,7 @@ class Options:
     json: str = ""
     description: str = ""
     output: str = ""
+    link: str = ""
 
     def errors(self) -> Iterator[str]:
         """Yield what is wrong, each with its option, value and bound."""
@@ -47,6 +49,10 @@ class Options:
             yield f"--fault {self.fault}: {EXPECTED[self.fault].impossible}"
         if self.csms and (urlsplit(self.csms).scheme not in {"ws", "wss"} or not urlsplit(self.csms).netloc):
             yield f"--csms {self.csms}: not an address such as ws://host:port/path"
+        if self.link and self.link not in VEHICLE_SIMULATORS:
+            yield f"--link {self.link}: unknown; known: {', '.join(VEHICLE_SIMULATORS)}"
+        if self.link and self.description:
+            yield f"--link {self.link}: a description says its own (vehicle_link); give one of the two"
         if self.description and not Path(self.description).is_file():
             yield f"--description {self.description}: no such file"
         if problem := json_target.refusal(self.json):
@@ -55,9 +61,14 @@ class Options:
     def plan(self, number: int) -> Plan:
         """Return what the driver at EVSE `number`, counted from 1, does: the fault hits the first one."""
         fault = self.fault if number == 1 else ""
-        simulator = FAULTS[fault].simulator if fault else ""
+        simulator = FAULTS[fault].node if fault else ""
         early = bool(fault) and EXPECTED[fault].early
         return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early)
+
+    def fault_problem(self, links: Collection[str]) -> str:
+        """Return why the fault cannot be shown by a station with these vehicle links, "" where it can."""
+        known = EXPECTED[self.fault].links if self.fault else frozenset(links)
+        return "" if known >= set(links) else f"--fault {self.fault}: only with vehicle link {' or '.join(sorted(known))}"
 
     def _seconds(self, fault: str) -> float:
         if self.seconds is not None:

@@ -46,8 +46,13 @@ def show(report: Report, out: Console) -> None:
         if session.receipt_text:
             out.print(Text(session.receipt_text.rstrip()))
             out.print()
-    if any(session.track.steps for session in report.sessions):
-        out.print(time_line(report.sessions))
+    stepped = [session for session in report.sessions if session.track.steps]
+    led = [session for session in report.sessions if session.track.link == "secc" and session.track.session_id]
+    if stepped:
+        out.print(time_line(stepped))
+    if led:
+        out.print(state_line(led))
+    if stepped or led:
         out.print(energies(report.sessions))
     if report.outcome is not None:
         out.print(fault(report.outcome))
@@ -56,6 +61,19 @@ def show(report: Report, out: Console) -> None:
     _files(report, out)
     for problem in report.all_problems:
         out.print(Text(f"failed: {problem}", style="bold red"), soft_wrap=True)
+
+
+def state_line(sessions: Sequence[Session]) -> Table:
+    """Return when each session that a charge controller led came into each state."""
+    result = Table(title="when each state began, seconds since the session's start", title_justify="left")
+    result.add_column("state")
+    for session in sessions:
+        result.add_column(f"EVSE {session.track.evse}", justify="right")
+    entered = [dict(reversed(list(session.track.session_states()))) for session in sessions]
+    order = dict.fromkeys(state for session in sessions for state, _ in session.track.session_states())
+    for state in order:
+        result.add_row(state.name, *(f"{found[state]:.2f}" if state in found else "-" for found in entered))
+    return result
 
 
 def time_line(sessions: Sequence[Session]) -> Table:

@@ -16,6 +16,17 @@ AGREEMENT = 0.005
 RESOLUTION = {"csms": 1.0, "vehicle": 0.0, "receipt": 1.0}
 # The sequence has so many steps (issue 2, "The session").
 STEPS = 12
+# States that every session with a charge controller passes.
+LED_STATES = (
+    ChargeState.WAITING_FOR_VEHICLE,
+    ChargeState.LOCKING,
+    ChargeState.CABLE_CHECK,
+    ChargeState.LOWERING_OUTPUT,
+    ChargeState.PRECHARGE,
+    ChargeState.CHARGING,
+    ChargeState.RAMPING_DOWN,
+    ChargeState.CLOSING,
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class Session:
         track, record = self.track, self.track.record
         return {
             "evse": track.evse,
+            "link": track.link,
             "session_id": track.session_id,
             "transaction_id": track.transaction.transaction_id or None,
             "stop_reason": track.session.stop_cause.name.lower(),
@@ -122,7 +134,10 @@ def completeness(track: Track) -> list[str]:
     """Return what is missing for a session that went as it should."""
     problems = [] if track.is_over else [f"the session did not end; it is in {track.session.state.name}"]
     steps = [step for step, _ in track.steps]
-    if steps != list(range(1, STEPS + 1)):
+    missed = [state.name for state in LED_STATES if not isfinite(track.entered(state))]
+    if track.link == "secc" and missed:
+        problems.append(f"states not reached: {', '.join(missed)}")
+    elif track.link != "secc" and steps != list(range(1, STEPS + 1)):
         problems.append(f"steps reached: {', '.join(map(str, steps)) or 'none'}")
     if not isfinite(track.entered(ChargeState.CHARGING)):
         problems.append(f"never charged: {track.session.stop_cause.name} {track.session.stop_detail}".rstrip())

@@ -69,7 +69,10 @@ class DemoRun:
         self._began = began or process_start()
         self.problems: list[str] = []
         self._dead: set[str] = set()
-        self._places = [Place(Track(number), Driver(options.plan(number), time.monotonic())) for number in description.numbers]
+        self._places = [
+            Place(Track(evse.number, link=str(evse.rating["vehicle_link"])), Driver(options.plan(evse.number), time.monotonic()))
+            for evse in description.evses
+        ]
         self._processes = Processes()
         self._arrival = ARRIVAL if len(self._places) > processors() else 0.0
         self._opened = inf

@@ -15,6 +15,7 @@ import yaml
 
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
+from evse_tools.description_schema import VEHICLE_SIMULATORS
 from evse_tools.machine import processors
 
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
@@ -24,22 +25,27 @@ QUICK_UPLINK = {"back_off_wait_minimum": 0.5, "back_off_random_range": 0.3, "met
 BUSES = ("vehicle_bus", "power_bus", "io_bus")
 # A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence.py). [s]
 QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 0.5, "request_delay": 0.5}
-SIMULATORS = ("vehicle_simulator", "power_module_simulator", "io_board_simulator")
+QUICK_CONTROLLER = {"boot_time": 0.5, "negotiation_time": 1.0, "request_delay": 0.5}
+QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER}
+SIMULATORS = ("power_module_simulator", "io_board_simulator")
+# Description of a demo by vehicle link.
+DESCRIPTIONS = {"chademo": "single_evse.yaml", "secc": "ccs.yaml"}
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
 TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 
-def default_description() -> Path:
-    """Return config/single_evse.yaml of an installed evse_bringup, else of the source tree above this file. FileNotFoundError where there is none."""
+def default_description(link: str = "chademo") -> Path:
+    """Return the description of a vehicle link, of an installed evse_bringup, else of the source tree above this file. FileNotFoundError without one."""
+    name = DESCRIPTIONS[link]
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     folders = [Path(prefix) / "share" / "evse_bringup" / "config" for prefix in prefixes]
     folders += [parent / "config" for parent in Path(__file__).resolve().parents]
     if given := os.environ.get("EVSE_CONFIG_DIR"):
         folders.insert(0, Path(given))
-    for path in (folder / "single_evse.yaml" for folder in folders):
+    for path in (folder / name for folder in folders):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"no single_evse.yaml in {', '.join(map(str, folders))}")
+    raise FileNotFoundError(f"no {name} in {', '.join(map(str, folders))}")
 
 
 def expand(
@@ -87,9 +93,10 @@ def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any]) -
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
         name: {"interface": "udp_multicast", "channel": group()} for name in BUSES
     }
-    for name in SIMULATORS:
+    vehicle = VEHICLE_SIMULATORS[result.get("vehicle_link", "chademo")]
+    for name in (vehicle, *SIMULATORS):
         result[name] = result.get(name) or {}
-    result["vehicle_simulator"] = QUICK_VEHICLE | result["vehicle_simulator"]
+    result[vehicle] = QUICK[vehicle] | result[vehicle]
     return result
 
 

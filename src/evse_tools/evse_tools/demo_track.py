@@ -57,6 +57,7 @@ class Track:
     begin: float = nan
     end: float = nan
     vehicle_energy_wh: float = nan
+    link: str = "chademo"
 
     def take(self, value: Any) -> None:
         """Learn from one value of evse_core.types; others than those named in _TAKE are ignored."""

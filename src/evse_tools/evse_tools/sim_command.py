@@ -88,7 +88,7 @@ def _simulator(fault: str) -> str:
     from evse_simulators.faults import FAULTS  # noqa: PLC0415 only this action needs it
 
     if fault in FAULTS:
-        return FAULTS[fault].simulator
+        return FAULTS[fault].node
     close = get_close_matches(fault, FAULTS, n=3)
     if fault and close:
         raise ValueError(f"unknown fault {fault!r}; did you mean {' or '.join(close)}?")
