@@ -38,7 +38,7 @@ class CanBridgeNode(Node):
         self._publish_frames = value(self, "publish_frames", True, "publish every frame on can_frames, for recording")
         self._log = FrameLog()
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
-        self._write_frames = topics.writer(self, "can_frames")
+        self._write_frames = topics.raw_writer(self, "can_frames")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._planned, self._resumed = time.monotonic(), -math.inf
         self._waker = Waker(self, self._on_frames)
@@ -129,12 +129,12 @@ class CanBridgeNode(Node):
         self._timer.reset()
 
     def _note(self, link: BusLink, received: Received, *, is_sent: bool = False) -> None:
-        if self._publish_frames:
-            self._log.note(link, received, is_sent=is_sent)
+        if self._publish_frames and self._log.note(link, received, is_sent=is_sent):
+            self._report_frames()
 
     def _report_frames(self) -> None:
         offset = self.get_clock().now().nanoseconds * 1e-9 - time.monotonic()
-        if (message := self._log.take(offset)).frames:
+        if message := self._log.take(offset):
             self._write_frames(message)
 
     def _diagnose(self) -> None:
