@@ -108,24 +108,24 @@ class Bus:
         self._unknown = [_packed(frame) for frame in unknown(link)]
         # Index of the frames in a round that carry the value.
         self._kinds = len(self._known[0]) // VARIANTS
-        self._next_leap, self._fresh = 0.0, False
+        self._next_leap = 0.0
         self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 0)
-        self._socket.connect((group.channel, group.port))
+        self._place = (group.channel, group.port)
 
     def send(self, now: float) -> None:
         """Send one frame."""
         number, is_unknown = divmod(self.sent, 2)
         self.sent += 1
         if is_unknown:
-            self._socket.send(self._unknown[number % VARIANTS])
+            self._socket.sendto(self._unknown[number % VARIANTS], self._place)
             return
         index = number % (VARIANTS * self._kinds)
         if now >= self._next_leap and index % self._kinds == 0:
             self._next_leap = now + LEAP + RANDOM * random.random()
             count = len(self.leaps) + 1
             self.leaps.append(Leap(int(self.link), leap_value(self.link, count), time.monotonic()))
-        self._socket.send(self._known[len(self.leaps) % LEAPS][index])
+        self._socket.sendto(self._known[len(self.leaps) % LEAPS][index], self._place)
 
     def close(self) -> None:
         """Leave the bus."""
