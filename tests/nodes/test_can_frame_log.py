@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+import evse_msgs.msg
 from rclpy.serialization import deserialize_message
 
-import evse_msgs.msg
 from evse_core.frame import Frame
 from evse_core.types import BusLink, CanFrame, CanFrames
 from evse_nodes import can_frame_log

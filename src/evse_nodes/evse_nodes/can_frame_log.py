@@ -5,10 +5,18 @@ objects, struct takes 2 us (2 cores, Python 3.11). The layout is CDR, which ROS 
 """
 
 import struct
+import time
 from itertools import chain
 
+from rclpy.node import Node
+
 from evse_core.types import BusLink
+from evse_nodes import topics
 from evse_nodes.can_bus import Received
+from evse_nodes.executor import every
+
+# Time between two messages where none is full. msg/CanFrames.msg. [s]
+PERIOD = 0.1
 
 # Frames that fill a can_frames message: 0.1 s of three loaded buses (../shared/reference/can.md 5.1). With more it goes out before its time.
 MOST_FRAMES = 1200
@@ -40,6 +48,24 @@ class FrameLog:
         seen, self._seen = sorted(self._seen, key=_time), []
         head = HEAD.pack(ENCAPSULATION, len(seen))
         return b"".join(chain((head,), *(_packed(item, offset) for item in seen)))
+
+
+class FrameWriter:
+    """Publishes a node's frames on can_frames, unless it is off."""
+
+    def __init__(self, node: Node, is_on: bool) -> None:
+        self._is_on = is_on
+        self._clock, self._write, self._log = node.get_clock(), topics.raw_writer(node, "can_frames"), FrameLog()
+        every(node, PERIOD, self._flush)
+
+    def note(self, link: BusLink, received: Received, *, is_sent: bool = False) -> None:
+        """Take a frame; a message that is full goes out at once."""
+        if self._is_on and self._log.note(link, received, is_sent=is_sent):
+            self._flush()
+
+    def _flush(self) -> None:
+        if message := self._log.take(self._clock.now().nanoseconds * 1e-9 - time.monotonic()):
+            self._write(message)
 
 
 def _time(seen: _Seen) -> float:

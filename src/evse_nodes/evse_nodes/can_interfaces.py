@@ -15,7 +15,11 @@ OWN_ERROR_FRAMES = ("pcan", "kvaser")
 # Kinds where opening again resets a controller that has gone bus-off; that of socketcan belongs to the kernel (restart-ms).
 RESET_BY_OPENING = ("slcan", "pcan", "kvaser", "gs_usb")
 # Module, or library of the system, that python-can needs besides itself, and how it is called in words.
-MODULES = {"slcan": ("serial", "pyserial"), "gs_usb": ("gs_usb", "python-can[gs_usb]"), "udp_multicast": ("msgpack", "python-can[multicast]")}
+MODULES = {
+    "slcan": ("serial", "pyserial"),
+    "gs_usb": ("gs_usb", "python-can[gs_usb]"),
+    "udp_multicast": ("msgpack", "python-can[multicast]"),
+}
 LIBRARIES = {"pcan": ("pcanbasic", "PCAN-Basic of PEAK-System"), "kvaser": ("canlib", "CANlib of Kvaser")}
 
 

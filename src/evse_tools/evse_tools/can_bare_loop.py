@@ -43,7 +43,7 @@ def main() -> int:
         frames += 1
         identifier = message.arbitration_id & EXTENDED_MASK if message.is_extended_id else message.arbitration_id
         try:
-            known.decode_message(identifier, message.data)
+            known.decode_message(identifier, bytes(message.data))
         except KeyError:
             pass
         else:

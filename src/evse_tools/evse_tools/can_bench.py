@@ -171,7 +171,7 @@ def rig(folder: Path) -> Iterator[Rig]:
     with own_domain() as domain:
         # A UDP port of its own besides, so that nothing else on this machine is heard by the bare loop either.
         groups = {link: Group(group(), 50_000 + 10 * domain + int(link)) for link in BUSES}
-        buses = {}
+        buses: dict[str, str] = {}
         for link, place in groups.items():
             buses |= {f"{PREFIXES[link]}.channel": place.channel, f"{PREFIXES[link]}.options": json.dumps({"port": place.port})}
         (bridge,) = (spec for spec in node_specs(description) if spec.name == "can_bridge")

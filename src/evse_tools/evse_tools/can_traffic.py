@@ -60,9 +60,10 @@ def known(link: BusLink, value: float) -> list[Frame]:
 
 def _variant(link: BusLink, value: float, variant: int) -> list[Frame]:
     """Return one frame of each kind; what drifts changes no flag, no counter and no value that leaps."""
+    named: dict[str, dict[str, float]]
     if link is BusLink.POWER:
         modules = load("evse_v3")
-        status = {
+        status: dict[str, float] = {
             "Present_Voltage": value,
             "Present_Current": 50.0 + 0.1 * variant,
             "Power_Modules_Temperature": 40 + variant,
@@ -70,21 +71,27 @@ def _variant(link: BusLink, value: float, variant: int) -> list[Frame]:
             "System_Enable": 1,
             "Insulation_Resistance": 500,
         }
-        limits = {"Maximum_Voltage": 1000, "Maximum_Charge_Current": 100 + variant, "Maximum_Discharge_Current": 0}
-        bank = {"Module_Count": 4, "Modules_Working": 4, "Lowest_Module_Current": 12, "Highest_Module_Current": 13, "Alive": variant}
+        limits: dict[str, float] = {"Maximum_Voltage": 1000, "Maximum_Charge_Current": 100 + variant, "Maximum_Discharge_Current": 0}
+        bank: dict[str, float] = {
+            "Module_Count": 4,
+            "Modules_Working": 4,
+            "Lowest_Module_Current": 12,
+            "Highest_Module_Current": 13,
+            "Alive": variant,
+        }
         named = {"Power_Modules_Status": status, "DC_Power_Parameters": limits, "Module_Bank": bank}
         return [modules.encode(name, signals, pistol=PISTOL) for name, signals in named.items()]
     vehicle = load("chademo")
-    status = {
+    request: dict[str, float] = {
         "control_protocol_number": 2,
         "target_battery_voltage": 410,
         "charging_current_request": value,
         "status_charging_enabled": 1,
         "charged_rate": 50 + variant,
     }
-    limits = {"min_charge_current": variant, "max_battery_voltage": 435, "charged_rate_reference": 100}
-    times = {"max_charging_time_10s": 2550, "max_charging_time_min": 60, "estimated_charging_time": 20 + variant}
-    named = {"EV_Status": status, "EV_ChargingLimits": limits, "EV_ChargingTime": times}
+    window: dict[str, float] = {"min_charge_current": variant, "max_battery_voltage": 435, "charged_rate_reference": 100}
+    times: dict[str, float] = {"max_charging_time_10s": 2550, "max_charging_time_min": 60, "estimated_charging_time": 20 + variant}
+    named = {"EV_Status": request, "EV_ChargingLimits": window, "EV_ChargingTime": times}
     return [vehicle.encode(name, signals) for name, signals in named.items()]
 
 
