@@ -209,7 +209,8 @@ class CanBridge:
 
         What devices say changes nothing of them while a sequencer commands: on a full bus most steps end here.
         """
-        if not self._news and not self._silent and now < self._wake:
+        # An input that has just become stale wakes JUST_AFTER; a step that comes in between sees it.
+        if not self._news and not self._silent and now < self._wake - 2.0 * JUST_AFTER:
             return []
         self._news = False
         output = self._output(now)
