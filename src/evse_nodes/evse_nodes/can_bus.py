@@ -24,8 +24,9 @@ from evse_nodes.can_back_end import lost_frames, open_bus
 from evse_nodes.can_interfaces import OWN_ERROR_FRAMES, RESET_BY_OPENING, bus_arguments, missing_driver
 from evse_nodes.can_pace import LOT, MOST, Pace
 
-# Frames that wait for the rule. A loaded 500 kbit/s bus carries about 4,000 frames/s (../shared/reference/can.md 5.1), so this is 0.25 s.
-QUEUE = 1024
+# Frames that wait for the rule. A loaded 500 kbit/s bus carries about 4,000 frames/s (../shared/reference/can.md 5.1), so this is 0.5 s;
+# to take them all at once costs the rules some 50 ms.
+QUEUE = 2048
 # Own frames that are on their way back at most; one that was lost is forgotten with the next ones. [1]
 MOST_ECHOES = 32
 # Longest wait of the reader before it looks whether it is to end. [s]
