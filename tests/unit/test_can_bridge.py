@@ -647,3 +647,22 @@ def test_a_step_that_only_devices_brought_about_skips_nothing_that_is_due(silenc
     sent = play(in_full=False)
     assert sent == play(in_full=True)
     assert len(sent) > 30
+
+
+def test_without_a_sequencer_a_current_that_is_gone_drops_signal_2_at_once() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.power = bench.io = bench.vehicle = None
+    start = bench.now
+    while bench.now < start + 0.3:
+        bench.bridge.on_frame(BusLink.POWER, module_status(current=50.0), bench.now)
+        bench.step()
+        bench.now = round(bench.now + 0.01, 6)
+    assert bench.last("IO_Outputs")["Sequence_2"] == 1
+    bench.bridge.reports(bench.now)
+    assert bench.bridge.next_wake(bench.now) > bench.now + 0.002
+    bench.now += 0.001
+    bench.bridge.on_frame(BusLink.POWER, module_status(current=1.0), bench.now)
+    assert bench.bridge.needs_step(bench.now)
+    assert BusLink.IO in [item.link for item in bench.step()]
+    assert bench.last("IO_Outputs")["Sequence_2"] == 0
