@@ -39,7 +39,7 @@ class CanBridgeNode(Node):
         super().__init__("can_bridge")
         config = declare(self, CanBridgeConfig)
         self._bridge = CanBridge(config, *(load(name) for name in DATABASES))
-        self._frames = FrameWriter(self, config.publish_frames)
+        self._frames = FrameWriter(self, topics.raw_writer(self, "can_frames"), config.publish_frames)
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._planned, self._resumed = time.monotonic(), -math.inf

@@ -6,12 +6,12 @@ objects, struct takes 2 us (2 cores, Python 3.11). The layout is CDR, which ROS 
 
 import struct
 import time
+from collections.abc import Callable
 from itertools import chain
 
 from rclpy.node import Node
 
 from evse_core.types import BusLink
-from evse_nodes import topics
 from evse_nodes.can_bus import Received
 from evse_nodes.executor import every
 
@@ -51,11 +51,11 @@ class FrameLog:
 
 
 class FrameWriter:
-    """Publishes a node's frames on can_frames, unless it is off."""
+    """Hands a node's frames to `write` as serialized messages, unless it is off."""
 
-    def __init__(self, node: Node, is_on: bool) -> None:
+    def __init__(self, node: Node, write: Callable[[bytes], None], is_on: bool) -> None:
         self._is_on = is_on
-        self._clock, self._write, self._log = node.get_clock(), topics.raw_writer(node, "can_frames"), FrameLog()
+        self._clock, self._write, self._log = node.get_clock(), write, FrameLog()
         every(node, PERIOD, self._flush)
 
     def note(self, link: BusLink, received: Received, *, is_sent: bool = False) -> None:
