@@ -101,6 +101,13 @@ def test_a_latency_is_from_a_leap_to_the_first_report_that_shows_it() -> None:
     assert sorted(can_bench.latencies(leaps, seen)) == pytest.approx([0.001, 0.002, 0.003, 0.005])
 
 
+def test_a_leap_that_was_never_shown_costs_no_other_one() -> None:
+    assert can_traffic.LEAPS * can_traffic.LEAP > can_bench.TOO_LATE
+    leaps = [Leap(1, 101.0, 1.0), Leap(1, 102.0, 1.04), Leap(1, 103.0, 1.08), Leap(1, 101.0, 4.0)]
+    seen = [(1, 102.0, 1.041), (1, 103.0, 1.082), (1, 101.0, 4.003)]
+    assert sorted(can_bench.latencies(leaps, seen)) == pytest.approx([0.001, 0.002, 0.003])
+
+
 def part(**changes: Any) -> can_bench.Part:
     values: dict[str, Any] = {"sent": 100, "lost": 0, "missed": 0, "latencies": [0.002] * 99 + [0.004], "cores": [0.5], "per_frame": [3e-5]}
     return can_bench.Part(**values | {"recorded": 100} | changes)

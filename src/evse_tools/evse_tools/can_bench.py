@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -48,6 +49,8 @@ START, SETTLE = 30.0, 5.0
 PATIENCE = 5.0
 # Time before the first window of a measurement, and length of a window. [s]
 WARM, WINDOW = 1.0, 1.0
+# A report that comes so late after a leap is of no use, and may be of the next leap with this value: those are 2.4 s apart at least (can_traffic.py). [s]
+TOO_LATE = 1.0
 # Lines of the bridge's log that are shown where it fails. [1]
 LAST_LINES = 6
 RECORDED, SILENT = "can_bridge", "can_bridge without can_frames"
@@ -89,12 +92,13 @@ def latencies(leaps: Sequence[Leap], seen: Sequence[tuple[int, float, float]]) -
     found = []
     for link in {leap.link for leap in leaps}:
         reports = [(value, at) for number, value, at in seen if number == link]
-        place = 0
+        times = [at for _, at in reports]
         for leap in (leap for leap in leaps if leap.link == link):
-            index = next((i for i in range(place, len(reports)) if reports[i][1] >= leap.at and reports[i][0] == leap.value), None)
-            if index is not None:
-                place = index
-                found.append(reports[index][1] - leap.at)
+            shown = (
+                at for value, at in reports[bisect_left(times, leap.at) : bisect_left(times, leap.at + TOO_LATE)] if value == leap.value
+            )
+            if (at := next(shown, None)) is not None:
+                found.append(at - leap.at)
     return found
 
 
