@@ -11,7 +11,8 @@ import pytest
 from evse_core.frame import Frame
 from evse_core.types import BusHealth
 from evse_nodes import can_bus
-from evse_nodes.can_bus import MOST_ECHOES, CanPort, Echoes, Received, bus_arguments
+from evse_nodes.can_bus import MOST_ECHOES, CanPort, Echoes, Received
+from evse_nodes.can_interfaces import bus_arguments
 
 pytest.importorskip("msgpack")
 FRAME = Frame(0x102, bytes([2, 154, 1, 0, 0, 200, 73, 0]))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from math import isnan, nan
+from math import inf, isnan, nan
 
 import pytest
 from can_bench import (
@@ -23,6 +23,7 @@ from can_bench import (
     vehicle_frames,
 )
 
+from evse_core.can_bridge import Outgoing
 from evse_core.codecs.io_board import NO_CURRENT
 from evse_core.frame import Frame
 from evse_core.types import (
@@ -615,3 +616,53 @@ def test_the_power_report_counts_the_energy_for_a_meter_that_is_away() -> None:
         bench.bridge.on_frame(BusLink.POWER, module_status(voltage=400, current=90), bench.now)
         found = reports(bench)["power_report"].energy_wh  # type: ignore[attr-defined]
     assert found == pytest.approx(100.0, rel=0.01)
+
+
+@pytest.mark.parametrize("silenced", ["safety", "power", "io", "vehicle", "nobody"])
+def test_a_step_that_only_devices_brought_about_skips_nothing_that_is_due(silenced: str) -> None:
+    """On a full bus most steps end early; a bridge that decides everything anew in each of them sends the same frames at the same times."""
+
+    def play(in_full: bool) -> list[tuple[float, Outgoing]]:
+        bench = Bench()
+        bench.charge()
+        for number in range(400):
+            if number == 100:
+                setattr(bench, silenced, None)
+            if number == 300:
+                # A permit that was held up on its way: its end is nearer than that of the one before it.
+                bench.bridge.on_safety(replace(PERMIT, given=bench.now - 0.15), bench.now)
+            if number % 25 == 0:
+                bench.speak()
+            bench.bridge.on_frame(BusLink.POWER, module_status(current=50.0 + number % 7), bench.now)
+            bench.bridge.on_frame(BusLink.VEHICLE, vehicle_frames(request=50.0 + number % 5)[0], bench.now)
+            if bench.bridge.needs_step(bench.now):
+                if in_full:
+                    bench.bridge._wake = -inf
+                bench.step()
+                bench.bridge.reports(bench.now)
+                bench.bridge.next_wake(bench.now)
+            bench.now = round(bench.now + 0.002, 6)
+        return bench.sent
+
+    sent = play(in_full=False)
+    assert sent == play(in_full=True)
+    assert len(sent) > 30
+
+
+def test_without_a_sequencer_a_current_that_is_gone_drops_signal_2_at_once() -> None:
+    bench = Bench()
+    bench.charge()
+    bench.power = bench.io = bench.vehicle = None
+    start = bench.now
+    while bench.now < start + 0.3:
+        bench.bridge.on_frame(BusLink.POWER, module_status(current=50.0), bench.now)
+        bench.step()
+        bench.now = round(bench.now + 0.01, 6)
+    assert bench.last("IO_Outputs")["Sequence_2"] == 1
+    bench.bridge.reports(bench.now)
+    assert bench.bridge.next_wake(bench.now) > bench.now + 0.002
+    bench.now += 0.001
+    bench.bridge.on_frame(BusLink.POWER, module_status(current=1.0), bench.now)
+    assert bench.bridge.needs_step(bench.now)
+    assert BusLink.IO in [item.link for item in bench.step()]
+    assert bench.last("IO_Outputs")["Sequence_2"] == 0

@@ -100,6 +100,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("evses", 0, "can_bridge", "power_bus", "channel"), "FF11:0::6576:201", "is the bus of evses[0].can_bridge.vehicle_bus already"),
     (("evses", 3, "can_bridge", "io_bus", "channel"), "ff11::6576:201", "is the bus of evses[0].can_bridge.vehicle_bus already"),
     (("evses", 0, "can_bridge", "io_bus", "interface"), "virtual", "stays inside of one process"),
+    (("evses", 0, "can_bridge", "io_bus"), {"interface": "kvaser", "channel": "can0"}, "is no channel of kvaser"),
     (("evses", 0, "can_bridge", "io_bus", "bitrate"), 5, "5 bit/s is below 10000 bit/s"),
     (("evses", 0, "can_bridge", "io_bus", "options"), "fd=1", "'fd=1' is not a mapping"),
     (("evses", 0, "charge_sequencer"), {"lock_timeout": 1000}, ""),

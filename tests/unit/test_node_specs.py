@@ -115,7 +115,7 @@ def test_a_simulator_sits_on_the_bus_of_the_part_that_it_replaces(simulator: str
 
 def test_options_of_a_bus_arrive_as_json() -> None:
     spec = by_name(node_specs(load(ROOT / "config/real_hardware.yaml")))["/evse_1/can_bridge"]
-    assert json.loads(spec.parameters["io_bus.options"]) == {"ttyBaudrate": 115200}
+    assert json.loads(spec.parameters["io_bus.options"]) == {"tty_baudrate": 115200}
 
 
 def test_the_station_tells_the_csms_who_it_is_and_may_be_overruled() -> None:

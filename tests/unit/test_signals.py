@@ -1,5 +1,6 @@
 """SignalDatabase: what comes from a wire never raises anything but UnknownId and Malformed; what goes to a wire always fits."""
 
+import random
 from math import inf, nan
 
 import pytest
@@ -7,6 +8,7 @@ from can_bench import CHADEMO, EVSE_V3, IO
 
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
+from evse_nodes import databases
 
 
 @pytest.mark.parametrize("pistol", [0, 1, 15, 31])
@@ -93,3 +95,25 @@ def test_missing_signals_are_raw_zero_also_with_an_offset() -> None:
 def test_unknown_signal_name_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(KeyError):
         CHADEMO.encode("SE_Status", {"status_chargin": 1})
+
+
+@pytest.mark.parametrize("name", databases.NAMES)
+def test_any_frame_is_decoded_as_cantools_decodes_it(name: str) -> None:
+    """Physical values to the last bit, also of frames that repeat and of frames that are too short."""
+    database, chance = databases.load(name), random.Random(1)
+    for message in {entry.message.name: entry.message for entry in database._by_id.values()}.values():
+        for length in (*range(message.length + 1), *[message.length] * 30):
+            data = chance.randbytes(length)
+            frame = Frame(message.frame_id, data, message.is_extended_frame)
+            try:
+                wanted = message.decode(data, decode_choices=False, allow_truncated=True)
+            except Exception:
+                wanted = {}
+            if not wanted:
+                with pytest.raises(Malformed):
+                    database.decode(frame)
+                continue
+            decoded = database.decode(frame)
+            assert dict(decoded.signals) == {signal: float(value) for signal, value in wanted.items()}
+            assert all(isinstance(value, float) for value in decoded.signals.values())
+            assert database.decode(frame) == decoded

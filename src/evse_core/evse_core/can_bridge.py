@@ -91,6 +91,9 @@ class CanBridgeConfig:
     release_current: float = parameter(5.0, "A", "current at which signal 2 may go without a sequencer", "CHAdeMO, can.md 2.3 E1", 0.0, 5.0)
     release_timeout: float = parameter(0.5, "s", "time after which signal 2 goes in any case", "CHAdeMO, can.md 2.3 E1", 0.0, 2.5)
     sequence_gap: float = parameter(0.5, "s", "time from signal 2 off to signal 1 off", "CHAdeMO, can.md 2.3 E5", 0.5, 5.0)
+    publish_frames: bool = parameter(
+        True, "", "publish every frame on can_frames, for recordings", "own choice: without, a log explains little"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ class CanBridge:
         self._cause = CutCause.PERMIT_ABSENT
         self._alive = 0
         self._transmitting = self._plugged = False
+        # The sequencer is not there, as of the last step.
+        self._silent = True
         self._news, self._wake = True, -math.inf
 
     # What comes in
@@ -172,6 +177,7 @@ class CanBridge:
     def on_refused(self, link: BusLink, now: float) -> None:
         """Take that a bus has not accepted a frame of the last step."""
         self._links[link].retry(now)
+        self._wake = min(self._wake, self._links[link].next_send)
 
     def on_safety(self, state: SafetyState, now: float) -> None:
         """Take the permit, as old as it says: one that was held up on its way, or by a pause of this process, counts no longer. Without a time it is stale."""
@@ -196,6 +202,7 @@ class CanBridge:
         """Return the new value, after noting when it expires and whether it changes something: a set point that drifts can wait for the next period."""
         self._news = self._news or last is None or last.age(now) > limit or _flags(last.value) != _flags(new.value)
         self._expiries[name] = new.received + limit + JUST_AFTER
+        self._wake = min(self._wake, self._expiries[name])
         return new
 
     # What goes out
@@ -209,7 +216,15 @@ class CanBridge:
         return self._vehicle.changes, self._modules.changes, self._board.changes
 
     def step(self, now: float) -> list[Outgoing]:
-        """Return the frames that are due, a cut at once and to the modules first."""
+        """Return the frames that are due, a cut at once and to the modules first.
+
+        What devices say changes nothing of them while a sequencer commands, but for a charge controller that takes its power away: on a full bus most steps
+        end here.
+        """
+        # An input that has just become stale wakes JUST_AFTER; a step that comes in between sees it.
+        waits = not self._news and not self._silent and now < self._wake - 2.0 * JUST_AFTER
+        if waits and self._vehicle.cut_cause(now) is self._inputs.link:
+            return []
         self._news = False
         output = self._output(now)
         outgoing: list[Outgoing] = []
@@ -250,7 +265,7 @@ class CanBridge:
 
     def next_wake(self, now: float) -> float:
         """Return the time by which step and reports must be called again where nothing happens before, and keep it for needs_step. [s]"""
-        times = [*self._expiries.values(), *self._release.times(), *self._vehicle.times(), self._status.wake]
+        times = [*self._expiries.values(), *self._release.times(), *(time + JUST_AFTER for time in self._vehicle.times()), self._status.wake]
         for _, _, schedule in self._reports:
             times.append(schedule.wake)
         for link in self._links.values():
@@ -296,9 +311,9 @@ class CanBridge:
         """Decide what every link is told now."""
         self._inputs.link = self._vehicle.cut_cause(now)
         self._cause = self._gate.decide(self._inputs, now)
-        silent = self._gate.commands_stale(self._inputs, now)
-        self._release.note(silent, self._current(now), now)
-        return self._silent_output(now) if silent else self._commanded_output(now)
+        self._silent = self._gate.commands_stale(self._inputs, now)
+        self._release.note(self._silent, self._current(now), now)
+        return self._silent_output(now) if self._silent else self._commanded_output(now)
 
     def _commanded_output(self, now: float) -> _Output:
         """Return what the sequencer wants, without power where it may not pass."""

@@ -13,15 +13,18 @@ from evse_core.types import BusHealth, BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
 from evse_nodes.can_bus_health import diagnosis, port_status
-from evse_nodes.can_frame_log import FrameLog
+from evse_nodes.can_frame_log import FrameWriter
 from evse_nodes.databases import load
 from evse_nodes.executor import Waker, every
-from evse_nodes.params import declare, value
+from evse_nodes.params import declare
 from evse_nodes.run import run
 
 # Shortest pause of the timer, so that a rule that wants to be asked at once cannot starve the executor. [s]
 SHORTEST_PAUSE = 0.001
 PREFIXES = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
+
+# The rule hears of each bus so often, and at once of a change of health: its counters are for can_status, which goes out every 0.1 s. [s]
+STATUS_PERIOD = 0.05
 
 # A round that comes so late after its time was no plan but a stall of the process, and how long messages that wait are then taken before anything is
 # judged. Planned pauses are at most 50 ms while a bus can be used; 20 ms more are within what a permit of 200 ms allows. [s]
@@ -34,17 +37,17 @@ class CanBridgeNode(Node):
     def __init__(self) -> None:
         super().__init__("can_bridge")
         config = declare(self, CanBridgeConfig)
+        config = declare(self, CanBridgeConfig)
         self._bridge = CanBridge(config, *(load(name) for name in (vehicle_database(config), "evse_v3", "io_board")))
-        self._publish_frames = value(self, "publish_frames", True, "publish every frame on can_frames, for recording")
-        self._log = FrameLog()
+        self._frames = FrameWriter(self, topics.raw_writer(self, "can_frames"), config.publish_frames)
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
-        self._write_frames = topics.writer(self, "can_frames")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._planned, self._resumed = time.monotonic(), -math.inf
         self._waker = Waker(self, self._on_frames)
         self._timer = every(self, SHORTEST_PAUSE, self._work)
         self._ports: dict[BusLink, CanPort] = {}
         self._health: list[BusHealth] = []
+        self._told = -math.inf
         try:
             for link, prefix in PREFIXES.items():
                 self._ports[link] = declare_port(self, prefix, self._waker.wake)
@@ -55,7 +58,6 @@ class CanBridgeNode(Node):
         self._read("power_command", self._bridge.on_power_command)
         self._read("vehicle_command", self._bridge.on_vehicle_command)
         self._read("io_command", self._bridge.on_io_command)
-        every(self, 0.1, self._report_frames)
         every(self, 1.0, self._diagnose)
 
     def begin_shutdown(self) -> None:
@@ -84,9 +86,8 @@ class CanBridgeNode(Node):
     def _on_frames(self) -> None:
         """Work where there is news: devices repeat themselves most of the time."""
         self._take_frames()
-        health = [port.health for port in self._ports.values()]
-        if health != self._health or self._bridge.needs_step(time.monotonic()):
-            self._health = health
+        self._tell_buses(time.monotonic())
+        if self._bridge.needs_step(time.monotonic()):
             self._work()
 
     def _work(self) -> None:
@@ -95,14 +96,22 @@ class CanBridgeNode(Node):
         if self._is_catching_up(time.monotonic()):
             self._sleep_until(self._resumed + CATCH_UP)
             return
-        for link, port in self._ports.items():
-            self._bridge.on_bus(port_status(link, port))
+        self._tell_buses(time.monotonic())
         now = time.monotonic()
         for outgoing in self._bridge.step(now):
             self._send(outgoing)
         for report in self._bridge.reports(now):
             self._writers[report.topic](report.value)
         self._sleep_until(self._bridge.next_wake(now))
+
+    def _tell_buses(self, now: float) -> None:
+        """Tell the rule what the ports know."""
+        health = [port.health for port in self._ports.values()]
+        if health == self._health and now - self._told < STATUS_PERIOD:
+            return
+        self._health, self._told = health, now
+        for link, port in self._ports.items():
+            self._bridge.on_bus(port_status(link, port))
 
     def _is_catching_up(self, now: float) -> bool:
         """Return whether this process stood still just now: fresh commands and permits wait in the middleware and must not be judged stale unread."""
@@ -112,7 +121,7 @@ class CanBridgeNode(Node):
 
     def _send(self, outgoing: Outgoing) -> None:
         if self._ports[outgoing.link].send(outgoing.frame):
-            self._note(outgoing.link, Received(outgoing.frame, time.monotonic()), is_sent=True)
+            self._frames.note(outgoing.link, Received(outgoing.frame, time.monotonic()), is_sent=True)
         else:
             self._bridge.on_refused(outgoing.link, time.monotonic())
 
@@ -121,21 +130,12 @@ class CanBridgeNode(Node):
         for link, port in self._ports.items():
             for received in port.drain():
                 if received.is_error or self._bridge.on_frame(link, received.frame, received.at):
-                    self._note(link, received)
+                    self._frames.note(link, received)
 
     def _sleep_until(self, moment: float) -> None:
         self._planned = moment
         self._timer.timer_period_ns = int(max(moment - time.monotonic(), SHORTEST_PAUSE) * 1e9)
         self._timer.reset()
-
-    def _note(self, link: BusLink, received: Received, *, is_sent: bool = False) -> None:
-        if self._publish_frames:
-            self._log.note(link, received, is_sent=is_sent)
-
-    def _report_frames(self) -> None:
-        offset = self.get_clock().now().nanoseconds * 1e-9 - time.monotonic()
-        if (message := self._log.take(offset)).frames:
-            self._write_frames(message)
 
     def _diagnose(self) -> None:
         name = self.get_fully_qualified_name()

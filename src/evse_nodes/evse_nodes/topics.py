@@ -107,6 +107,14 @@ def writer(node: Node, name: str, namespace: str = "") -> Callable[[Any], None]:
     return write
 
 
+def raw_writer(node: Node, name: str) -> Callable[[bytes], None]:
+    """Return a function that publishes a message of the row's type that is serialized already."""
+    row = TOPICS[name]
+    events = PublisherEventCallbacks(use_default_callbacks=False)
+    publish: Callable[[bytes], None] = node.create_publisher(row.message, resolve(name), row.qos, event_callbacks=events).publish
+    return publish
+
+
 def reader(
     node: Node, name: str, callback: Callable[[Any], None], namespace: str = "", on_deadline: Callable[[], None] | None = None
 ) -> None:

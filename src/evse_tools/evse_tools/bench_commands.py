@@ -32,6 +32,17 @@ def world(
 
 
 @app.command()
+def can(
+    seconds: Annotated[float, typer.Option(help="time to measure each of the three parts [s]", min=1.0)] = 20.0,
+    json: Json = False,
+) -> None:
+    """Measure can_bridge with two saturated buses: frames lost, time from socket to topic, processor time beside a bare python-can and cantools loop."""
+    from evse_tools import can_bench  # noqa: PLC0415
+
+    raise typer.Exit(can_bench.run(seconds, json))
+
+
+@app.command()
 def mutations(
     guard: Annotated[list[str] | None, typer.Option(help="only guards with this word in their name (again for more)")] = None,
     json: Json = False,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from evse_nodes.can_interfaces import bus_arguments
 from evse_tools.description_orders import order_problems
 from evse_tools.description_schema import BUSES, SIMULATOR_BUSES, VEHICLE_SIMULATORS
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
@@ -95,6 +96,17 @@ def _interfaces(data: dict[str, Any]) -> Iterator[Finding]:
             yield (*path, "channel"), f"{channel!r} may leave this machine; take an interface-local group such as ff11::6576:101"
         elif isinstance(channel, str) and not channel:
             yield (*path, "channel"), "is empty"
+        elif isinstance(channel, str) and (problem := _channel_problem(str(interface), channel, bus.get("options"))):
+            yield (*path, "channel"), problem
+
+
+def _channel_problem(interface: str, channel: str, options: object) -> str:
+    """Return why this is no channel of the interface; "" where it may be one."""
+    try:
+        bus_arguments(interface, channel, 0, options if isinstance(options, dict) else {})
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _stays_here(channel: str) -> bool:

@@ -61,7 +61,7 @@ def _description(file: Path) -> Iterator[Finding]:
     yield from _data_dir(description)
     for evse in description.evses:
         for name, bus in evse.buses.items():
-            if bus.interface == "socketcan" and (problem := doctor_can.device_problem(bus.channel)):
+            if problem := doctor_can.bus_problem(bus.interface, bus.channel):
                 yield Finding("buses", "warning", f"{evse.namespace} {name}: {problem}")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evse_nodes.can_interfaces import missing_driver
+
 NET = Path("/sys/class/net")
 # ARPHRD_CAN of linux/if_arp.h.
 ARPHRD_CAN = "280"
@@ -41,6 +43,21 @@ def device_problem(name: str) -> str:
     # IFF_UP of linux/if.h; operstate of vcan is "unknown".
     if not int(_read(NET / name / "flags") or "0", 16) & 1:
         return f"{name}: is down (ip link set {name} up type can bitrate 500000 restart-ms 100)"
+    return ""
+
+
+def bus_problem(interface: str, channel: str) -> str:
+    """Return why a bus of a description cannot be used on this machine; "" where nothing speaks against it."""
+    if interface == "socketcan":
+        return device_problem(channel)
+    if missing := missing_driver(interface):
+        return missing
+    port = Path(channel.partition("@")[0])
+    if interface == "slcan" and port.is_absolute():
+        if not port.exists():
+            return f"{port}: there is no such serial port"
+        if not os.access(port, os.R_OK | os.W_OK):
+            return f"{port}: this user may not use it (a member of the group {port.group()} may)"
     return ""
 
 

@@ -59,6 +59,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         (GATE, BRIDGE),
     ),
     Mutation(
+        "a step on a full bus sees that an input has run out",
+        "can_bridge.py",
+        "and now < self._wake - 2.0 * JUST_AFTER:\n",
+        "and now < self._wake + 1.0:\n",
+        (BRIDGE,),
+    ),
+    Mutation(
+        "without a sequencer what devices say counts at once",
+        "can_bridge.py",
+        "        if not self._news and not self._silent and ",
+        "        if not self._news and ",
+        (BRIDGE,),
+    ),
+    Mutation(
         "a contactor without permission is told to open",
         "can_bridge.py",
         "            io = replace(io, close_contactor=False, ",

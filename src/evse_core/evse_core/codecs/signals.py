@@ -55,8 +55,15 @@ class _Coding:
         wanted = (value - self.offset) / self.scale
         return round(min(max(wanted, self.low), self.high))
 
-    def is_unknown(self, value: float) -> bool:
-        return bool(self.named) and round((value - self.offset) / self.scale) not in self.named
+
+@dataclass(slots=True)
+class _Known:
+    """A message of the database, and what its last frame said: devices repeat themselves most of the time."""
+
+    message: Message
+    sender: str
+    codings: Mapping[str, _Coding]
+    last: tuple[bytes, Decoded] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +87,19 @@ class SignalDatabase:
 
     def __init__(self, *databases: Database) -> None:
         messages = [message for database in databases for message in database.messages]
-        self._by_id = {(message.frame_id, message.is_extended_frame): message for message in messages}
-        self._by_name = {message.name: message for message in messages}
-        self._senders = {message.name: next(iter(message.senders), "") for message in messages}
-        self._encoded: dict[str, _Encoded] = {}
         self._codings = {message.name: {signal.name: _coding(signal) for signal in message.signals} for message in messages}
+        self._by_id = {
+            (message.frame_id, message.is_extended_frame): _Known(message, next(iter(message.senders), ""), self._codings[message.name])
+            for message in messages
+        }
+        self._by_name = {message.name: message for message in messages}
+        self._encoded: dict[str, _Encoded] = {}
 
     def message(self, frame: Frame) -> Message:
         """Return the database's message for a frame, whatever its pistol index; UnknownId where there is none."""
+        return self._known(frame).message
+
+    def _known(self, frame: Frame) -> _Known:
         found = self._by_id.get((frame.id & EXTENDED_MASK if frame.extended else frame.id, frame.extended))
         if found is None:
             raise UnknownId(f"0x{frame.id:X}")
@@ -95,23 +107,17 @@ class SignalDatabase:
 
     def sender(self, frame: Frame) -> str:
         """Return the name of the node that sends this message; UnknownId where the database does not name the frame."""
-        return self._senders[self.message(frame).name]
+        return self._known(frame).sender
 
     def decode(self, frame: Frame) -> Decoded:
         """Return the signals of a frame. A shorter frame yields the signals that fit, a longer one is cut; none at all is Malformed."""
-        message = self.message(frame)
-        if len(frame.data) > MAX_LENGTH:
-            raise Malformed(f"{message.name}: {len(frame.data)} bytes")
-        try:
-            values = message.decode(frame.data, decode_choices=False, allow_truncated=True)
-        except Exception as error:  # cantools and bitstruct raise many kinds, a receiver must survive all of them
-            raise Malformed(f"{message.name}: {error}") from error
-        if not isinstance(values, dict) or not values:
-            raise Malformed(f"{message.name}: {len(frame.data)} bytes")
-        signals = {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
-        codings = self._codings[message.name]
-        unknown = sum(codings[name].is_unknown(value) for name, value in signals.items())
-        return Decoded(message.name, MappingProxyType(signals), unknown)
+        known, data = self._known(frame), frame.data
+        last = known.last
+        if last is not None and last[0] == data:
+            return last[1]
+        decoded = _decode(known, data)
+        known.last = data, decoded
+        return decoded
 
     def encode(self, message_name: str, signals: Mapping[str, float], *, pistol: int = 0) -> Frame:
         """Return the frame with these physical values, clamped to the wire and to the database's range; a signal that is not given is raw 0.
@@ -129,6 +135,24 @@ class SignalDatabase:
         frame = Frame(message.frame_id | pistol << PISTOL_SHIFT, bytes(data), message.is_extended_frame)
         self._encoded[message_name] = _Encoded(pistol, raw, frame)
         return frame
+
+
+def _decode(known: _Known, data: bytes) -> Decoded:
+    name = known.message.name
+    if len(data) > MAX_LENGTH:
+        raise Malformed(f"{name}: {len(data)} bytes")
+    try:
+        values = known.message.decode(data, decode_choices=False, scaling=False, allow_truncated=True)
+    except Exception as error:  # cantools and bitstruct raise many kinds, a receiver must survive all of them
+        raise Malformed(f"{name}: {error}") from error
+    if not isinstance(values, dict) or not values:
+        raise Malformed(f"{name}: {len(data)} bytes")
+    signals, unknown = {}, 0
+    for signal, raw in values.items():
+        coding = known.codings[signal]
+        signals[signal] = raw * coding.scale + coding.offset  # type: ignore[operator]
+        unknown += bool(coding.named) and raw not in coding.named
+    return Decoded(name, MappingProxyType(signals), unknown)
 
 
 def _coding(signal: Signal) -> _Coding:
