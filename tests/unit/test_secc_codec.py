@@ -159,6 +159,18 @@ def test_a_controller_that_is_idle_again_has_given_its_session_up(state: int) ->
     assert not found.report(0.0).controller.session_finished
 
 
+def test_what_is_asked_for_outside_a_session_counts_nothing() -> None:
+    found = announced()
+    said(found, "DC_Power_Control", Power_Function=8, Target_Voltage=400, Current_Range_Max=50)
+    said(found, "Charge_Session_Finished", State=0)
+    assert found.report(0.0).controller.function is PowerFunction.UNKNOWN
+    said(found, "DC_Power_Control", Power_Function=8, Target_Voltage=400, Current_Range_Max=50)
+    said(found, "Charge_Status_Change", Vehicle_Ready_for_Charging=1)
+    report = found.report(0.0)
+    assert report.controller.function is PowerFunction.UNKNOWN
+    assert not report.charging_enabled
+
+
 def test_the_vehicle_s_information_with_its_units() -> None:
     found = announced()
     said(

@@ -265,7 +265,12 @@ class CanBridge:
 
     def next_wake(self, now: float) -> float:
         """Return the time by which step and reports must be called again where nothing happens before, and keep it for needs_step. [s]"""
-        times = [*self._expiries.values(), *self._release.times(), *(time + JUST_AFTER for time in self._vehicle.times()), self._status.wake]
+        times = [
+            *self._expiries.values(),
+            *self._release.times(),
+            *(time + JUST_AFTER for time in self._vehicle.times()),
+            self._status.wake,
+        ]
         for _, _, schedule in self._reports:
             times.append(schedule.wake)
         for link in self._links.values():

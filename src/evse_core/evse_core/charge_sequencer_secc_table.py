@@ -122,6 +122,11 @@ emergency = Guard(
     lambda view: view.vehicle is not None and view.controller.emergency is not EmergencyOrigin.NONE,
     lambda view: f"emergency stop of the charge controller, origin {view.controller.emergency.name}",
 )
+given_up = Guard(
+    "controller starts anew in the session",
+    lambda view: view.session.announced and view.vehicle is not None and bool(session_over(view)) and not view.controller.session_finished,
+    session_over,
+)
 controller_lost = Guard(
     "controller silent for `vehicle_loss_age`", lambda view: view.vehicle is None, lambda view: "the charge controller fell silent"
 )
@@ -145,6 +150,7 @@ _PRECHARGE: States = frozenset({S.PRECHARGE})
 _WAITING: States = frozenset({S.WAITING_FOR_REQUEST})
 _STOPS = (
     row(STARTING | ENERGISED, emergency, S.EMERGENCY, _by_origin),
+    row(RUNNING, given_up, S.EMERGENCY, t.VEHICLE_FAULT),
     *t.emergencies(ENERGISED),
     *t.station_stops(RUNNING),
     *stop(RUNNING - {S.CHARGING}, g.modules_refuse, t.OWN_FAULT),

@@ -248,7 +248,7 @@ class Play:
     def _emergency(self, faults: frozenset[str]) -> bool:
         """Return whether something is being cut, by a rule, by the board itself, or because a rule is not there."""
         world = self.world
-        cut = world.cut_cause is not CutCause.NONE or world.session.state is ChargeState.EMERGENCY
+        cut = world.cut_cause is not CutCause.NONE or world.session.state is ChargeState.EMERGENCY or world.vehicle.emergency
         return cut or bool(world.down) or not world.powered or world.board.holds_open(world.now) or not faults.isdisjoint(_CUT_FAULTS)
 
     # The session

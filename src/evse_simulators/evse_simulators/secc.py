@@ -171,6 +171,11 @@ class SeccModel:
         return self.plugged and self.sequence.locked
 
     @property
+    def emergency(self) -> bool:
+        """Controller or vehicle cut power by themselves."""
+        return self.sequence.emergency > 0
+
+    @property
     def request(self) -> float:
         """The current that is asked for now [A]."""
         return self.sequence.request

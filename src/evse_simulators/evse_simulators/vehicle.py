@@ -108,6 +108,11 @@ class VehicleModel:
         return self.battery.change(soc_percent, capacity_kwh, temperature)
 
     @property
+    def emergency(self) -> bool:
+        """A CHAdeMO vehicle cuts power through the station."""
+        return False
+
+    @property
     def request(self) -> float:
         """The current that is asked for now [A]."""
         return self.sequence.request

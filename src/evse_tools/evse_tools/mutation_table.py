@@ -61,16 +61,23 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a step on a full bus sees that an input has run out",
         "can_bridge.py",
-        "and now < self._wake - 2.0 * JUST_AFTER:\n",
-        "and now < self._wake + 1.0:\n",
+        "and now < self._wake - 2.0 * JUST_AFTER\n",
+        "and now < self._wake + 1.0\n",
         (BRIDGE,),
     ),
     Mutation(
         "without a sequencer what devices say counts at once",
         "can_bridge.py",
-        "        if not self._news and not self._silent and ",
-        "        if not self._news and ",
+        "        waits = not self._news and not self._silent and ",
+        "        waits = not self._news and ",
         (BRIDGE,),
+    ),
+    Mutation(
+        "a charge controller's emergency stop is acted upon at once",
+        "can_bridge.py",
+        "        if waits and self._vehicle.cut_cause(now) is self._inputs.link:\n",
+        "        if waits:\n",
+        (LED,),
     ),
     Mutation(
         "a contactor without permission is told to open",

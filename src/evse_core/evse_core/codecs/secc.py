@@ -78,6 +78,8 @@ _OLD_IDS = (range(0x68000, 0x68100), range(0x60000, 0x60100))
 VERSION = 3
 # Raw 255 of Insulation_Resistance: at least so much, or good by a monitor that only says yes or no (../shared/reference/can.md 1.3). [kOhm]
 MOST_INSULATION = 510.0
+# What counts only within a session that is announced: a frame that comes late, or again, asks for nothing.
+_ASKED_FOR = (CONTROL, "Charge_Status_Change")
 # What EV_Information tells once a session, by the frame that begins one.
 _OF_SESSION = frozenset(
     (
@@ -153,20 +155,28 @@ class SeccStation:
         if name == "New_Charge_Session" and not self._announced:
             self._begin()
         elif name == "Charge_Session_Finished":
-            self._announced, self._finished = False, True
-            self._rushed = decoded.signals["State"] == RUSHED_STOP
+            self._end()
+            self._finished, self._rushed = True, decoded.signals["State"] == RUSHED_STOP
+        if name in _ASKED_FOR and not self._announced:
+            return
         news = decoded.signals != self._signals.get(name)
         self._signals[name], self._received[name] = decoded.signals, now
         if name == PULSE:
             self._heartbeat = now
             if self._announced and self._phase() in _IDLE_PHASES:
-                self._announced = False
+                self._end()
         self.changes += news or name in (PULSE, CONTROL, "Emergency_Stop")
 
     def _begin(self) -> None:
         """Start a session from nothing: what the vehicle before said is not what this one says."""
         self._announced, self._finished, self._rushed = True, False, False
         for name in _OF_SESSION:
+            self._signals.pop(name, None)
+
+    def _end(self) -> None:
+        """Take that the session is over: what was asked for in it is asked for no more."""
+        self._announced = False
+        for name in _ASKED_FOR:
             self._signals.pop(name, None)
 
     @property
