@@ -59,6 +59,29 @@ def test_the_twelve_steps_come_in_order(charged: tuple[subprocess.CompletedProce
         assert name in names
 
 
+def test_a_charge_controller_leads_a_whole_session(tmp_path: Path) -> None:
+    end, found = demo(tmp_path, link="secc", energy_wh=ENERGY_WH)
+    assert (found["problems"], end.returncode) == ([], 0), end.stderr
+    session = found["sessions"][0]
+    assert (session["link"], session["stop_reason"], session["end_state"], session["faults"]) == ("secc", "local", "finished", [])
+    names = [state["state"] for state in session["states"]]
+    passed = [
+        "waiting_for_vehicle",
+        "locking",
+        "cable_check",
+        "lowering_output",
+        "precharge",
+        "charging",
+        "ramping_down",
+        "closing",
+        "unlocking",
+        "finished",
+    ]
+    assert [name for name in names if name in passed] == passed
+    for name, value in session["energy_wh"].items():
+        assert value == pytest.approx(session["energy_wh"]["meter"], rel=0.005), name
+
+
 def test_four_parties_agree_on_the_energy(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
     energy = charged[1]["sessions"][0]["energy_wh"]
     assert set(energy) == {"meter", "csms", "vehicle", "receipt"}

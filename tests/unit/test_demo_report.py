@@ -227,6 +227,27 @@ def test_what_a_demo_cannot_show_is_refused_with_a_reason() -> None:
         assert all(f"--fault {name}: {EXPECTED[name].impossible}" == error for error in errors)
 
 
+def test_a_link_is_one_that_exists_and_stands_in_one_place() -> None:
+    assert list(Options(link="pilot").errors()) == ["--link pilot: unknown; known: chademo, secc"]
+    assert "a description says its own" in next(Options(link="secc", description=__file__).errors())
+    assert list(Options(link="secc").errors()) == []
+
+
+def test_a_fault_that_only_one_link_knows_chooses_it() -> None:
+    assert Options(fault="controller_silent").default_link == "secc"
+    assert Options(fault="vehicle_silent").default_link == "chademo"
+    assert Options(fault="emergency_stop").default_link == "chademo"
+    assert Options(fault="controller_silent").fault_problem({"chademo"}) == "--fault controller_silent: only with vehicle link secc"
+    assert Options(fault="lock_lost").fault_problem({"secc"}) == "--fault lock_lost: only with vehicle link chademo"
+    assert Options(fault="emergency_stop").fault_problem({"chademo", "secc"}) == ""
+
+
+def test_a_demo_behind_a_charge_controller_has_one_that_is_simulated(tmp_path: Path) -> None:
+    built = expand({"evses": [{"evse": 1, "vehicle_link": "secc"}]}, 1, "", tmp_path)["evses"][0]
+    assert "vehicle_simulator" not in built
+    assert built["secc_simulator"]["negotiation_time"] == 1.0
+
+
 def test_a_demo_builds_the_evse_that_its_fault_needs(tmp_path: Path) -> None:
     plain: dict[str, Any] = {"evses": [{"evse": 1, "rating": {"max_current": 100.0, "module_count": 2}}]}
     built = expand(plain, 2, "", tmp_path, EXPECTED["pilot_short"].rating)

@@ -105,7 +105,7 @@ def _folder(base: Path) -> Path:
 
 def _station(options: Options) -> tuple[Path, Description]:
     """Make this demo's folder with its description, which `./station up` can start again, and return both."""
-    original = Path(options.description) if options.description else default_description(options.link or "chademo")
+    original = Path(options.description) if options.description else default_description(options.default_link)
     links = {str(evse.rating["vehicle_link"]) for evse in load(original).evses}
     if problem := options.fault_problem(links):
         raise ValueError(problem)

@@ -65,6 +65,12 @@ class Options:
         early = bool(fault) and EXPECTED[fault].early
         return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early)
 
+    @property
+    def default_link(self) -> str:
+        """The vehicle link of a demo without a description: the one that was asked for, or the one that the fault needs."""
+        known = EXPECTED[self.fault].links if self.fault else frozenset()
+        return self.link or (next(iter(known)) if len(known) == 1 else "chademo")
+
     def fault_problem(self, links: Collection[str]) -> str:
         """Return why the fault cannot be shown by a station with these vehicle links, "" where it can."""
         known = EXPECTED[self.fault].links if self.fault else frozenset(links)
