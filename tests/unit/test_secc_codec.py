@@ -5,7 +5,7 @@ from math import isnan, nan
 
 import pytest
 
-from evse_core.codecs.secc import EDGE_HOLD, EMERGENCY_HOLD, REPEAT_PERIOD, SeccStation
+from evse_core.codecs.secc import EDGE_HOLD, EDGE_REPEAT, EMERGENCY_HOLD, REPEAT_PERIOD, SeccStation
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
 from evse_core.types import (
@@ -322,6 +322,8 @@ def test_levels_are_kept_and_buttons_are_pressed_once() -> None:
     assert "Sequence_Control" not in sent(found, 0.1, **wish)
     later = sent(found, EDGE_HOLD, **wish)["Sequence_Control"]
     assert (later["User_Stop_Button"], later["CCS_Authorisation_Valid"]) == (0.0, 1.0)
+    assert sent(found, 1.9, **wish)["Sequence_Control"]["User_Stop_Button"] == 0.0
+    assert sent(found, EDGE_REPEAT, **wish)["Sequence_Control"]["User_Stop_Button"] == 1.0
     assert sent(found, 5.0, **wish)["Sequence_Control"]["User_Stop_Button"] == 0.0
     sent(found, 6.0, **(wish | {"stop_button": False}))
     assert sent(found, 7.0, **wish)["Sequence_Control"]["User_Stop_Button"] == 1.0

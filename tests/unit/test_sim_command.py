@@ -43,7 +43,7 @@ def test_an_action_is_a_service_call(words: tuple[str, ...], service: str, kind:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_goes_to_the_simulator_that_can_show_it(fault: str) -> None:
-    assert call("fault", fault).service == f"/evse_1/{FAULTS[fault].simulator}/inject_fault"
+    assert call("fault", fault).service == f"/evse_1/{FAULTS[fault].node}/inject_fault"
 
 
 def test_a_battery_keeps_what_is_not_given() -> None:

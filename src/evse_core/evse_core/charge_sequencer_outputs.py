@@ -20,7 +20,6 @@ from evse_core.types import (
     PowerCommand,
     PowerFunction,
     SessionState,
-    StopCause,
     VehicleCommand,
 )
 
@@ -215,7 +214,22 @@ _USABLE = frozenset({_S.CABLE_CHECK, _S.LOWERING_OUTPUT, _S.PRECHARGE, _S.WAITIN
 _BEFORE_TOKEN = frozenset({_S.AVAILABLE, _S.PREPARING, _S.AUTHORIZING})
 _AUTHORISED = frozenset({_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION, _S.LOCKING}) | (_USABLE - {_S.RAMPING_DOWN})
 _PARAMETERS_DONE = _AUTHORISED - {_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION}
-_STOPPING = frozenset({_S.RAMPING_DOWN, _S.WELDING_DETECTION, _S.CLOSING, _S.EMERGENCY})
+# States in which the charge controller is to end what it goes on with, and the phases in which it goes on.
+_STOPPING = frozenset(
+    {_S.RAMPING_DOWN, _S.WELDING_DETECTION, _S.CLOSING, _S.UNLOCKING, _S.FINISHED, _S.EMERGENCY, _S.FAULTED, _S.UNAVAILABLE, _S.RECOVERING}
+)
+_GOES_ON = frozenset(
+    {
+        _P.NEGOTIATING,
+        _P.AUTHORISING,
+        _P.CONNECTED,
+        _P.INSULATION_TEST,
+        _P.PRECHARGE,
+        _P.WAITING_FOR_CHARGE,
+        _P.CHARGING,
+        _P.PAUSED,
+    }
+)
 # How long the driver's press of the start button, and the refusal of a token, are told to the charge controller. Own choice: ten of its frames. [s]
 _TOLD_FOR = 1.0
 
@@ -226,7 +240,6 @@ def _answer(view: View) -> VehicleCommand:
     begun = state in _AUTHORISED
     early = config.authorise_in_session and state in _BEFORE_TOKEN and view.clear
     refused = view.now - driver.refused <= _TOLD_FOR
-    by_controller = session.ending.cause in (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
     enabled = state in _USABLE or (state is _S.LOCKING and not missing_before_test(view))
     return VehicleCommand(
         transmit=True,
@@ -241,7 +254,7 @@ def _answer(view: View) -> VehicleCommand:
             authorisation_done=begun or refused,
             authorisation_valid=begun,
             parameters_done=state in _PARAMETERS_DONE,
-            stop_button=state in _STOPPING and not by_controller,
+            stop_button=state in _STOPPING and view.controller.phase in _GOES_ON,
             max_voltage=available_voltage(view),
             max_current=session.control.announced if begun else config.max_current,
         ),

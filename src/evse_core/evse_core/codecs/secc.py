@@ -71,6 +71,8 @@ EMERGENCY_HOLD = 0.3
 EXTRA_LIMIT = 0.5
 # An edge bit is held for longer than a heartbeat, then taken back (../shared/reference/can.md 1.6). [s]
 EDGE_HOLD = 0.3
+# A button whose wish lasts is pressed again after so long, for a controller that did not hear the first one. Own choice. [s]
+EDGE_REPEAT = 2.0
 # Levels go out on change; again after so long, so that a lost frame heals. Own choice. [s]
 REPEAT_PERIOD = 1.0
 # Identifiers of v1 to v3.0 (../shared/reference/can.md 1.2): messages of the controller, of the customer.
@@ -321,12 +323,12 @@ class SeccStation:
         }
 
     def _edge(self, name: str, pressed: bool, now: float) -> bool:
-        """Return a wish that lasts as a press that is held for a while and then taken back."""
+        """Return a wish that lasts as presses that are held for a while and then taken back."""
         before, since = self._edges.get(name, (False, -math.inf))
         if pressed != before:
             since = now if pressed else since
             self._edges[name] = pressed, since
-        return pressed and now - since < EDGE_HOLD
+        return pressed and (now - since) % EDGE_REPEAT < EDGE_HOLD
 
     def _on_change(self, name: str, signals: dict[str, float], now: float) -> list[Frame]:
         last = self._sent.get(name)
