@@ -4,16 +4,22 @@ from dataclasses import replace
 from math import isnan, nan
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from evse_core.can_bridge import CanBridgeConfig
+from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig
 from evse_core.codecs.secc import EDGE_HOLD, EDGE_REPEAT, EMERGENCY_HOLD, REPEAT_PERIOD, SeccStation
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
+from evse_core.safety_monitor import SafetyConfig, SafetyMonitor
 from evse_core.types import (
     OLD_INTERFACE,
     ControllerCommand,
     ControllerPhase,
     CutCause,
     EmergencyOrigin,
+    Lamp,
     Plug,
     PowerFunction,
     PowerReport,
@@ -327,3 +333,60 @@ def test_levels_are_kept_and_buttons_are_pressed_once() -> None:
     assert sent(found, 5.0, **wish)["Sequence_Control"]["User_Stop_Button"] == 0.0
     sent(found, 6.0, **(wish | {"stop_button": False}))
     assert sent(found, 7.0, **wish)["Sequence_Control"]["User_Stop_Button"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("lamps", "lamp", "message", "lit"),
+    [
+        ("secc", Lamp.AVAILABLE, "ADM_CS_SECC_Outputs", {"Led1"}),
+        ("secc", Lamp.CHARGING, "ADM_CS_SECC_Outputs", {"Led2"}),
+        ("secc", Lamp.FAULT, "ADM_CS_SECC_Outputs", {"Led3"}),
+        ("spcc", Lamp.BUSY, "ADM_CS_SPCC_Outputs", {"Led2"}),
+        ("spcc", Lamp.FAULT, "ADM_CS_SPCC_Outputs", {"Led1", "Led2"}),
+        ("secc", Lamp.UNKNOWN, "ADM_CS_SECC_Outputs", set()),
+    ],
+)
+def test_the_station_s_lamp_is_shown_on_the_controller_s_leds(lamps: str, lamp: Lamp, message: str, lit: set[str]) -> None:
+    found = SeccStation(DATABASE, 1, TIMEOUT, lamps)
+    shown = {item.name: item.signals for item in map(DATABASE.decode, found.frames(VehicleCommand(), MODULES, 0.0, lamp))}[message]
+    assert {name for name, value in shown.items() if value} == lit
+    assert all(shown[name] == 255.0 for name in lit)
+
+
+def test_a_board_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="controller_lamps: 'cui' is none of secc, spcc"):
+        CanBridgeConfig(controller_lamps="cui")
+    with pytest.raises(ValueError, match="vehicle_link: 'pilot' is none of chademo, secc"):
+        CanBridgeConfig(vehicle_link="pilot")
+    with pytest.raises(ValueError, match="vehicle_link"):
+        SafetyMonitor(SafetyConfig(vehicle_link="ccs"))
+    with pytest.raises(ValueError, match="vehicle_link"):
+        ChargeSequencer(SequencerConfig(vehicle_link="ccs"))
+
+
+# Whatever comes
+
+identifiers = st.one_of(
+    st.integers(0, 0x1FFFFFFF),
+    st.sampled_from(
+        [0x0106B000, 0x0106B001, 0x0106B002, 0x0106B003, 0x0106B004, 0x0106B005, 0x0106B100, 0x0106B105, 0x0106B203, 0x0106B300, 0x68003]
+    ),
+)
+frames = st.builds(Frame, identifiers, st.binary(max_size=12), st.booleans())
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(frames, st.floats(0.0, 0.3)), max_size=40))
+def test_no_frame_makes_the_codec_fall_over_or_give_an_unknown_value_a_meaning(traffic: list[tuple[Frame, float]]) -> None:
+    found, now = station(), 0.0
+    for frame, pause in traffic:
+        now += pause
+        try:
+            found.receive(frame, now)
+        except (UnknownId, Malformed):
+            continue
+        report = found.report(now)
+        assert report.controller.function in PowerFunction
+        assert report.controller.session_announced or report.controller.function is PowerFunction.UNKNOWN
+        assert found.cut_cause(now) in CutCause
+        assert sent(found, now)["Power_Modules_Status"]["System_Enable"] == 0.0

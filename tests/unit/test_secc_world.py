@@ -224,6 +224,17 @@ def test_a_dead_sequencer_withdraws_system_enable(charging: World) -> None:
     assert made.vehicle._told.stop_button or made.vehicle.sequence.end
 
 
+def test_a_hot_connector_that_only_the_controller_sees_is_derated_and_ends_the_session(charging: World) -> None:
+    made = charging.fork()
+    made.vehicle.connector_temperature = 86.0
+    made.run(3.0)
+    assert 0.0 < made.power.current < 60.0
+    assert "connector_derated" in made.safety_state.faults
+    made.vehicle.connector_temperature = 95.0
+    assert made.run_until(over, 20.0), made.session
+    assert "connector_over_temperature" in made.said("fault")
+
+
 def test_the_report_tells_function_and_origin(charging: World) -> None:
     made = charging.fork()
     report = made.bridge._vehicle.report(made.now)

@@ -19,7 +19,7 @@ from evse_core.can_schedule import LineRelease, LinkSchedule, Receiver, TopicSch
 from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
 from evse_core.codecs.io_board import IoBoard, LockCommand
-from evse_core.codecs.secc import SeccStation
+from evse_core.codecs.secc import LAMP_BOARDS, SeccStation
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.frame import Frame
@@ -76,6 +76,9 @@ class CanBridgeConfig:
     controller_pistol: int = parameter(
         1, "", "pistol index of the charge controller on the vehicle bus", "generic EVSE v3, can.md 1.1", 1, 31
     )
+    controller_lamps: str = parameter(
+        "", "", "whose LEDs show the station's lamp: secc or spcc, a board of the charge controller; empty: none", "can.md 1.3"
+    )
     controller_timeout: float = parameter(0.2, "s", "silence of the charge controller that cuts power", "can.md 1.4 row 0", 0.1, 0.2)
     permit_timeout: float = parameter(
         0.2, "s", "oldest permit that lets power through", "docs/design.md, The permit 2; two of 50 ms may be late", 0.1, 0.2
@@ -94,6 +97,13 @@ class CanBridgeConfig:
     publish_frames: bool = parameter(
         True, "", "publish every frame on can_frames, for recordings", "own choice: without, a log explains little"
     )
+
+    def __post_init__(self) -> None:
+        """ValueError where a text is none of those that are known."""
+        if self.vehicle_link not in VEHICLE_DATABASES:
+            raise ValueError(f"vehicle_link: {self.vehicle_link!r} is none of {', '.join(VEHICLE_DATABASES)}")
+        if self.controller_lamps not in ("", *LAMP_BOARDS):
+            raise ValueError(f"controller_lamps: {self.controller_lamps!r} is none of {', '.join(LAMP_BOARDS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +310,9 @@ class CanBridge:
         frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
         frames.append(Outgoing(BusLink.IO, self._board.frame(IoCommand(lamp=Lamp.FAULT), LockCommand.HOLD, self._alive)))
         if self._transmitting:
-            frames += [Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle, self._modules.report(now), now)]
+            frames += [
+                Outgoing(BusLink.VEHICLE, frame) for frame in self._vehicle.frames(vehicle, self._modules.report(now), now, Lamp.FAULT)
+            ]
         return frames
 
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
@@ -308,7 +320,7 @@ class CanBridge:
             power = PowerOutput(output.power.command, output.power.contactor_closed, output.power.emergency, self._vehicle.known())
             return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:
-            return self._vehicle.frames(output.vehicle, self._modules.report(now), now) if output.vehicle.transmit else []
+            return self._vehicle.frames(output.vehicle, self._modules.report(now), now, output.io.lamp) if output.vehicle.transmit else []
         self._alive += 1
         return [self._board.frame(output.io, output.lock, self._alive)]
 
@@ -401,16 +413,14 @@ def _key(link: BusLink, output: _Output) -> Any:
 
 
 def vehicle_database(config: CanBridgeConfig) -> str:
-    """Return the name of the CAN database of the vehicle link; ValueError for a link that does not exist."""
-    if config.vehicle_link not in VEHICLE_DATABASES:
-        raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(VEHICLE_DATABASES)}")
+    """Return the name of the CAN database of the vehicle link."""
     return VEHICLE_DATABASES[config.vehicle_link]
 
 
 def _vehicle_station(config: CanBridgeConfig, database: SignalDatabase) -> ChademoStation | SeccStation:
     """Return the codec of the vehicle link."""
     if vehicle_database(config) == "evse_v3":
-        return SeccStation(database, config.controller_pistol, config.controller_timeout)
+        return SeccStation(database, config.controller_pistol, config.controller_timeout, config.controller_lamps)
     return ChademoStation(database)
 
 

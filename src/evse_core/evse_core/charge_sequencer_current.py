@@ -115,8 +115,7 @@ def _modules_current(view: View) -> float:
 
 
 def _connector_current(view: View, margin: float = 0.0) -> float:
-    temperature = view.io.connector_temperature if view.io is not None else NAN
-    return derated(view.config.max_current, temperature + margin, view.config.derate_from, view.config.derate_to)
+    return derated(view.config.max_current, view.connector_temperature + margin, view.config.derate_from, view.config.derate_to)
 
 
 def _enclosure_current(view: View, margin: float = 0.0) -> float:

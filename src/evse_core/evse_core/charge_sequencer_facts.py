@@ -1,6 +1,6 @@
 """What guards look up in one step of the charging sequence: answers, words and endings. Nothing here changes anything."""
 
-from math import isfinite, nan
+from math import isfinite
 
 from evse_core.charge_sequencer_session import Ending, Malfunction, same_token
 from evse_core.charge_sequencer_view import View
@@ -139,7 +139,7 @@ def is_permitted(view: View) -> bool:
 
 def connector_words(view: View) -> str:
     """Return the connector's temperature in words; a connector may have no sensor."""
-    temperature = view.io.connector_temperature if view.io is not None else nan
+    temperature = view.connector_temperature
     return f"connector at {temperature:.0f} degC" if isfinite(temperature) else "connector temperature not known"
 
 

@@ -132,6 +132,12 @@ class View:
         return age(self.inputs.io, self.now) if self.inputs.io is not None else NAN
 
     @property
+    def connector_temperature(self) -> float:
+        """Temperature of the hottest contact [degC], by the board's or the charge controller's sensors; NaN where there is none."""
+        sensors = (self.io.connector_temperature if self.io is not None else NAN, self.controller.connector_temperature)
+        return max((value for value in sensors if isfinite(value)), default=NAN)
+
+    @property
     def may_unlock(self) -> bool:
         """The voltage at the connector is known, and low enough to be unlocked."""
         return self.output_voltage <= self.config.unlock_voltage

@@ -24,6 +24,10 @@ class Effect:
     debounce: str = ""
 
 
+# Vehicle links.
+LINKS = frozenset(("chademo", "secc"))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One row. `energised` holds in the states of the permit, `idle` in all others; None where the fault cannot be there."""
@@ -41,7 +45,7 @@ class Fault:
     driver: str
     technician: str
     # Vehicle links on which the fault can be there.
-    links: frozenset[str] = frozenset(("chademo", "secc"))
+    links: frozenset[str] = LINKS
 
 
 # Rows of one link only.

@@ -7,7 +7,7 @@ raised nor cleared by it, and the silence that hides it is a fault of its own.
 from collections.abc import Callable
 from math import inf, isfinite, isnan, nan
 
-from evse_core.safety_view import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, Input, View
+from evse_core.safety_view import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, SECC, Input, View
 from evse_core.types import BusHealth, ChargeState, IoReport, VehicleReport
 
 Condition = Callable[[View], str | None]
@@ -229,7 +229,11 @@ def _module_value(name: str) -> Callable[[View], float | None]:
 
 
 def _connector_temperature(view: View) -> float | None:
-    return None if view.io is None else view.io.connector_temperature
+    """Return what the board's and the charge controller's sensors say, the hotter one; None while one of them is lost."""
+    if view.io is None or (view.vehicle is None and view.config.vehicle_link == SECC):
+        return None
+    of_controller = view.vehicle.controller.connector_temperature if view.vehicle is not None else nan
+    return max((value for value in (view.io.connector_temperature, of_controller) if isfinite(value)), default=nan)
 
 
 connector_over_temperature = _hot("connector_over_temperature", "connector", "connector_temperature_limit", _connector_temperature)

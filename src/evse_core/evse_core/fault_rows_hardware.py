@@ -86,14 +86,16 @@ HARDWARE: tuple[Fault, ...] = (
         "Check the current sensors of the I/O board and their wiring; ac_phases of the description is the number of phases.",
     ),
     Fault(
-        "connector_derated", "The connector is warm: the station offers less current.", "io_report.connector_temperature",
+        "connector_derated", "The connector is warm: the station offers less current.",
+        "io_report.connector_temperature, vehicle_report.controller.connector_temperature",
         ("connector_derating_temperature", "temperature_hysteresis"), seen.connector_derated,
         Effect(WARN, ITSELF, "temperature_time"), None, "HighTemperature", "Other", "CX018",
         "",
         "Check the contacts for wear and the crimps of the cable before they get too hot.",
     ),
     Fault(
-        "connector_over_temperature", "A contact of the connector is too hot.", "io_report.connector_temperature",
+        "connector_over_temperature", "A contact of the connector is too hot.",
+        "io_report.connector_temperature, vehicle_report.controller.connector_temperature",
         ("connector_temperature_limit", "temperature_hysteresis"), seen.connector_over_temperature,
         Effect(STOP, ITSELF, "temperature_time"), Effect(BLOCK, ITSELF, "temperature_time"), "HighTemperature", "Other", "CX019",
         "The connector is too hot. Please let it cool down.",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isinf
 
+from evse_core.fault import LINKS
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.node_watch import NodeWatch
 from evse_core.safety_config import SafetyConfig
@@ -64,6 +65,8 @@ class SafetyMonitor:
         self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS, expected: tuple[str, ...] = (), description: str = ""
     ) -> None:
         """Begin. expected: full names of the nodes that must live; description: digest of the description that this process was started with."""
+        if config.vehicle_link not in LINKS:
+            raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(sorted(LINKS))}")
         self._config = config
         self._is_led = config.vehicle_link == SECC
         faults = tuple(fault for fault in faults if config.vehicle_link in fault.links)

@@ -20,6 +20,8 @@ from evse_simulators.vehicle import INPUT_LIMIT, LONGEST_GAP, VehicleOutput
 PILOT_FREE, PILOT_CONNECTED, PILOT_READY = 12.0, 9.0, 6.0
 # 5 % says that digital communication is wanted, 100 % that the controller is not ready (IEC 61851-1 annex A; can.md 1.3). [%]
 DUTY_DIGITAL, DUTY_OFF = 5.0, 100.0
+# Contacts of the connector at rest. [degC]
+COOL = 25.0
 # EVCCID of the simulated vehicle: a locally administered MAC address.
 VEHICLE_ID = bytes.fromhex("02005E100001")
 READY_PHASES = (ControllerPhase.WAITING_FOR_CHARGE, ControllerPhase.CHARGING)
@@ -45,6 +47,7 @@ class SeccModel:
         self.faults = FaultSet(SECC)
         self.plugged = False
         self.energy_wh = 0.0
+        self.connector_temperature = COOL
         self._powered = True
         self._wire = Wire(database)
         self._station: Sample[SimStationLines] | None = None
@@ -239,7 +242,7 @@ class SeccModel:
         if self.config.newest_frames and self._extra.due(now):
             frames.append(self._write("CCS_Extra_Information", self._pilot()))
         if self._inputs.due(now):
-            warm = {"CPU_Temperature": 45.0, "Pistol_PTC1": 25.0, "Pistol_PTC2": 25.0}
+            warm = {"CPU_Temperature": 45.0, "Pistol_PTC1": self.connector_temperature, "Pistol_PTC2": COOL}
             frames.append(self._write("ADM_CS_SECC_Inputs", warm))
         return tuple(frames)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from evse_core.codecs.signals import Decoded, SignalDatabase, demand
 from evse_core.frame import Frame
-from evse_core.types import CutCause, PowerReport, VehicleCommand, VehicleLink, VehicleReport
+from evse_core.types import CutCause, Lamp, PowerReport, VehicleCommand, VehicleLink, VehicleReport
 
 # Node name of the station in the database: frames that it sends come back on some buses and are nobody's news.
 OWN_NODE = "Station"
@@ -153,8 +153,10 @@ class ChademoStation:
         """Return when something changes without news. [s]"""
         return ()
 
-    def frames(self, command: VehicleCommand, modules: PowerReport | None = None, now: float = 0.0) -> list[Frame]:
-        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118; modules and time are for other links."""
+    def frames(
+        self, command: VehicleCommand, modules: PowerReport | None = None, now: float = 0.0, lamp: Lamp = Lamp.UNKNOWN
+    ) -> list[Frame]:
+        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118; modules, time and lamp are for other links."""
         frames = [self._database.encode("SE_Capability", _capability(command)), self._database.encode("SE_Status", _status(command))]
         if self._knows_extended_functions():
             frames.append(self._database.encode("SE_ExtendedFunction", {"dynamic_control": command.dynamic_control}))

@@ -20,6 +20,7 @@ from evse_core.types import (
     ControllerReport,
     CutCause,
     EmergencyOrigin,
+    Lamp,
     Plug,
     PowerFunction,
     PowerReport,
@@ -80,6 +81,11 @@ _OLD_IDS = (range(0x68000, 0x68100), range(0x60000, 0x60100))
 VERSION = 3
 # Raw 255 of Insulation_Resistance: at least so much, or good by a monitor that only says yes or no (../shared/reference/can.md 1.3). [kOhm]
 MOST_INSULATION = 510.0
+# Messages that drive the controller's own LEDs, every 1 s (../shared/reference/can.md 1.3), and which LED shows what: available, in use, fault.
+LAMP_BOARDS = {"secc": "ADM_CS_SECC_Outputs", "spcc": "ADM_CS_SPCC_Outputs"}
+_LEDS = {"secc": ("Led1", "Led2", "Led3"), "spcc": ("Led1", "Led2")}
+_LED_OF = {Lamp.AVAILABLE: 0, Lamp.BUSY: 1, Lamp.CHARGING: 1, Lamp.FAULT: 2}
+FULL = 255.0
 # What counts only within a session that is announced: a frame that comes late, or again, asks for nothing.
 _ASKED_FOR = (CONTROL, "Charge_Status_Change")
 # What EV_Information tells once a session, by the frame that begins one.
@@ -107,13 +113,17 @@ class _Sent:
 
 
 class SeccStation:
-    """What the controller of one pistol has said, and the frames to answer with. `timeout`: silence after which power must go [s]."""
+    """What the controller of one pistol has said, and the frames to answer with. `timeout`: silence after which power must go [s].
+
+    `lamps`: which board of the controller has the station's lamps on its LEDs, one of LAMP_BOARDS; "" for none.
+    """
 
     # The controller leads, and its session is over when it says so.
     LED_BY_STATION = False
 
-    def __init__(self, database: SignalDatabase, pistol: int, timeout: float) -> None:
+    def __init__(self, database: SignalDatabase, pistol: int, timeout: float, lamps: str = "") -> None:
         self._database = database
+        self._lamps = lamps
         self._pistol = pistol
         self._timeout = timeout
         self.changes = 0
@@ -303,13 +313,15 @@ class SeccStation:
 
     # What goes out
 
-    def frames(self, command: VehicleCommand, modules: PowerReport, now: float) -> list[Frame]:
-        """Return the frames of one period: what the modules measure with the permission first, then what changed of limits and flags."""
+    def frames(self, command: VehicleCommand, modules: PowerReport, now: float, lamp: Lamp = Lamp.UNKNOWN) -> list[Frame]:
+        """Return the frames of one period: what the modules measure with the permission first, then what changed of limits and flags, and the lamps."""
         controller = command.controller
         frames = [self._frame("Power_Modules_Status", _status(controller, modules))]
         if controller.start_authorised or self._announced or "DC_Power_Parameters" in self._sent:
             frames += self._on_change("DC_Power_Parameters", _limits(controller), now)
         frames += self._on_change("Sequence_Control", self._sequence_control(controller, now), now)
+        if self._lamps:
+            frames += self._on_change(LAMP_BOARDS[self._lamps], _leds(lamp, self._lamps), now)
         return frames
 
     def _sequence_control(self, controller: ControllerCommand, now: float) -> dict[str, float]:
@@ -367,6 +379,13 @@ def _limits(controller: ControllerCommand) -> dict[str, float]:
 
 def _offered(value: float, least: float) -> float:
     return 0.0 if math.isnan(value) else max(math.floor(value * 10.0) / 10.0, least)
+
+
+def _leds(lamp: Lamp, board: str) -> dict[str, float]:
+    """Return the brightness of the LEDs; a board with two of them shows a fault on both."""
+    names, index = _LEDS[board], _LED_OF.get(lamp)
+    lit = names if index is not None and index >= len(names) else names[index : index + 1] if index is not None else ()
+    return dict.fromkeys(lit, FULL)
 
 
 def _enumerated(kind: Any, wire: float) -> Any:
