@@ -379,6 +379,10 @@ class Play:
         world.config = replace(world.config, site_power=QUICK_MODULES.max_power)
         world.next_vehicle(plans.quick_vehicle(self.plan.link))
         self._run(0.2)
+        if world.session.state in {ChargeState.AUTHORIZING, ChargeState.AUTHORIZED}:
+            # A token of the last driver that was held up on its way: this one sees it and cancels it.
+            world.stop()
+            self._run(1.0)
         for action in (world.plug_in, world.token, world.start):
             action()
             self._run(0.3)
