@@ -52,6 +52,7 @@ def status(session: SessionState = IDLE, safety: SafetyState = SAFE, **faults: F
         (ChargeState.LOCKING, "Preparing", "SuspendedEVSE"),
         (ChargeState.CABLE_CHECK, "Preparing", "SuspendedEVSE"),
         (ChargeState.LOWERING_OUTPUT, "Preparing", "SuspendedEVSE"),
+        (ChargeState.PRECHARGE, "Preparing", "SuspendedEVSE"),
         (ChargeState.WAITING_FOR_CONTACTOR, "Preparing", "SuspendedEV"),
         (ChargeState.WAITING_FOR_REQUEST, "Preparing", "SuspendedEV"),
         (ChargeState.CHARGING, "Preparing", "Charging"),

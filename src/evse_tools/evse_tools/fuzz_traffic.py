@@ -18,6 +18,8 @@ from evse_tools.fuzz_intruder import Step
 from evse_tools.fuzz_messages import check_sendable, random_message
 
 LINKS = (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)
+# Links of the vehicle that are played; most stations are still of the first kind.
+VEHICLE_LINKS = ("chademo", "chademo", "secc")
 DRIVER = (Action("plug_in", "", 0.5), Action("token", "", 0.5), Action("start", "", 0.5), Action("stop", "CHARGING", 2.0))
 # Largest identifiers: 11 and 29 bits (ISO 11898-1). Frames of more than 8 bytes are CAN FD or a broken driver. [1], [bytes]
 SHORT_ID, LONG_ID, LONGEST = 0x7FF, 0x1FFFFFFF, 12
@@ -49,8 +51,10 @@ class _Listening(Play):
 
 
 @cache
-def _heard(databases: tuple[tuple[str, SignalDatabase], ...]) -> tuple[list[tuple[BusLink, Frame]], dict[str, list[dict[str, Any]]]]:
-    played = _Listening(Plan(1, actions=DRIVER), dict(databases))
+def _heard(
+    databases: tuple[tuple[str, SignalDatabase], ...], link: str
+) -> tuple[list[tuple[BusLink, Frame]], dict[str, list[dict[str, Any]]]]:
+    played = _Listening(Plan(1, actions=DRIVER, link=link), dict(databases))
     played.run()
     messages = {name: found[:: max(len(found) // 200, 1)] for name, found in played.world.messages.items()}
     return list(played.world.frames), messages
@@ -58,20 +62,23 @@ def _heard(databases: tuple[tuple[str, SignalDatabase], ...]) -> tuple[list[tupl
 
 def make_frames(random: Random, databases: Mapping[str, SignalDatabase]) -> Case:
     """Return a session with forged frames on all links."""
-    frames, _ = _heard(tuple(databases.items()))
-    return {"what": "frames", "plan": _plan(random), "steps": [_frame(random, moment, frames) for moment in _moments(random)]}
+    link = random.choice(VEHICLE_LINKS)
+    frames, _ = _heard(tuple(databases.items()), link)
+    return {"what": "frames", "plan": _plan(random, link), "steps": [_frame(random, moment, frames) for moment in _moments(random)]}
 
 
 def make_messages(random: Random, databases: Mapping[str, SignalDatabase]) -> Case:
     """Return a session with forged messages on all topics."""
-    _, messages = _heard(tuple(databases.items()))
-    return {"what": "topics", "plan": _plan(random), "steps": [_message(random, moment, messages) for moment in _moments(random)]}
+    link = random.choice(VEHICLE_LINKS)
+    _, messages = _heard(tuple(databases.items()), link)
+    return {"what": "topics", "plan": _plan(random, link), "steps": [_message(random, moment, messages) for moment in _moments(random)]}
 
 
-def _plan(random: Random) -> dict[str, Any]:
+def _plan(random: Random, link: str) -> dict[str, Any]:
     """Return a session in which nothing else goes wrong: an ordinary one, or one with another vehicle and driver."""
-    other = random_plan(random.getrandbits(30), 1)
-    plan = Plan(other.seed, 1, other.vehicle, other.station, other.actions) if random.random() < 0.4 else Plan(1, actions=DRIVER)
+    other = random_plan(random.getrandbits(30), 1, link)
+    unlike = random.random() < 0.4
+    plan = Plan(other.seed, 1, other.vehicle, other.station, other.actions, link=link) if unlike else Plan(1, actions=DRIVER, link=link)
     return to_json(plan)
 
 
