@@ -37,7 +37,6 @@ class CanBridgeNode(Node):
     def __init__(self) -> None:
         super().__init__("can_bridge")
         config = declare(self, CanBridgeConfig)
-        config = declare(self, CanBridgeConfig)
         self._bridge = CanBridge(config, *(load(name) for name in (vehicle_database(config), "evse_v3", "io_board")))
         self._frames = FrameWriter(self, topics.raw_writer(self, "can_frames"), config.publish_frames)
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
