@@ -450,3 +450,20 @@ def test_an_operator_fault_survives_the_end_of_the_monitor_and_a_failure_of_the_
     made.reset_faults()
     made.run(10.0)
     assert "emergency_stop" not in made.safety_state.faults
+
+
+# The SECC link
+
+
+@pytest.mark.parametrize(("seed", "number"), [(1, 10), (2, 69), (2, 80), (2, 106), (2, 184), (2, 279), (3, 60), (3, 106), (3, 171), (4, 236), (4, 595)])
+def test_sessions_behind_a_charge_controller_that_were_broken_once_hold(seed: int, number: int):
+    assert play(random_plan(seed, number, "secc"), DATABASES).broken == ()
+
+
+def test_plans_of_both_links_go_to_json_and_back():
+    for link in plans.KINDS_OF:
+        plan = random_plan(9, 5, link)
+        assert plans.from_json(plans.to_json(plan)) == plan
+        assert plan.link == link
+    with pytest.raises(ValueError, match="plan: link: 'pilot' is none of chademo, secc"):
+        plans.from_json(plans.to_json(random_plan(9, 5)) | {"link": "pilot"})

@@ -1,8 +1,9 @@
-"""The charging sequence of one EVSE with a CHAdeMO vehicle: from plug-in over the 12 steps to the unlocked connector.
+"""The charging sequence of one EVSE: with a CHAdeMO vehicle from plug-in over the 12 steps to the unlocked connector, or led by a charge controller (SECC).
 
 Theory of operation. The sequence is in one of the states of types.ChargeState. Each step looks at the inputs once (charge_sequencer_view), notes what
 they show (charge_sequencer_watch), takes the first row of the table of transitions that fits (charge_sequencer_table, whose guards are in
-charge_sequencer_guards), follows the vehicle's request (charge_sequencer_current) and looks the outputs up by state (charge_sequencer_outputs). At most
+charge_sequencer_guards), follows the vehicle's request (charge_sequencer_current) and looks the outputs up by state (charge_sequencer_outputs). Another vehicle
+link has another table and notes other things (charge_sequencer_links); what follows is about CHAdeMO where it speaks of signals, frames and the lock. At most
 one transition per step, so that every state which is passed is seen by the monitor, by the meter and in a recording. What is not in the table does not
 happen: an event that no row of the present state names changes nothing.
 

@@ -150,7 +150,7 @@ _PRECHARGE: States = frozenset({S.PRECHARGE})
 _WAITING: States = frozenset({S.WAITING_FOR_REQUEST})
 _STOPS = (
     row(STARTING | ENERGISED, emergency, S.EMERGENCY, _by_origin),
-    row(RUNNING, given_up, S.EMERGENCY, t.VEHICLE_FAULT),
+    row(ENERGISED, given_up, S.EMERGENCY, t.VEHICLE_FAULT),
     *t.emergencies(ENERGISED),
     *t.station_stops(RUNNING),
     *stop(RUNNING - {S.CHARGING}, g.modules_refuse, t.OWN_FAULT),
