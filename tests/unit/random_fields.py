@@ -1,6 +1,6 @@
 """Any field of any report with a value that it should not have: for state machines that spoil inputs. New fields are covered by themselves."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from enum import IntEnum
 from math import inf, nan
 from typing import Any, get_type_hints
@@ -27,6 +27,8 @@ def _values(hint: Any) -> tuple[Any, ...]:
         return TEXTS
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return tuple(hint)
+    if is_dataclass(hint):
+        return tuple(replace(hint(), **{name: new}) for name, new in changes(hint()))  # type: ignore[arg-type, type-var]
     return COUNTS if hint is int else ((),)
 
 

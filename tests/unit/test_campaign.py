@@ -455,7 +455,9 @@ def test_an_operator_fault_survives_the_end_of_the_monitor_and_a_failure_of_the_
 # The SECC link
 
 
-@pytest.mark.parametrize(("seed", "number"), [(1, 10), (2, 69), (2, 80), (2, 106), (2, 184), (2, 279), (3, 60), (3, 106), (3, 171), (4, 236), (4, 595)])
+@pytest.mark.parametrize(
+    ("seed", "number"), [(1, 10), (2, 69), (2, 80), (2, 106), (2, 184), (2, 279), (3, 60), (3, 106), (3, 171), (4, 236), (4, 595)]
+)
 def test_sessions_behind_a_charge_controller_that_were_broken_once_hold(seed: int, number: int):
     assert play(random_plan(seed, number, "secc"), DATABASES).broken == ()
 

@@ -132,7 +132,7 @@ def _vehicles(data: dict[str, Any]) -> Iterator[Finding]:
     for index, evse in _evses(data):
         link = evse.get("vehicle_link", "chademo")
         for other, name in VEHICLE_SIMULATORS.items():
-            if name in evse and link in VEHICLE_SIMULATORS and link != other:
+            if name in evse and isinstance(link, str) and link in VEHICLE_SIMULATORS and link != other:
                 yield ("evses", index, name), f"is for vehicle_link {other}; with {link} take {VEHICLE_SIMULATORS[link]}"
 
 
