@@ -21,7 +21,7 @@ from probe import Probe
 from safety_bench import healthy
 
 from evse_core.fault_table import FAULTS
-from evse_core.safety_view import PERMIT_STATES
+from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.types import ChargeState, NodeHealth, Reaction
 from evse_nodes import topics
 

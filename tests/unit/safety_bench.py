@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from evse_core.safety_inputs import CONNECTED_STATES, PERMIT_STATES, POWERED_STATES
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor, SafetyOutputs
-from evse_core.safety_view import CONNECTED_STATES, PERMIT_STATES, POWERED_STATES
 from evse_core.sample import Sample
 from evse_core.types import (
     BusHealth,

@@ -326,7 +326,7 @@ def test_a_lock_that_opens_a_live_connector_is_found(monkeypatch: pytest.MonkeyP
 def open_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break both guards of the contactor: that the current reads as gone, and that the ramp had its time."""
     monkeypatch.setattr(View, "current_gone", property(lambda self: True))
-    monkeypatch.setattr(charge_sequencer_watch, "_had_time_to_fall", lambda view: True)
+    monkeypatch.setattr(charge_sequencer_watch, "had_time_to_fall", lambda view: True)
 
 
 def test_a_contactor_that_opens_under_current_is_found(monkeypatch: pytest.MonkeyPatch):

@@ -11,8 +11,8 @@ from evse_core.charge_sequencer_facts import FAULT_CAUSES, SYSTEM_FAULTS
 from evse_core.charge_sequencer_links import LINKS
 from evse_core.charge_sequencer_outputs import ACTIVE, OUTPUTS
 from evse_core.charge_sequencer_session import Ending
+from evse_core.charge_sequencer_steps import LAST_STEPS, STEPS
 from evse_core.charge_sequencer_table import ENERGISED, RUNNING, STARTING, TRANSITIONS, Transition
-from evse_core.charge_sequencer_watch import LAST_STEPS, STEPS
 from evse_core.fault_table import FAULTS
 from evse_core.parameter import check, parameters
 from evse_core.types import ChargeState, PowerFunction, Reaction, RequestKind, StopCause

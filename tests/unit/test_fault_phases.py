@@ -4,8 +4,8 @@ import pytest
 from safety_bench import STEP, TEST_VOLTAGE, Bench, Changes
 
 from evse_core.fault_table import BY_NAME
+from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.safety_monitor import SafetyConfig
-from evse_core.safety_view import PERMIT_STATES
 from evse_core.types import NAN, ChargeState, PilotFault, PowerFunction, Reaction
 
 S = ChargeState

@@ -8,9 +8,9 @@ import pytest
 from safety_bench import MODULES, STEP, TEST_VOLTAGE, Bench, Changes, inputs
 
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
+from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_trends import WINDOW
-from evse_core.safety_view import PERMIT_STATES
 from evse_core.types import (
     BusHealth,
     BusLink,

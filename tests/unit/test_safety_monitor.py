@@ -8,10 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safety_bench import STEP, TEST_VOLTAGE, VEHICLE_MAXIMUM, Bench, Changes, healthy, inputs
 
+from evse_core import vehicle_link
 from evse_core.fault_table import BY_NAME
+from evse_core.safety_inputs import PERMIT_STATES, Input
 from evse_core.safety_latches import from_text, to_text
+from evse_core.safety_links import LINKS
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
-from evse_core.safety_view import PERMIT_NEEDS, PERMIT_STATES, CurrentEnvelope, Input
+from evse_core.safety_view import CurrentEnvelope
 from evse_core.sample import Sample
 from evse_core.types import BusHealth, ChargeState, PowerFunction, Reaction
 
@@ -36,7 +39,7 @@ def test_there_is_a_permit_in_the_states_of_power_and_nowhere_else(state: Charge
 @pytest.mark.parametrize("state", PERMIT_STATES, ids=lambda state: state.name)
 @pytest.mark.parametrize("name", TOPIC_OF)
 def test_no_permit_on_an_input_that_is_needed_and_stale_or_never_came(state: ChargeState, name: str) -> None:
-    needed = TOPIC_OF[name] in PERMIT_NEEDS[state]
+    needed = TOPIC_OF[name] in LINKS[vehicle_link.CHADEMO].needs[state]
     for age in (1.2, float("inf")):
         bench = Bench()
         bench.run(STEP, state, ages={name: age})

@@ -43,9 +43,10 @@ from evse_core.types import (
     SafetyState,
     VehicleCommand,
 )
+from evse_core.vehicle_link import CHADEMO, SECC, check, link_parameter
 
 # Name of the CAN database of each vehicle link.
-VEHICLE_DATABASES = {"chademo": "chademo", "secc": "evse_v3"}
+VEHICLE_DATABASES = {CHADEMO: "chademo", SECC: "evse_v3"}
 # Links in the order in which a cut goes out: the modules, the contactor, the word to the vehicle.
 LINKS = (BusLink.POWER, BusLink.IO, BusLink.VEHICLE)
 # A reading that may decide anything here: three periods (../shared/reference/can.md 2.7: stale after 300 ms). [s]
@@ -70,9 +71,7 @@ JUST_AFTER = 0.0005
 class CanBridgeConfig:
     """Times of can_bridge, and its place on the buses."""
 
-    vehicle_link: str = parameter(
-        "chademo", "", "what the vehicle hangs on: chademo, or secc for a charge controller", "docs/design.md, Links"
-    )
+    vehicle_link: str = link_parameter()
     controller_pistol: int = parameter(
         1, "", "pistol index of the charge controller on the vehicle bus", "generic EVSE v3, can.md 1.1", 1, 31
     )
@@ -100,8 +99,7 @@ class CanBridgeConfig:
 
     def __post_init__(self) -> None:
         """ValueError where a text is none of those that are known."""
-        if self.vehicle_link not in VEHICLE_DATABASES:
-            raise ValueError(f"vehicle_link: {self.vehicle_link!r} is none of {', '.join(VEHICLE_DATABASES)}")
+        check(self.vehicle_link)
         if self.controller_lamps not in ("", *LAMP_BOARDS):
             raise ValueError(f"controller_lamps: {self.controller_lamps!r} is none of {', '.join(LAMP_BOARDS)}")
 

@@ -20,21 +20,21 @@ The driver's actions, plug, token and start, may come in any order; the third on
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from evse_core import vehicle_link
 from evse_core.charge_sequencer_answers import Answer, answer
 from evse_core.charge_sequencer_config import SequencerConfig
 from evse_core.charge_sequencer_current import control
 from evse_core.charge_sequencer_facts import verdict
 from evse_core.charge_sequencer_links import LINKS
-from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command, session_state, vehicle_command
+from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command, session_state
 from evse_core.charge_sequencer_session import Actions, Driver, Held, Session, VehicleLimits
 from evse_core.charge_sequencer_table import IDLE, Transition, first_match
-from evse_core.charge_sequencer_view import SECC, SequencerInputs, View, output_voltage, requested, usable
-from evse_core.charge_sequencer_watch import next_step, time_allowed, watch
+from evse_core.charge_sequencer_view import SequencerInputs, View, output_voltage, requested, usable
+from evse_core.charge_sequencer_watch import time_allowed, watch
 from evse_core.sample import fresh
 from evse_core.types import (
     ChargeState,
     IoCommand,
-    IoReport,
     PowerCommand,
     Reaction,
     RequestKind,
@@ -76,8 +76,7 @@ class ChargeSequencer:
     """Call step at 20 Hz and when a flag changes."""
 
     def __init__(self, config: SequencerConfig) -> None:
-        if config.vehicle_link not in LINKS:
-            raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(LINKS)}")
+        vehicle_link.check(config.vehicle_link)
         self._config = config
         self._link = LINKS[config.vehicle_link]
         self._state = ChargeState.INITIALISING
@@ -115,7 +114,7 @@ class ChargeSequencer:
             change = self._follow(row, view)
             view = replace(view, state=self._state, entered=self._entered, session=self._session)
         control(view)
-        self._session.step = next_step(view)
+        self._session.step = self._link.next_step(view)
         return self._put_out(view, change)
 
     def _time(self, now: float) -> float:
@@ -127,7 +126,7 @@ class ChargeSequencer:
         followed = usable(inputs.vehicle, now, config.vehicle_control_age)
         power, io = usable(inputs.power, now, config.power_age), usable(inputs.io, now, config.io_age)
         safety = fresh(inputs.safety, now, config.safety_age)
-        return View(
+        return self._link.view(
             config=config,
             inputs=inputs,
             now=now,
@@ -151,7 +150,7 @@ class ChargeSequencer:
 
     def _take_actions(self, inputs: SequencerInputs) -> Actions:
         """Read the buttons, the reader and the requests."""
-        io = usable(inputs.io, self._now, self._config.idle_age)
+        io, vehicle = usable(inputs.io, self._now, self._config.idle_age), usable(inputs.vehicle, self._now, self._config.idle_age)
         actions = self._driver.take(io, inputs.requests)
         if actions.asked(RequestKind.ENABLE) or actions.asked(RequestKind.DISABLE):
             self._in_service = actions.asked(RequestKind.DISABLE) is None
@@ -160,16 +159,9 @@ class ChargeSequencer:
             self._driver.started = self._now
         if actions.stop and self._state in IDLE:
             self._driver.started = -inf
-        if self._state in _OUTSIDE and self._is_unplugged(inputs, io):
+        if self._state in _OUTSIDE and self._link.view.is_out(vehicle, io):
             self._needs_replug = False
         return actions
-
-    def _is_unplugged(self, inputs: SequencerInputs, io: IoReport | None) -> bool:
-        """Return whether the connector is out, by whoever knows on this link."""
-        if self._config.vehicle_link != SECC:
-            return io is not None and not io.plugged
-        vehicle = usable(inputs.vehicle, self._now, self._config.idle_age)
-        return vehicle is not None and not vehicle.controller.plugged
 
     def _follow(self, row: Transition, view: View) -> Change:
         """Take a transition: keep why, then what the new state begins with."""
@@ -229,7 +221,8 @@ class ChargeSequencer:
         self._needs_replug = True
 
     def _put_out(self, view: View, change: Change | None) -> SequencerOutputs:
-        io = io_command(view, self._lock)
+        outputs = self._link.outputs
+        io = io_command(view, outputs, self._lock)
         self._lock = io.lock
         known = self._state is not ChargeState.INITIALISING
-        return SequencerOutputs(session_state(view), power_command(view), vehicle_command(view), io, known, change)
+        return SequencerOutputs(session_state(view), power_command(view, outputs), outputs.vehicle_command(view), io, known, change)

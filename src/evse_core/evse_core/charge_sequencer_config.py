@@ -6,15 +6,14 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.vehicle_link import link_parameter
 
 
 @dataclass(frozen=True, slots=True)
 class SequencerConfig:
     """Parameters of charge_sequencer."""
 
-    vehicle_link: str = parameter(
-        "chademo", "", "what the vehicle hangs on: chademo, or secc for a charge controller", "docs/design.md, Links"
-    )
+    vehicle_link: str = link_parameter()
 
     # The station.
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)

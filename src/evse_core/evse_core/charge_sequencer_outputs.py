@@ -1,19 +1,14 @@
 """What the charging sequence puts out: a row by state, refined with set points and with what the session has reached."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from math import isfinite
 from math import nan as NAN
 
-from evse_core.charge_sequencer_current import available_voltage, power_wanted, threshold_voltage, voltage_ceiling
+from evse_core.charge_sequencer_current import power_wanted
 from evse_core.charge_sequencer_facts import signals_off
-from evse_core.charge_sequencer_secc_facts import missing_before_test
-from evse_core.charge_sequencer_session import Malfunction
 from evse_core.charge_sequencer_view import View
-from evse_core.charge_sequencer_watch import time_allowed
 from evse_core.types import (
     ChargeState,
-    ControllerCommand,
     ControllerPhase,
     IoCommand,
     Lamp,
@@ -90,17 +85,29 @@ ACTIVE = frozenset(
 _ENDED = frozenset({_S.FINISHED, _S.FAULTED})
 # A session is over without a fault.
 _CLEAN = frozenset({_S.UNLOCKING, _S.FINISHED})
-# Current may flow.
-_TRANSFERRING = frozenset({_S.CHARGING, _S.RAMPING_DOWN, _S.EMERGENCY})
 _LOCKED = ACTIVE - {_S.UNLOCKING}
 _HOLDS_LOCK = frozenset({_S.INITIALISING, _S.RECOVERING, _S.FAULTED})
 
 
-def power_command(view: View) -> PowerCommand:
+# Function, voltage [V] and current [A] of the modules.
+SetPoints = tuple[PowerFunction, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOutputs:
+    """What a vehicle link puts out its own way. `lowers`: whether the modules may discharge the output; `signals`: the board has sequence signals 1 and 2."""
+
+    set_points: Callable[[View, Outputs], SetPoints]
+    lowers: Callable[[View, Outputs], bool]
+    vehicle_command: Callable[[View], VehicleCommand]
+    signals: bool = False
+
+
+def power_command(view: View, link: LinkOutputs) -> PowerCommand:
     """Return what the modules are to do."""
     row = OUTPUTS[view.state]
-    function, voltage, current = _led_set_points(view, row) if view.is_led else _set_points(view, row)
-    lower = (_led_lowers(view) if view.is_led else _lowers(view, row)) and function is PowerFunction.STANDBY
+    function, voltage, current = link.set_points(view, row)
+    lower = link.lowers(view, row) and function is PowerFunction.STANDBY
     soc = view.vehicle.soc_percent if view.vehicle is not None else NAN
     return PowerCommand(
         function=function,
@@ -114,56 +121,12 @@ def power_command(view: View) -> PowerCommand:
     )
 
 
-def _set_points(view: View, row: Outputs) -> tuple[PowerFunction, float, float]:
-    """Return function, voltage [V] and current [A]."""
-    session, config = view.session, view.config
-    if view.state is _S.CABLE_CHECK and session.contactor_seen and isfinite(view.test_voltage):
-        return _F.INSULATION_TEST, view.test_voltage, config.insulation_current
-    if view.state is _S.CHARGING:
-        return _F.POWER_TRANSFER, voltage_ceiling(view), session.control.set_point
-    if view.state is _S.RAMPING_DOWN and session.charged and not session.stopped and view.elapsed < config.stop_time:
-        return _F.POWER_TRANSFER, voltage_ceiling(view), 0.0
-    if view.state is _S.FAULTED and view.output_voltage > config.unlock_voltage:
-        return _F.STANDBY, 0.0, 0.0
-    return (_F.STANDBY if row.function is not _F.OFF else _F.OFF), 0.0, 0.0
-
-
-def _lowers(view: View, row: Outputs) -> bool:
-    """Return whether the modules may discharge the output: never what the vehicle's battery feeds."""
-    apart = view.contactor_open or view.vehicle_contactor_open
-    if view.state is _S.FAULTED:
-        return apart and view.output_voltage > view.config.unlock_voltage
-    if view.state is _S.RAMPING_DOWN:
-        return not view.session.ready
-    return row.lower and (apart or view.state is _S.LOWERING_OUTPUT)
-
-
-def _led_set_points(view: View, row: Outputs) -> tuple[PowerFunction, float, float]:
-    """Return function, voltage [V] and current [A] where a charge controller leads: what it asks for, as far as this state and the limits go."""
-    controller, config = view.controller, view.config
-    if view.state is _S.PRECHARGE and controller.function is _F.PRECHARGE and controller.voltage > 0.0:
-        wanted = controller.current_max if controller.current_max > 0.0 else config.precharge_current
-        return _F.PRECHARGE, min(controller.voltage, voltage_ceiling(view)), min(wanted, config.precharge_current)
-    if view.state is _S.CABLE_CHECK and controller.function is not _F.INSULATION_TEST:
-        return _F.STANDBY, 0.0, 0.0
-    return _set_points(view, row)
-
-
-def _led_lowers(view: View) -> bool:
-    """Return whether the modules may discharge the output: on the controller's word before the precharge, behind an open contactor, never a battery."""
-    if view.state is _S.LOWERING_OUTPUT:
-        return view.controller.lower_output_voltage
-    if view.state is _S.FAULTED:
-        return view.contactor_open and view.output_voltage > view.config.unlock_voltage
-    return OUTPUTS[view.state].lower and view.contactor_open
-
-
-def io_command(view: View, locked: bool) -> IoCommand:
-    """Return what the I/O board is to do; locked is the lock command before. A charge controller has its own lines to the vehicle."""
+def io_command(view: View, link: LinkOutputs, locked: bool) -> IoCommand:
+    """Return what the I/O board is to do; locked is the lock command before."""
     row, session = OUTPUTS[view.state], view.session
     return IoCommand(
-        sequence_1=row.sequence_1 and not signals_off(view) and not view.is_led,
-        sequence_2=row.sequence_2 and session.ready and session.ready_withdrawn is None,
+        sequence_1=link.signals and row.sequence_1 and not signals_off(view),
+        sequence_2=link.signals and row.sequence_2 and session.ready and session.ready_withdrawn is None,
         lock=lock_command(view, locked),
         close_contactor=row.contactor and session.opening is None,
         lamp=row.lamp,
@@ -180,106 +143,6 @@ def lock_command(view: View, before: bool) -> bool:
         return closed and not (view.session.unlock_failed and view.may_unlock)
     wanted = view.state in _LOCKED and view.session.lock_commanded is not None
     return wanted or (closed and not view.may_unlock)
-
-
-def vehicle_command(view: View) -> VehicleCommand:
-    """Return what the vehicle is told."""
-    session, config = view.session, view.config
-    if view.is_led:
-        return _answer(view)
-    charging = session.charged and not session.stopped and view.state in _TRANSFERRING
-    charger_malfunction, battery_incompatible, system_malfunction = _told(session.malfunction)
-    return VehicleCommand(
-        transmit=OUTPUTS[view.state].transmit and session.heard,
-        protocol_number=config.protocol_number,
-        available_voltage=available_voltage(view),
-        available_current=session.control.announced,
-        threshold_voltage=threshold_voltage(view),
-        present_voltage=view.output_voltage,
-        present_current=max(view.current, 0.0) if isfinite(view.current) else NAN,
-        remaining_time=_remaining_time(view),
-        welding_detection_supported=config.welding_detection,
-        charging=charging,
-        charger_malfunction=charger_malfunction,
-        connector_locked=shows_locked(view),
-        battery_incompatible=battery_incompatible,
-        system_malfunction=system_malfunction,
-        stop_control=view.state is not _S.CHARGING,
-        dynamic_control=config.dynamic_control,
-    )
-
-
-# States in which the charge controller may use the modules, once they are ready.
-_USABLE = frozenset({_S.CABLE_CHECK, _S.LOWERING_OUTPUT, _S.PRECHARGE, _S.WAITING_FOR_REQUEST, _S.CHARGING, _S.RAMPING_DOWN})
-_BEFORE_TOKEN = frozenset({_S.AVAILABLE, _S.PREPARING, _S.AUTHORIZING})
-_AUTHORISED = frozenset({_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION, _S.LOCKING}) | (_USABLE - {_S.RAMPING_DOWN})
-_PARAMETERS_DONE = _AUTHORISED - {_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION}
-# States in which the charge controller is to end what it goes on with, and the phases in which it goes on.
-_STOPPING = frozenset(
-    {_S.RAMPING_DOWN, _S.WELDING_DETECTION, _S.CLOSING, _S.UNLOCKING, _S.FINISHED, _S.EMERGENCY, _S.FAULTED, _S.UNAVAILABLE, _S.RECOVERING}
-)
-_GOES_ON = frozenset(
-    {
-        _P.NEGOTIATING,
-        _P.AUTHORISING,
-        _P.CONNECTED,
-        _P.INSULATION_TEST,
-        _P.PRECHARGE,
-        _P.WAITING_FOR_CHARGE,
-        _P.CHARGING,
-        _P.PAUSED,
-    }
-)
-# How long the driver's press of the start button, and the refusal of a token, are told to the charge controller. Own choice: ten of its frames. [s]
-_TOLD_FOR = 1.0
-
-
-def _answer(view: View) -> VehicleCommand:
-    """Return what a charge controller is told: can.md 1.4 and 1.6."""
-    session, config, state, driver = view.session, view.config, view.state, view.driver
-    begun = state in _AUTHORISED
-    early = config.authorise_in_session and state in _BEFORE_TOKEN and view.clear
-    refused = view.now - driver.refused <= _TOLD_FOR
-    enabled = state in _USABLE or (state is _S.LOCKING and not missing_before_test(view))
-    return VehicleCommand(
-        transmit=True,
-        available_voltage=available_voltage(view),
-        available_current=session.control.announced,
-        present_voltage=view.output_voltage,
-        present_current=view.current,
-        controller=ControllerCommand(
-            enabled=enabled and view.permit and view.power is not None and view.power.enabled,
-            start_authorised=begun or state is _S.AUTHORIZED or early,
-            start_button=view.now - driver.started <= _TOLD_FOR,
-            authorisation_done=begun or refused,
-            authorisation_valid=begun,
-            parameters_done=state in _PARAMETERS_DONE,
-            stop_button=state in _STOPPING and view.controller.phase in _GOES_ON,
-            max_voltage=available_voltage(view),
-            max_current=session.control.announced if begun else config.max_current,
-        ),
-    )
-
-
-@cache
-def _told(malfunction: Malfunction) -> tuple[bool, bool, bool]:
-    """Return the three bits of 109.5 that tell why: charger malfunction, incompatible battery, system malfunction."""
-    return Malfunction.CHARGER in malfunction, Malfunction.INCOMPATIBLE in malfunction, Malfunction.SYSTEM in malfunction
-
-
-def shows_locked(view: View) -> bool:
-    """Return 109.5.2: locked or energised, until the lock reports open with a dead output (can.md 2.1, E6)."""
-    if view.state is _S.RECOVERING:
-        return view.io is None or view.io.locked
-    return view.session.locked and not (view.state is _S.UNLOCKING and view.session.unlocked.since is not None)
-
-
-def _remaining_time(view: View) -> float:
-    """Return the time left [s]: what the vehicle allows before charging, 0 after it."""
-    if view.session.charged:
-        return view.session.remaining if view.state is _S.CHARGING else 0.0
-    said = view.vehicle is not None and isfinite(view.vehicle.max_charging_time)
-    return time_allowed(view) if said else NAN
 
 
 def session_state(view: View) -> SessionState:

@@ -14,14 +14,12 @@ from evse_core.charge_sequencer_config import SequencerConfig
 from evse_core.charge_sequencer_session import Actions, Driver, Session, VehicleLimits
 from evse_core.sample import Sample, fresh
 from evse_core.types import (
-    OLD_INTERFACE,
     Authorization,
     CanStatus,
     ChargeRecord,
     ChargeState,
     ControllerReport,
     IoReport,
-    Plug,
     PowerBudget,
     PowerReport,
     Reaction,
@@ -31,8 +29,6 @@ from evse_core.types import (
     VehicleReport,
 )
 
-# Value of `vehicle_link` with which a charge controller leads.
-SECC = "secc"
 NO_CONTROLLER = ControllerReport()
 
 Report = TypeVar("Report", VehicleReport, PowerReport, IoReport)
@@ -69,7 +65,7 @@ class SequencerInputs:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One step as guards and outputs see it."""
+    """One step as guards and outputs see it; what other links than CHAdeMO see differently is a class of their own (charge_sequencer_links.py)."""
 
     config: SequencerConfig
     inputs: SequencerInputs
@@ -101,13 +97,8 @@ class View:
         return self.now - self.entered
 
     @property
-    def is_led(self) -> bool:
-        """A charge controller leads the session."""
-        return self.config.vehicle_link == SECC
-
-    @property
     def controller(self) -> ControllerReport:
-        """What the charge controller asks for; nothing where it is silent."""
+        """What the charge controller asks for; nothing where it is silent, or none leads."""
         return self.vehicle.controller if self.vehicle is not None else NO_CONTROLLER
 
     # The connector.
@@ -115,16 +106,17 @@ class View:
     @property
     def plugged(self) -> bool:
         """The connector is known to be in the inlet."""
-        if self.is_led:
-            return self.controller.plugged
         return self.io is not None and self.io.plugged and not self.io.proximity_fault
 
     @property
     def unplugged(self) -> bool:
         """The connector is known to be out."""
-        if self.is_led:
-            return self.vehicle is not None and not self.controller.plugged
-        return self.io is not None and not self.io.plugged
+        return self.is_out(self.vehicle, self.io)
+
+    @staticmethod
+    def is_out(vehicle: VehicleReport | None, io: IoReport | None) -> bool:
+        """Return whether these reports, None where they cannot be used, say that the connector is out."""
+        return io is not None and not io.plugged
 
     @property
     def io_age(self) -> float:
@@ -133,9 +125,8 @@ class View:
 
     @property
     def connector_temperature(self) -> float:
-        """Temperature of the hottest contact [degC], by the board's or the charge controller's sensors; NaN where there is none."""
-        sensors = (self.io.connector_temperature if self.io is not None else NAN, self.controller.connector_temperature)
-        return max((value for value in sensors if isfinite(value)), default=NAN)
+        """Temperature of the hottest contact [degC]; NaN where there is no sensor."""
+        return self.io.connector_temperature if self.io is not None else NAN
 
     @property
     def may_unlock(self) -> bool:
@@ -177,17 +168,13 @@ class View:
 
     @property
     def test_voltage(self) -> float:
-        """Voltage of the insulation test [V]: the least of what the station and the battery bear (can.md S7), or what the controller asks for."""
-        if self.is_led:
-            return min(self.config.max_voltage, self.controller.voltage) if self.controller.voltage > 0.0 else NAN
+        """Voltage of the insulation test [V]: the least of what the station and the battery bear (can.md S7)."""
         limits = self.session.limits or VehicleLimits()
         return min(self.config.max_voltage, limits.max_voltage) if isfinite(limits.max_voltage) else NAN
 
     @property
     def insulation_limit(self) -> float:
         """Lowest insulation resistance that passes [ohm]."""
-        if self.is_led:
-            return self.config.mcs_insulation_minimum if self.controller.plug is Plug.MCS else self.config.insulation_minimum
         return max(self.config.insulation_per_volt * self.test_voltage, self.config.insulation_minimum)
 
     # The vehicle.
@@ -218,8 +205,8 @@ class View:
             return "the safety monitor is silent"
         if usable(self.inputs.io, self.now, self.config.idle_age) is None:
             return "the I/O board is silent"
-        if self.is_led and (silent := controller_problem(usable(self.inputs.vehicle, self.now, self.config.idle_age))):
-            return silent
+        if problem := self.link_problem(usable(self.inputs.vehicle, self.now, self.config.idle_age)):
+            return problem
         if self.safety is not None and not Reaction.NONE <= self.reaction < Reaction.BLOCK:
             return f"safety: {self.fault}"
         return ""
@@ -227,8 +214,17 @@ class View:
     @property
     def clear(self) -> bool:
         """Nothing blocks, by fresh inputs."""
-        served = not self.is_led or not controller_problem(self.vehicle)
-        return served and self.safety is not None and self.io is not None and Reaction.NONE <= self.reaction < Reaction.BLOCK
+        return (
+            not self.link_problem(self.vehicle)
+            and self.safety is not None
+            and self.io is not None
+            and Reaction.NONE <= self.reaction < Reaction.BLOCK
+        )
+
+    @staticmethod
+    def link_problem(vehicle: VehicleReport | None) -> str:
+        """Return why the other end of the vehicle link cannot be served, in words; "" where it can."""
+        return ""
 
     @property
     def fault(self) -> str:
@@ -266,15 +262,6 @@ def output_voltage(io: IoReport | None, power: PowerReport | None) -> float:
     if isfinite(io.connector_voltage):
         return abs(io.connector_voltage)
     return abs(power.voltage) if power is not None and io.contactor_closed else NAN
-
-
-def controller_problem(vehicle: VehicleReport | None) -> str:
-    """Return why a charge controller cannot be served, in words; "" where it can."""
-    if vehicle is None:
-        return "the charge controller is silent"
-    if vehicle.controller.interface_version == OLD_INTERFACE:
-        return "the charge controller speaks interface v3.0 or older (0x680xx); v3.1 or later is needed"
-    return ""
 
 
 def requested(vehicle: VehicleReport | None) -> float:

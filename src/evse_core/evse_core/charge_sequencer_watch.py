@@ -1,12 +1,11 @@
 """What charge_sequencer notes about its session in each step, by state: timers, readings, and what was reached. Decides nothing."""
 
 from collections.abc import Callable, Mapping
-from math import inf, isfinite
+from math import inf
 
-from evse_core.charge_sequencer_secc_facts import OVER, incompatible
 from evse_core.charge_sequencer_session import known
 from evse_core.charge_sequencer_view import View, unfit
-from evse_core.types import ChargeState, PowerFunction, Reaction
+from evse_core.types import ChargeState, Reaction
 
 ENDING = frozenset({ChargeState.WELDING_DETECTION, ChargeState.CLOSING, ChargeState.UNLOCKING, ChargeState.EMERGENCY})
 
@@ -38,7 +37,7 @@ def _locking(view: View) -> None:
     session.recorded = session.recorded or view.recorded
 
 
-def _cable_check(view: View) -> None:
+def cable_check(view: View) -> None:
     session = view.session
     session.contactor_seen = session.contactor_seen or view.contactor_closed
     _count_cuts(view)
@@ -81,11 +80,11 @@ def _ramping_down(view: View) -> None:
     """Note when the current is down, and when the contactor may open."""
     session = view.session
     session.stopped = session.stopped or abs(view.current) <= view.config.stopped_current
-    if session.opening is None and view.current_gone and _discharged(view) and _had_time_to_fall(view):
+    if session.opening is None and view.current_gone and _discharged(view) and had_time_to_fall(view):
         session.opening = view.now
 
 
-def _had_time_to_fall(view: View) -> bool:
+def had_time_to_fall(view: View) -> bool:
     """After charging, a reading of 0 A counts only when the ramp's time is over: modules whose status stands still report 0 A at once."""
     return not view.session.charged or view.elapsed >= view.config.stop_time
 
@@ -117,7 +116,7 @@ def _note_dead_output(view: View) -> None:
 
 
 # Rules that all links share.
-_ENDING: Rules = {
+ENDING_RULES: Rules = {
     ChargeState.EMERGENCY: _emergency,
     ChargeState.CLOSING: _closing,
     ChargeState.UNLOCKING: _unlocking,
@@ -126,90 +125,9 @@ CHADEMO: Rules = {
     ChargeState.WAITING_FOR_VEHICLE: _before_locking,
     ChargeState.WAITING_FOR_PERMISSION: _before_locking,
     ChargeState.LOCKING: _locking,
-    ChargeState.CABLE_CHECK: _cable_check,
+    ChargeState.CABLE_CHECK: cable_check,
     ChargeState.WAITING_FOR_REQUEST: _connected,
     ChargeState.CHARGING: _charging,
     ChargeState.RAMPING_DOWN: _ramping_down,
-    **_ENDING,
+    **ENDING_RULES,
 }
-
-
-def _led_begin(view: View) -> None:
-    """Note how far the charge controller has come, and whether its vehicle can be served."""
-    session, controller = view.session, view.controller
-    session.negotiated = session.negotiated or (view.vehicle is not None and controller.phase not in OVER)
-    session.announced = session.announced or controller.session_announced
-    session.unfit.update(session.announced and bool(incompatible(view)), view.now)
-
-
-def _led_locking(view: View) -> None:
-    """From here on energy may be billable; the controller or the vehicle locks."""
-    _led_begin(view)
-    view.session.locked = True
-    view.session.recorded = view.session.recorded or view.recorded
-
-
-def _led_cable_check(view: View) -> None:
-    """Count good readings while the controller asks for the test: what it ends is judged by what was seen until then."""
-    if view.controller.function is PowerFunction.INSULATION_TEST:
-        _cable_check(view)
-
-
-def _led_ramping_down(view: View) -> None:
-    """Note when the current is down, and when the contactor may open: on the controller's word, or without it after a while."""
-    session = view.session
-    session.stopped = session.stopped or abs(view.current) <= view.config.stopped_current
-    told = view.vehicle is None or not view.controller.close_contactor or view.elapsed >= view.config.contactor_wait
-    if session.opening is None and view.current_gone and told and _had_time_to_fall(view):
-        session.opening = view.now
-
-
-LED: Rules = {
-    ChargeState.WAITING_FOR_VEHICLE: _led_begin,
-    ChargeState.WAITING_FOR_PERMISSION: _led_begin,
-    ChargeState.LOCKING: _led_locking,
-    ChargeState.CABLE_CHECK: _led_cable_check,
-    ChargeState.RAMPING_DOWN: _led_ramping_down,
-    **_ENDING,
-}
-
-# Steps of can.md 2.5 that a state carries out. Ending states only go on counting for a session that had come to step 10.
-STEPS = {
-    ChargeState.LOCKING: 8,
-    ChargeState.CABLE_CHECK: 8,
-    ChargeState.LOWERING_OUTPUT: 8,
-    ChargeState.WAITING_FOR_CONTACTOR: 9,
-    ChargeState.WAITING_FOR_REQUEST: 10,
-    ChargeState.CHARGING: 10,
-}
-LAST_STEPS = {
-    ChargeState.RAMPING_DOWN: 11,
-    ChargeState.WELDING_DETECTION: 12,
-    ChargeState.CLOSING: 12,
-    ChargeState.UNLOCKING: 12,
-}
-
-
-def next_step(view: View) -> int:
-    """Return the step of the session: at most one more than before, so that each step that was passed is seen by everybody who looks; 0 on other links."""
-    if view.is_led:
-        return 0
-    step = view.session.step
-    wanted = STEPS.get(view.state, 0)
-    if view.state is ChargeState.WAITING_FOR_VEHICLE:
-        wanted = _vehicle_step(view)
-    elif view.state is ChargeState.WAITING_FOR_PERMISSION:
-        wanted = 6 if view.vehicle is not None and isfinite(view.vehicle.max_charging_time) else 5
-    elif step >= STEPS[ChargeState.CHARGING]:
-        wanted = LAST_STEPS.get(view.state, wanted)
-    return step + 1 if wanted > step else step
-
-
-def _vehicle_step(view: View) -> int:
-    """Return 1 before the vehicle's first frame, 2 with some frames, 3 with all that are needed."""
-    if view.vehicle is not None:
-        return 3
-    sample = view.inputs.vehicle
-    heard = sample is not None and sample.received > view.session.started and not sample.value.complete
-    some = heard and sample is not None and any(isfinite(value) for value in (sample.value.max_voltage, sample.value.target_voltage))
-    return 2 if some else 1

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from evse_core import vehicle_link
 from evse_core.fault_conditions import Condition
 from evse_core.types import Reaction
 
@@ -24,8 +25,9 @@ class Effect:
     debounce: str = ""
 
 
-# Vehicle links.
-LINKS = frozenset(("chademo", "secc"))
+# The vehicle links on which a row is a fault: all, or one only.
+ALL_LINKS = frozenset(vehicle_link.NAMES)
+CHADEMO, SECC = frozenset((vehicle_link.CHADEMO,)), frozenset((vehicle_link.SECC,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,8 @@ class Fault:
     mrec: str
     driver: str
     technician: str
-    # Vehicle links on which the fault can be there.
-    links: frozenset[str] = LINKS
+    links: frozenset[str] = ALL_LINKS
 
-
-# Rows of one link only.
-CHADEMO, SECC = frozenset(("chademo",)), frozenset(("secc",))
 
 # Short names and texts that many rows share.
 WARN, BLOCK, STOP, EMERGENCY = Reaction.WARN, Reaction.BLOCK, Reaction.STOP, Reaction.EMERGENCY

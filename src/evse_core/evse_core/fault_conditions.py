@@ -7,7 +7,8 @@ raised nor cleared by it, and the silence that hides it is a fault of its own.
 from collections.abc import Callable
 from math import inf, isfinite, isnan, nan
 
-from evse_core.safety_view import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, SECC, Input, View
+from evse_core.safety_inputs import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, Input
+from evse_core.safety_view import View
 from evse_core.types import BusHealth, ChargeState, IoReport, VehicleReport
 
 Condition = Callable[[View], str | None]
@@ -230,7 +231,7 @@ def _module_value(name: str) -> Callable[[View], float | None]:
 
 def _connector_temperature(view: View) -> float | None:
     """Return what the board's and the charge controller's sensors say, the hotter one; None while one of them is lost."""
-    if view.io is None or (view.vehicle is None and view.config.vehicle_link == SECC):
+    if view.io is None or (view.vehicle is None and view.link.has_sensors):
         return None
     of_controller = view.vehicle.controller.connector_temperature if view.vehicle is not None else nan
     return max((value for value in (view.io.connector_temperature, of_controller) if isfinite(value)), default=nan)

@@ -7,7 +7,8 @@ for a bank that does not tell. From one that does, silence is the worst case: no
 
 from math import isfinite
 
-from evse_core.safety_view import POWERED_STATES, View
+from evse_core.safety_inputs import POWERED_STATES
+from evse_core.safety_view import View
 from evse_core.types import ChargeState, PowerReport
 
 

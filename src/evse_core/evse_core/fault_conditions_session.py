@@ -5,7 +5,8 @@ The sequencer has times of its own for most of these phases and ends them first;
 
 from math import isfinite
 
-from evse_core.safety_view import OPENING_STATES, POWERED_STATES, View
+from evse_core.safety_inputs import OPENING_STATES, POWERED_STATES
+from evse_core.safety_view import View
 from evse_core.types import ChargeState, PowerFunction
 
 

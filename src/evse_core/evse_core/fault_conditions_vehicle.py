@@ -3,7 +3,8 @@
 from operator import attrgetter
 
 from evse_core.fault_conditions import Condition, silence
-from evse_core.safety_view import CONNECTED_STATES, Input, View
+from evse_core.safety_inputs import CONNECTED_STATES, Input
+from evse_core.safety_view import View
 from evse_core.types import OLD_INTERFACE, ChargeState, EmergencyOrigin, IoReport, PowerFunction, VehicleLink, VehicleReport
 
 # Flags with which the vehicle stops at once, and what they say (can.md 2.1: 102.4 and 102.5; 2.4).

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.vehicle_link import link_parameter
 
 CAN = "can.md"
 
@@ -11,7 +12,7 @@ CAN = "can.md"
 class SafetyConfig:
     """Ratings of the EVSE and the thresholds of the fault table."""
 
-    vehicle_link: str = parameter("chademo", "", "What the vehicle hangs on: chademo, or secc for a charge controller", "design.md, Links")
+    vehicle_link: str = link_parameter()
     max_voltage: float = parameter(500.0, "V", "Highest output voltage of this EVSE", f"{CAN} 1.7: max_charger_voltage", 50.0, 1500.0)
     min_voltage: float = parameter(
         50.0, "V", "Lowest output voltage of this EVSE", f"{CAN} 2.3 S3, S10: rating of the modules", 0.0, 1500.0

@@ -10,17 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isinf
 
-from evse_core.fault import LINKS
+from evse_core import vehicle_link
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.node_watch import NodeWatch
 from evse_core.safety_config import SafetyConfig
+from evse_core.safety_inputs import PERMIT_STATES, Input
 from evse_core.safety_latches import Latch
+from evse_core.safety_links import LINKS
 from evse_core.safety_trends import TrendWatch
 from evse_core.safety_view import (
-    PERMIT_STATES,
-    SECC,
     CurrentEnvelope,
-    Input,
     OutputWatch,
     SafetyInputs,
     View,
@@ -65,10 +64,8 @@ class SafetyMonitor:
         self, config: SafetyConfig, faults: tuple[Fault, ...] = FAULTS, expected: tuple[str, ...] = (), description: str = ""
     ) -> None:
         """Begin. expected: full names of the nodes that must live; description: digest of the description that this process was started with."""
-        if config.vehicle_link not in LINKS:
-            raise ValueError(f"vehicle_link: {config.vehicle_link!r} is none of {', '.join(sorted(LINKS))}")
-        self._config = config
-        self._is_led = config.vehicle_link == SECC
+        vehicle_link.check(config.vehicle_link)
+        self._config, self._link = config, LINKS[config.vehicle_link]
         faults = tuple(fault for fault in faults if config.vehicle_link in fault.links)
         # Rows by whether power may flow: those that can be a fault then, with what they do, their conditions, and the other rows.
         self._rows = {
@@ -143,6 +140,7 @@ class SafetyMonitor:
         in_grace = now - self._start < self._config.startup_grace
         return View(
             config=self._config,
+            link=self._link,
             state=self._state,
             ages=since,
             in_grace=in_grace,
@@ -160,8 +158,8 @@ class SafetyMonitor:
             unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),
             emergency_request=inputs.emergency_stop,
             trends=self._trends.step(inputs.stamp, inputs.meter, inputs.can_status, now),
-            plugged=vehicle is not None and vehicle.controller.plugged if self._is_led else io is not None and io.plugged,
-            unplugged=vehicle is not None and not vehicle.controller.plugged if self._is_led else io is not None and not io.plugged,
+            plugged=self._link.plugged(vehicle, io),
+            unplugged=self._link.unplugged(vehicle, io),
             energised=self._state in PERMIT_STATES,
             connector_voltage=connector_voltage(io, power),
             nodes=self._nodes.step(inputs.nodes, inputs.description, in_grace, now),

@@ -5,12 +5,13 @@ An input is None in the view while it is stale, missing or incomplete, so a cond
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
 from evse_core.node_watch import NodeFacts, Nodes
 from evse_core.safety_config import SafetyConfig
+from evse_core.safety_inputs import Input
+from evse_core.safety_links import LINKS, Link
 from evse_core.safety_trends import Trends
 from evse_core.sample import Sample
 from evse_core.types import (
@@ -26,47 +27,8 @@ from evse_core.types import (
     VehicleReport,
 )
 
-# States in which power may flow; only in these there is a permit (design.md, The permit 1).
-PERMIT_STATES = (
-    ChargeState.LOCKING,
-    ChargeState.CABLE_CHECK,
-    ChargeState.LOWERING_OUTPUT,
-    ChargeState.PRECHARGE,
-    ChargeState.WAITING_FOR_CONTACTOR,
-    ChargeState.WAITING_FOR_REQUEST,
-    ChargeState.CHARGING,
-    ChargeState.RAMPING_DOWN,
-)
-# The modules are awake and watched: after LOCKING, in which they may still wake up (can.md 1.4 step 6).
-POWERED_STATES = PERMIT_STATES[1:]
-# The vehicle's contactor is closed, so what is at the connector is at its battery.
-CONNECTED_STATES = (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING, ChargeState.RAMPING_DOWN)
-
-# The vehicle's contactor may still be closed though ours is open: it is opening, or tests itself for welding (can.md 2.3 E4).
-OPENING_STATES = (ChargeState.WELDING_DETECTION, ChargeState.EMERGENCY)
-
-# Value of `vehicle_link` with which a charge controller leads.
-SECC = "secc"
 # Longest age [s] of an input that never came.
 NEVER = inf
-
-
-class Input(StrEnum):
-    """The inputs of the monitor by the names of their topics."""
-
-    VEHICLE = "vehicle_report"
-    POWER = "power_report"
-    IO = "io_report"
-    CAN = "can_status"
-    SESSION = "session_state"
-    POWER_COMMAND = "power_command"
-    IO_COMMAND = "io_command"
-    METER = "meter_reading"
-
-
-# What the permit needs to know in a state: everything but the meter, and the modules once they are awake.
-_LOCKING_NEEDS = (Input.SESSION, Input.POWER_COMMAND, Input.IO_COMMAND, Input.CAN, Input.IO, Input.VEHICLE)
-PERMIT_NEEDS = {state: (*_LOCKING_NEEDS, Input.POWER) if state in POWERED_STATES else _LOCKING_NEEDS for state in PERMIT_STATES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +60,7 @@ class View:
     """One step as the conditions of the fault table see it."""
 
     config: SafetyConfig
+    link: Link
     state: ChargeState
     ages: Mapping[Input, float]
     in_grace: bool
@@ -133,7 +96,7 @@ class View:
 
     def missing(self) -> list[Input]:
         """Return the inputs that the permit needs in this state and that are not fresh."""
-        return [name for name in PERMIT_NEEDS.get(self.state, ()) if getattr(self, _FIELDS[name]) is None]
+        return [name for name in self.link.needs.get(self.state, ()) if getattr(self, _FIELDS[name]) is None]
 
 
 # Where the view has what the permit may need.
@@ -174,7 +137,7 @@ def ages(inputs: SafetyInputs, now: float) -> dict[Input, float]:
 def limits(config: SafetyConfig) -> dict[Input, float]:
     """Return the age [s] up to which each input counts as fresh."""
     return {
-        Input.VEHICLE: config.controller_timeout if config.vehicle_link == SECC else config.vehicle_timeout,
+        Input.VEHICLE: getattr(config, LINKS[config.vehicle_link].vehicle_timeout),
         Input.POWER: config.modules_timeout,
         Input.IO: config.io_timeout,
         Input.CAN: config.bridge_timeout,

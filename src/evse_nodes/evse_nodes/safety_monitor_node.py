@@ -12,8 +12,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from evse_core.fault_table import BY_NAME, FAULTS, Fault
+from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
-from evse_core.safety_view import PERMIT_STATES
 from evse_core.sample import Sample
 from evse_core.types import FaultEvent, NodeHealth, Reaction, SafetyState
 from evse_nodes import topics

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from evse_core import vehicle_link
 from evse_tools import bench_commands
 
 app = typer.Typer(
@@ -93,7 +94,7 @@ def campaign(
     jobs: Annotated[int, typer.Option(min=0, max=256, help="processes (default: as many as processors)")] = 0,
     only: Annotated[int, typer.Option(min=0, help="play only the session of this number")] = 0,
     plan: Annotated[Path | None, typer.Option(help="play the plan in this JSON file, as a violation prints it")] = None,
-    link: Annotated[str, typer.Option(help="link of the vehicle")] = "chademo",
+    link: Annotated[str, typer.Option(help="link of the vehicle")] = vehicle_link.CHADEMO,
 ) -> None:
     """Break thousands of simulated sessions at random and prove that nothing unsafe happens."""
     from evse_tools import campaign_command  # noqa: PLC0415

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from typing import Any
 
+from evse_core import vehicle_link
 from evse_core.fault_table import BY_NAME
 from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause
 from evse_simulators.faults import FAULTS, SECC, VEHICLE
@@ -22,7 +23,7 @@ PERMIT_TIME = 0.1
 # Charging time that even a slow fault (heating) needs at most, and that a fault gets that shows only when the station stops. [s]
 LONG, SHORT = 150.0, 10.0
 
-BOTH, _CHADEMO, _SECC = frozenset({"chademo", "secc"}), frozenset({"chademo"}), frozenset({"secc"})
+ALL, _CHADEMO, _SECC = frozenset(vehicle_link.NAMES), frozenset({vehicle_link.CHADEMO}), frozenset({vehicle_link.SECC})
 _VEHICLE = (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
 
 
@@ -42,7 +43,7 @@ class Expected:
     seconds: float = 60.0
     rating: Mapping[str, Any] = field(default_factory=dict)
     impossible: str = ""
-    links: frozenset[str] = BOTH
+    links: frozenset[str] = ALL
 
 
 # Modules that tell of themselves, and a control pilot.
@@ -120,7 +121,7 @@ _ROWS = {
 _OF_SIMULATOR = {VEHICLE: _CHADEMO, SECC: _SECC}
 _LOCK = ("lock_stuck", "lock_lost", "proximity_fault")
 EXPECTED = {
-    name: replace(row, links=_CHADEMO if name in _LOCK else _OF_SIMULATOR.get(FAULTS[name].simulator, BOTH)) for name, row in _ROWS.items()
+    name: replace(row, links=_CHADEMO if name in _LOCK else _OF_SIMULATOR.get(FAULTS[name].simulator, ALL)) for name, row in _ROWS.items()
 }
 
 

@@ -6,6 +6,7 @@ from math import inf, isfinite
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from evse_core.vehicle_link import CHADEMO
 from evse_simulators.faults import FAULTS
 from evse_tools import json_target
 from evse_tools.demo_driver import Plan
@@ -69,7 +70,7 @@ class Options:
     def default_link(self) -> str:
         """The vehicle link of a demo without a description: the one that was asked for, or the one that the fault needs."""
         known = EXPECTED[self.fault].links if self.fault else frozenset()
-        return self.link or (next(iter(known)) if len(known) == 1 else "chademo")
+        return self.link or (next(iter(known)) if len(known) == 1 else CHADEMO)
 
     def fault_problem(self, links: Collection[str]) -> str:
         """Return why the fault cannot be shown by a station with these vehicle links, "" where it can."""

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evse_core.vehicle_link import SECC
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_report import RESOLUTION, STEPS, Report, Session
@@ -47,7 +48,7 @@ def show(report: Report, out: Console) -> None:
             out.print(Text(session.receipt_text.rstrip()))
             out.print()
     stepped = [session for session in report.sessions if session.track.steps]
-    led = [session for session in report.sessions if session.track.link == "secc" and session.track.session_id]
+    led = [session for session in report.sessions if session.track.link == SECC and session.track.session_id]
     if stepped:
         out.print(time_line(stepped))
     if led:

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from evse_core.types import ChargeState
+from evse_core.vehicle_link import SECC
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_track import Track
@@ -135,9 +136,9 @@ def completeness(track: Track) -> list[str]:
     problems = [] if track.is_over else [f"the session did not end; it is in {track.session.state.name}"]
     steps = [step for step, _ in track.steps]
     missed = [state.name for state in LED_STATES if not isfinite(track.entered(state))]
-    if track.link == "secc" and missed:
+    if track.link == SECC and missed:
         problems.append(f"states not reached: {', '.join(missed)}")
-    elif track.link != "secc" and steps != list(range(1, STEPS + 1)):
+    elif track.link != SECC and steps != list(range(1, STEPS + 1)):
         problems.append(f"steps reached: {', '.join(map(str, steps)) or 'none'}")
     if not isfinite(track.entered(ChargeState.CHARGING)):
         problems.append(f"never charged: {track.session.stop_cause.name} {track.session.stop_detail}".rstrip())

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from evse_core import vehicle_link
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
 from evse_tools.description_schema import VEHICLE_SIMULATORS
@@ -29,12 +30,12 @@ QUICK_CONTROLLER = {"boot_time": 0.5, "negotiation_time": 1.0, "request_delay": 
 QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER}
 SIMULATORS = ("power_module_simulator", "io_board_simulator")
 # Description of a demo by vehicle link.
-DESCRIPTIONS = {"chademo": "single_evse.yaml", "secc": "ccs.yaml"}
+DESCRIPTIONS = {vehicle_link.CHADEMO: "single_evse.yaml", vehicle_link.SECC: "ccs.yaml"}
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
 TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 
-def default_description(link: str = "chademo") -> Path:
+def default_description(link: str = vehicle_link.CHADEMO) -> Path:
     """Return the description of a vehicle link, of an installed evse_bringup, else of the source tree above this file. FileNotFoundError without one."""
     name = DESCRIPTIONS[link]
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
@@ -93,7 +94,7 @@ def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any]) -
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
         name: {"interface": "udp_multicast", "channel": group()} for name in BUSES
     }
-    vehicle = VEHICLE_SIMULATORS[result.get("vehicle_link", "chademo")]
+    vehicle = VEHICLE_SIMULATORS[result.get("vehicle_link", vehicle_link.CHADEMO)]
     for name in (vehicle, *SIMULATORS):
         result[name] = result.get(name) or {}
     result[vehicle] = QUICK[vehicle] | result[vehicle]

@@ -20,6 +20,7 @@ from evse_core.types import (
     SimVehicleLines,
     Transaction,
 )
+from evse_core.vehicle_link import CHADEMO
 
 # Current that counts as none: an emergency end must get below it (../shared/reference/can.md 4). [A]
 NO_CURRENT = 5.0
@@ -57,7 +58,7 @@ class Track:
     begin: float = nan
     end: float = nan
     vehicle_energy_wh: float = nan
-    link: str = "chademo"
+    link: str = CHADEMO
 
     def take(self, value: Any) -> None:
         """Learn from one value of evse_core.types; others than those named in _TAKE are ignored."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from evse_core.vehicle_link import CHADEMO
 from evse_nodes.can_interfaces import bus_arguments
 from evse_tools.description_orders import order_problems
 from evse_tools.description_schema import BUSES, SIMULATOR_BUSES, VEHICLE_SIMULATORS
@@ -130,7 +131,7 @@ def _simulators(data: dict[str, Any]) -> Iterator[Finding]:
 def _vehicles(data: dict[str, Any]) -> Iterator[Finding]:
     """The simulated vehicle speaks what the vehicle link says."""
     for index, evse in _evses(data):
-        link = evse.get("vehicle_link", "chademo")
+        link = evse.get("vehicle_link", CHADEMO)
         for other, name in VEHICLE_SIMULATORS.items():
             if name in evse and isinstance(link, str) and link in VEHICLE_SIMULATORS and link != other:
                 yield ("evses", index, name), f"is for vehicle_link {other}; with {link} take {VEHICLE_SIMULATORS[link]}"

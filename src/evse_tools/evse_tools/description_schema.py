@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
+from evse_core import vehicle_link
 from evse_core.parameter import Parameter, parameter
 from evse_tools.config_models import Section, checked, section_model
 
@@ -80,7 +81,7 @@ SIMULATOR_BUSES = {
 }
 BUSES = tuple(dict.fromkeys(SIMULATOR_BUSES.values()))
 # What hangs on the vehicle bus of each vehicle link, where it is simulated.
-VEHICLE_SIMULATORS = {"chademo": "vehicle_simulator", "secc": "secc_simulator"}
+VEHICLE_SIMULATORS = {vehicle_link.CHADEMO: "vehicle_simulator", vehicle_link.SECC: "secc_simulator"}
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -174,9 +175,9 @@ def evse_model() -> type[Section]:
         "evse": (_key(int, "number: 1, 2, ...; the connector towards the CSMS, N in the namespace /evse_N", "", 1, 99), Field(default=...)),
         "vehicle_link": (
             _key(
-                Literal["chademo", "secc"], "chademo: the station is the charger on the vehicle's CAN bus; secc: a charge controller leads"
+                Literal[vehicle_link.NAMES], "chademo: the station is the charger on the vehicle's CAN bus; secc: a charge controller leads"
             ),
-            Field(default="chademo"),
+            Field(default=vehicle_link.CHADEMO),
         ),
         "rating": _section(section_model("rating", Rating), required=True),
         "can_bridge": _section(bridge, required=True),

@@ -14,7 +14,7 @@ from typing import Any
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
-from evse_core.safety_view import PERMIT_STATES
+from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.types import BusLink, ChargeState, PowerFunction, Reaction
 from evse_nodes.topics import TOPICS
 from evse_simulators import campaign_plan as plans

@@ -9,6 +9,7 @@ from typing import Any
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_core.types import BusLink
+from evse_core.vehicle_link import CHADEMO, SECC
 from evse_nodes.topics import TOPICS
 from evse_simulators.campaign_plan import ANCHORS, Action, Plan, random_plan, to_json
 from evse_simulators.campaign_play import Play
@@ -19,7 +20,7 @@ from evse_tools.fuzz_messages import check_sendable, random_message
 
 LINKS = (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)
 # Links of the vehicle that are played; most stations are still of the first kind.
-VEHICLE_LINKS = ("chademo", "chademo", "secc")
+VEHICLE_LINKS = (CHADEMO, CHADEMO, SECC)
 DRIVER = (Action("plug_in", "", 0.5), Action("token", "", 0.5), Action("start", "", 0.5), Action("stop", "CHARGING", 2.0))
 # Largest identifiers: 11 and 29 bits (ISO 11898-1). Frames of more than 8 bytes are CAN FD or a broken driver. [1], [bytes]
 SHORT_ID, LONG_ID, LONGEST = 0x7FF, 0x1FFFFFFF, 12

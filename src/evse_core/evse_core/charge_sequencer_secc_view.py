@@ -1,0 +1,48 @@
+"""What the charging sequence sees in one step where a charge controller (SECC) leads: the connector and the insulation test are the controller's."""
+
+from math import isfinite
+from math import nan as NAN
+
+from evse_core.charge_sequencer_view import View
+from evse_core.types import OLD_INTERFACE, IoReport, Plug, VehicleReport
+
+
+class SeccView(View):
+    """One step as guards and outputs see it."""
+
+    __slots__ = ()
+
+    @property
+    def plugged(self) -> bool:
+        """The controller says that the connector is in the inlet."""
+        return self.controller.plugged
+
+    @staticmethod
+    def is_out(vehicle: VehicleReport | None, io: IoReport | None) -> bool:
+        """Return whether the controller says that the connector is out."""
+        return vehicle is not None and not vehicle.controller.plugged
+
+    @property
+    def connector_temperature(self) -> float:
+        """Temperature of the hottest contact [degC], by the board's or the controller's sensors; NaN where there is none."""
+        sensors = (self.io.connector_temperature if self.io is not None else NAN, self.controller.connector_temperature)
+        return max((value for value in sensors if isfinite(value)), default=NAN)
+
+    @property
+    def test_voltage(self) -> float:
+        """Voltage of the insulation test [V]: what the controller asks for, as far as the station bears it."""
+        return min(self.config.max_voltage, self.controller.voltage) if self.controller.voltage > 0.0 else NAN
+
+    @property
+    def insulation_limit(self) -> float:
+        """Lowest insulation resistance that passes [ohm], by the connector (can.md 1.4 row 8)."""
+        return self.config.mcs_insulation_minimum if self.controller.plug is Plug.MCS else self.config.insulation_minimum
+
+    @staticmethod
+    def link_problem(vehicle: VehicleReport | None) -> str:
+        """Return why the controller cannot be served, in words; "" where it can."""
+        if vehicle is None:
+            return "the charge controller is silent"
+        if vehicle.controller.interface_version == OLD_INTERFACE:
+            return "the charge controller speaks interface v3.0 or older (0x680xx); v3.1 or later is needed"
+        return ""
