@@ -27,6 +27,7 @@ ENUM_OF_CONSTANTS = {
     ("PowerCommand", "FUNCTION"): types.PowerFunction,
     ("PowerCommand", "PHASE"): types.ControllerPhase,
     ("IoCommand", "LAMP"): types.Lamp,
+    ("AcReport", "PILOT_STATE"): types.PilotState,
     ("IoReport", "PILOT_FAULT"): types.PilotFault,
     ("CanBusStatus", "LINK"): types.BusLink,
     ("CanBusStatus", "HEALTH"): types.BusHealth,

@@ -69,7 +69,7 @@ class Bench:
     """A bridge with a sequencer and a monitor that speak every 50 ms unless a test silences them."""
 
     def __init__(self, **config: float) -> None:
-        self.bridge = CanBridge(replace(CanBridgeConfig(), **config), CHADEMO, EVSE_V3, IO)  # type: ignore[arg-type]
+        self.bridge = CanBridge(replace(CanBridgeConfig(), **config), {"chademo": CHADEMO, "evse_v3": EVSE_V3, "io_board": IO})  # type: ignore[arg-type]
         self.now = 100.0
         self.sent: list[tuple[float, Outgoing]] = []
         self.safety: SafetyState | None = PERMIT

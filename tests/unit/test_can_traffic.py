@@ -12,10 +12,12 @@ pytest.importorskip("msgpack")
 from can.interfaces.udp_multicast.utils import unpack_message
 from can_bench import DATABASES
 
-from evse_core.can_bridge import LEAPS, CanBridge, CanBridgeConfig
+from evse_core.can_bridge import CanBridge, CanBridgeConfig
+from evse_core.can_bridge_news import LEAPS
 from evse_core.can_schedule import REPORT_SPACING
 from evse_core.codecs.signals import UnknownId
 from evse_core.types import BusLink
+from evse_nodes.databases import load
 from evse_tools import can_bench, can_traffic
 from evse_tools.can_traffic import Group, Leap, leap_value
 
@@ -24,7 +26,7 @@ WATCHED = {BusLink.VEHICLE: ("vehicle_report", "current_request"), BusLink.POWER
 
 
 def bridge() -> CanBridge:
-    return CanBridge(CanBridgeConfig(), *(DATABASES[link] for link in (*LINKS, BusLink.IO)))
+    return CanBridge(CanBridgeConfig(), {database: load(database) for database in ("chademo", "evse_v3", "io_board")})
 
 
 @pytest.mark.parametrize("link", LINKS)

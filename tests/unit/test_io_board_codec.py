@@ -5,10 +5,11 @@ from math import isnan
 import pytest
 from can_bench import IO, board_inputs
 
-from evse_core.codecs.io_board import CURRENTS_LIMIT, TOKEN_WAIT, IoBoard, LockCommand
+from evse_core.codecs.ac_output import AcOutput
+from evse_core.codecs.io_board import CURRENTS_LIMIT, DISAGREE_LIMIT, PILOT_LIMIT, TOKEN_WAIT, IoBoard, LockCommand
 from evse_core.codecs.signals import Malformed
 from evse_core.frame import Frame
-from evse_core.types import IoCommand, Lamp, PilotFault
+from evse_core.types import IoCommand, Lamp, PilotFault, PilotState
 
 MEASUREMENTS = Frame(0x202, bytes.fromhex("091041e803000000"))
 NOT_FITTED = Frame(0x202, bytes.fromhex("ffffffffff000000"))
@@ -220,3 +221,107 @@ def test_outputs_are_laid_out_as_documented(command: IoCommand, lock: LockComman
     frame = IoBoard(IO).frame(command, lock, 257)
     assert (frame.id, frame.data.hex()) == (0x210, data)
     assert IoBoard(IO).receive(frame, 0.0) is None
+
+
+def pilot(high: float, duty: float = 100.0, state: int = 2, alive: int = 0, **more: float) -> Frame:
+    """Return IO_Pilot of a board whose low half is good."""
+    signals = {"Pilot_High": high, "Pilot_Low": high if duty == 100.0 else -12.0, "Pilot_Duty": duty, "Pilot_State": state, "Alive": alive}
+    return IO.encode("IO_Pilot", {"Proximity_Resistance": 65535} | signals | more)
+
+
+GOOD = Frame(0x201, bytes([0x80, 1 << 4, 0, 0, 0, 0, 0, 0]))
+CLOSED = Frame(0x201, bytes([0x90, 1 << 4, 0, 0, 0, 0, 0, 0]))
+
+
+def watched(found: IoBoard, seconds: float, start: float, **what: float) -> float:
+    """Send IO_Pilot every 50 ms; return when the last one came."""
+    steps = round(seconds / 0.05)
+    for step in range(steps + 1):
+        now = start + 0.05 * step
+        found.receive(pilot(alive=round(now / 0.05) % 256, **what), now)
+    return now
+
+
+def test_the_bytes_of_the_pilot_are_those_of_the_database() -> None:
+    found = board(GOOD, MEASUREMENTS, NO_TOKEN)
+    found.receive(Frame(0x205, bytes([90, 0x88, 0x6B, 0x0A, 0b01011010, 0xDC, 0x00, 1])), 0.0)
+    ac = found.report(0.0).ac
+    assert (ac.pilot_high, ac.pilot_low, ac.pilot_duty_percent) == pytest.approx((9.0, -12.0, 26.67))
+    assert (ac.latch_pressed, ac.output_live, ac.residual_current_tested, ac.cable_current) == (True, True, True, 32.0)
+
+
+def test_the_state_of_the_pilot_is_that_of_its_levels_and_not_the_boards_word() -> None:
+    found = board(GOOD)
+    watched(found, 0.5, 0.0, high=9.0, state=3)
+    report = found.report(0.5)
+    assert report.ac.pilot_state is PilotState.B
+    assert report.pilot_fault is PilotFault.NONE
+    now = watched(found, DISAGREE_LIMIT + 0.1, 0.55, high=9.0, state=3)
+    assert found.report(now).pilot_fault is PilotFault.DISAGREES
+
+
+def test_a_fault_that_only_the_levels_show_is_a_fault() -> None:
+    found = board(GOOD)
+    now = watched(found, 0.5, 0.0, high=0.0, state=2)
+    assert found.report(now).pilot_fault is PilotFault.SHORT
+
+
+def test_a_pilot_that_is_old_or_repeated_is_not_known() -> None:
+    found = board(GOOD)
+    now = watched(found, 0.5, 0.0, high=9.0)
+    assert found.report(now + PILOT_LIMIT).ac.pilot_state is PilotState.B
+    found.receive(pilot(9.0, alive=round(now / 0.05)), now + 0.2)
+    report = found.report(now + PILOT_LIMIT + 0.01)
+    assert (report.ac.pilot_state, report.pilot_fault) == (PilotState.UNKNOWN, PilotFault.UNKNOWN)
+    assert isnan(report.ac.pilot_high)
+
+
+def test_a_new_state_is_news_and_a_level_that_drifts_is_none() -> None:
+    found = board(GOOD)
+    now = watched(found, 0.5, 0.0, high=9.0)
+    before = found.changes
+    watched(found, 0.1, now + 0.05, high=9.3)
+    assert found.changes == before
+    found.receive(pilot(12.0, alive=99, state=1), now + 0.2)
+    assert found.changes == before + 1
+
+
+@pytest.mark.parametrize(("inputs", "more", "phases"), [(GOOD, 1, 0), (CLOSED, 0, 1), (CLOSED, 1, 3)])
+def test_phases_are_closed_where_both_feedbacks_say_so(inputs: Frame, more: int, phases: int) -> None:
+    assert board(inputs, pilot(6.0, Phases_2_3_Closed=more)).report(0.0).ac.phases_closed == phases
+
+
+MAINS = IO.encode("IO_Mains", {"Voltage_L1": 230.0, "Voltage_L2": 231.0, "Voltage_L3": 229.0, "Frequency": 50.0, "Alive": 1})
+POWERS = IO.encode("IO_Powers", {"Power_L1": 2300, "Power_L2": 2310, "Power_L3": 2290, "Alive": 1})
+
+
+def test_voltage_times_current_of_an_ac_output_is_its_active_power() -> None:
+    report = AcOutput(board(MAINS, POWERS)).report(0.1)
+    assert (report.complete, report.enabled, report.age) == (True, True, pytest.approx(0.1))
+    assert report.voltage * report.current == pytest.approx(6900.0)
+    assert report.voltage == pytest.approx(230.0)
+
+
+def test_one_phase_counts_alone_and_what_is_not_fitted_is_left_out() -> None:
+    mains = IO.encode("IO_Mains", {"Voltage_L1": 120.0, "Voltage_L2": 6553.5, "Voltage_L3": 6553.5, "Frequency": 60.0, "Alive": 1})
+    powers = IO.encode("IO_Powers", {"Power_L1": 1440, "Power_L2": -32768, "Power_L3": -32768, "Alive": 1})
+    report = AcOutput(board(mains, powers)).report(0.0)
+    assert (report.voltage, report.current) == pytest.approx((120.0, 12.0))
+
+
+@pytest.mark.parametrize("frames", [(), (MAINS,), (POWERS,)])
+def test_half_of_an_ac_output_is_no_reading(frames: tuple[Frame, ...]) -> None:
+    assert not AcOutput(board(*frames)).report(0.0).complete
+
+
+def test_no_mains_is_no_output() -> None:
+    dead = IO.encode("IO_Mains", {"Voltage_L1": 3.0, "Voltage_L2": 0.0, "Voltage_L3": 0.0, "Frequency": 65.5, "Alive": 1})
+    report = AcOutput(board(dead, POWERS)).report(0.0)
+    assert (report.enabled, report.current) == (False, 0.0)
+
+
+def test_the_boards_command_carries_phases_state_f_and_the_self_test() -> None:
+    frame = IoBoard(IO).frame(
+        IoCommand(phases=3, pilot_current=16.0, pilot_unavailable=True, residual_current_test=True), LockCommand.HOLD, 7
+    )
+    assert frame.data == bytes([0, 0, 0, 160, 0, 0b1111, 0, 7])

@@ -8,18 +8,17 @@ No thread and no clock: a node and a simulated world drive it the same way, by `
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass, replace
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import nan as NAN
-from operator import attrgetter
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
+from evse_core.can_bridge_devices import make_devices
+from evse_core.can_bridge_news import flags, leap
 from evse_core.can_schedule import LineRelease, LinkSchedule, Receiver, TopicSchedule
-from evse_core.codecs.chademo import ChademoStation
-from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender, PowerOutput
-from evse_core.codecs.io_board import IoBoard, LockCommand
-from evse_core.codecs.secc import LAMP_BOARDS, SeccStation
+from evse_core.codecs.evse_v3 import PowerOutput
+from evse_core.codecs.io_board import LockCommand
+from evse_core.codecs.secc import LAMP_BOARDS
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.frame import Frame
@@ -43,12 +42,8 @@ from evse_core.types import (
     SafetyState,
     VehicleCommand,
 )
-from evse_core.vehicle_link import CHADEMO, SECC, check, link_parameter
+from evse_core.vehicle_link import check, link_parameter
 
-# Name of the CAN database of each vehicle link.
-VEHICLE_DATABASES = {CHADEMO: "chademo", SECC: "evse_v3"}
-# Links in the order in which a cut goes out: the modules, the contactor, the word to the vehicle.
-LINKS = (BusLink.POWER, BusLink.IO, BusLink.VEHICLE)
 # A reading that may decide anything here: three periods (../shared/reference/can.md 2.7: stale after 300 ms). [s]
 READING_LIMIT = 0.3
 # A vehicle that has been silent for so long is gone (../shared/reference/can.md 2.4: frame loss 1 s). [s]
@@ -56,13 +51,6 @@ VEHICLE_GONE = 1.0
 # Generation that a bridge names to a vehicle before the sequencer has named one: 2 is 1.0 to 1.2 (../shared/reference/can.md 2.1).
 DEFAULT_GENERATION = 2
 _T = TypeVar("_T")
-# Values of reports that go out at once when they leap from one multiple of this to another: a jump must not wait for the period. An emergency trip is 50 V
-# above a rating of 500 V, over-current begins 5 A above the request (../shared/reference/can.md 4).
-LEAPS = {
-    "vehicle_report": {"current_request": 1.0, "controller.voltage": 10.0},
-    "power_report": {"voltage": 10.0, "current": 5.0},
-    "io_report": {"connector_voltage": 10.0},
-}
 # A value is fresh up to its limit and stale after it: wake up just after. [s]
 JUST_AFTER = 0.0005
 
@@ -131,23 +119,17 @@ class _Output:
 
 
 class CanBridge:
-    """The rule of can_bridge for one EVSE; `vehicle` is the database of its vehicle link."""
+    """The rule of can_bridge for one EVSE."""
 
-    def __init__(self, config: CanBridgeConfig, vehicle: SignalDatabase, power: SignalDatabase, io: SignalDatabase) -> None:
+    def __init__(self, config: CanBridgeConfig, databases: Mapping[str, SignalDatabase]) -> None:
+        """Begin; databases by name, at least those of can_bridge_devices.DATABASES for this link."""
         self.config = config
-        self._vehicle = _vehicle_station(config, vehicle)
-        self._modules = ModulesReceiver(power, config.pistol)
-        self._sender = ModulesSender(power, config.pistol)
-        self._board = IoBoard(io)
-        self._links = {
-            BusLink.VEHICLE: _schedule(BusLink.VEHICLE, self._vehicle.receive, config.vehicle_period),
-            BusLink.POWER: _schedule(BusLink.POWER, self._modules.receive, config.power_period),
-            BusLink.IO: _schedule(BusLink.IO, self._board.receive, config.io_period),
-        }
-        self._reports: tuple[tuple[str, Receiver, TopicSchedule], ...] = (
-            ("vehicle_report", self._vehicle, TopicSchedule(config.report_period)),
-            ("power_report", self._modules, TopicSchedule(config.report_period)),
-            ("io_report", self._board, TopicSchedule(config.report_period)),
+        devices = make_devices(config, databases)
+        self._vehicle, self._modules, self._sender, self._board = devices.vehicle, devices.modules, devices.sender, devices.board
+        periods = {BusLink.VEHICLE: config.vehicle_period, BusLink.POWER: config.power_period, BusLink.IO: config.io_period}
+        self._links = {link: _schedule(link, receive, periods[link]) for link, receive in devices.receive.items()}
+        self._reports: tuple[tuple[str, Receiver, TopicSchedule], ...] = tuple(
+            (topic, receiver, TopicSchedule(config.report_period)) for topic, receiver in devices.reports.items()
         )
         self._status = TopicSchedule(config.report_period)
         self._looked_at: tuple[int, ...] = ()
@@ -208,7 +190,7 @@ class CanBridge:
 
     def _noted(self, name: str, last: Sample[_T] | None, new: Sample[_T], limit: float, now: float) -> Sample[_T]:
         """Return the new value, after noting when it expires and whether it changes something: a set point that drifts can wait for the next period."""
-        self._news = self._news or last is None or last.age(now) > limit or _flags(last.value) != _flags(new.value)
+        self._news = self._news or last is None or last.age(now) > limit or flags(last.value) != flags(new.value)
         self._expiries[name] = new.received + limit + JUST_AFTER
         self._wake = min(self._wake, self._expiries[name])
         return new
@@ -221,7 +203,7 @@ class CanBridge:
 
     def _changes(self) -> tuple[int, ...]:
         """Return how much the devices have said, in the order of their reports."""
-        return self._vehicle.changes, self._modules.changes, self._board.changes
+        return tuple([receiver.changes for _, receiver, _ in self._reports])
 
     def step(self, now: float) -> list[Outgoing]:
         """Return the frames that are due, a cut at once and to the modules first.
@@ -236,8 +218,7 @@ class CanBridge:
         self._news = False
         output = self._output(now)
         outgoing: list[Outgoing] = []
-        for link in LINKS:
-            schedule = self._links[link]
+        for link, schedule in self._links.items():
             if schedule.usable and schedule.due(_key(link, output), now):
                 outgoing += [Outgoing(link, frame) for frame in self._frames(link, output, now)]
         if self._transmitting and not output.vehicle.transmit:
@@ -253,7 +234,7 @@ class CanBridge:
             heard = not before or self._looked_at[number] != before[number]
             if heard or now >= schedule.wake:
                 value = self._counted(receiver.report(now), now)
-                if schedule.due((_flags(value), _leap(topic, value)), receiver.pulse, now):
+                if schedule.due((flags(value), leap(topic, value)), receiver.pulse, now):
                     due.append(Report(topic, value))
         if self._status.due((self._cause, self._gate.cut_count, self._healths), 0.0, now):
             due.append(Report("can_status", self.status()))
@@ -268,7 +249,7 @@ class CanBridge:
 
     def status(self) -> CanStatus:
         """Return the health of the buses and whether power passes, as of the last step."""
-        buses = tuple(self._links[link].full_status() for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO))
+        buses = tuple(self._links[link].full_status() for link in sorted(self._links))
         return CanStatus(buses=buses, power_allowed=self._cause is CutCause.NONE, cut_cause=self._cause, cut_count=self._gate.cut_count)
 
     def next_wake(self, now: float) -> float:
@@ -305,7 +286,9 @@ class CanBridge:
         """Return the last frames of a process that ends: everything off, the vehicle told to stop, the lock as it is."""
         vehicle = self._stop_words(now)
         self._alive += 1
-        frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
+        frames = []
+        if self._sender is not None:
+            frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
         frames.append(Outgoing(BusLink.IO, self._board.frame(IoCommand(lamp=Lamp.FAULT), LockCommand.HOLD, self._alive)))
         if self._transmitting:
             frames += [
@@ -314,7 +297,7 @@ class CanBridge:
         return frames
 
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
-        if link is BusLink.POWER:
+        if link is BusLink.POWER and self._sender is not None:
             power = PowerOutput(output.power.command, output.power.contactor_closed, output.power.emergency, self._vehicle.known())
             return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:
@@ -403,50 +386,8 @@ def _schedule(link: BusLink, receive: Any, period: float) -> LinkSchedule:
 def _key(link: BusLink, output: _Output) -> Any:
     """Return what goes out at once when it changes."""
     if link is BusLink.IO:
-        return _flags(output.io), output.lock
+        return flags(output.io), output.lock
     if link is BusLink.VEHICLE:
-        return _flags(output.vehicle)
+        return flags(output.vehicle)
     power = output.power
-    return _flags(power.command), power.contactor_closed, power.emergency
-
-
-def vehicle_database(config: CanBridgeConfig) -> str:
-    """Return the name of the CAN database of the vehicle link."""
-    return VEHICLE_DATABASES[config.vehicle_link]
-
-
-def _vehicle_station(config: CanBridgeConfig, database: SignalDatabase) -> ChademoStation | SeccStation:
-    """Return the codec of the vehicle link."""
-    if vehicle_database(config) == "evse_v3":
-        return SeccStation(database, config.controller_pistol, config.controller_timeout, config.controller_lamps)
-    return ChademoStation(database)
-
-
-_LEAP_GETTERS = {topic: tuple((attrgetter(name), step) for name, step in values.items()) for topic, values in LEAPS.items()}
-
-
-def _leap(topic: str, value: Any) -> list[int | None]:
-    """Return in which multiples the watched values of a report lie; None for one that is not known."""
-    found = [(get(value), step) for get, step in _LEAP_GETTERS[topic]]
-    return [int(number // step) if math.isfinite(number) else None for number, step in found]
-
-
-def _flags(value: Any) -> Any:
-    """Return the flags, counters, enumerations and texts of a value: what does not drift."""
-    return _flag_getter(value.__class__)(value)
-
-
-@cache
-def _flag_getter(kind: Any) -> Callable[[Any], Any]:
-    return attrgetter(*_flag_names(kind))
-
-
-def _flag_names(kind: Any) -> list[str]:
-    """Return the names of these fields, those of a value inside with a dot."""
-    names: list[str] = []
-    for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint):
-            names += [f"{name}.{inner}" for inner in _flag_names(hint)]
-        elif isinstance(hint, type) and issubclass(hint, (int, str)):
-            names.append(name)
-    return names
+    return flags(power.command), power.contactor_closed, power.emergency

@@ -114,6 +114,17 @@ class PilotFault(IntEnum):
     SHORT = 2
     DIODE_MISSING = 3
     OUT_OF_BAND = 4
+    DISAGREES = 5
+
+
+class PilotState(IntEnum):
+    UNKNOWN = 0
+    A = 1
+    B = 2
+    C = 3
+    D = 4
+    E = 5
+    F = 6
 
 
 class Reaction(IntEnum):
@@ -337,7 +348,7 @@ class VehicleCommand:
 
 @dataclass(frozen=True, slots=True)
 class PowerReport:
-    """What the power modules of one EVSE say, and how old it is."""
+    """What the power modules of one EVSE say, or the board about an AC output, and how old it is."""
 
     stamp: float = 0.0
     complete: bool = False
@@ -373,6 +384,28 @@ class PowerCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class AcReport:
+    """What the I/O board sees of mains, control pilot and proximity pilot, inside IoReport."""
+
+    pilot_state: PilotState = PilotState.UNKNOWN
+    pilot_high: float = NAN
+    pilot_low: float = NAN
+    pilot_duty_percent: float = NAN
+    cable_current: float = NAN
+    latch_pressed: bool = False
+    voltage_l1: float = NAN
+    voltage_l2: float = NAN
+    voltage_l3: float = NAN
+    frequency: float = NAN
+    power_l1: float = NAN
+    power_l2: float = NAN
+    power_l3: float = NAN
+    output_live: bool = False
+    phases_closed: int = 0
+    residual_current_tested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class IoReport:
     """What the I/O board sees, and how old it is."""
 
@@ -399,6 +432,7 @@ class IoReport:
     ac_current_l1: float = NAN
     ac_current_l2: float = NAN
     ac_current_l3: float = NAN
+    ac: AcReport = AcReport()
     token_count: int = 0
     token: str = ""
 
@@ -412,7 +446,10 @@ class IoCommand:
     sequence_2: bool = False
     lock: bool = False
     close_contactor: bool = False
+    phases: int = 0
     pilot_current: float = NAN
+    pilot_unavailable: bool = False
+    residual_current_test: bool = False
     lamp: Lamp = Lamp.UNKNOWN
 
 
@@ -635,6 +672,9 @@ class SimStationLines:
     sequence_2: bool = False
     locked: bool = False
     contactor_closed: bool = False
+    phases: int = 0
+    pilot_duty_percent: float = NAN
+    mains_voltage: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -650,6 +690,11 @@ class SimVehicleLines:
     soc_percent: float = NAN
     energy_wh: float = NAN
     battery_temperature: float = NAN
+    pilot_resistance: float = NAN
+    pilot_diode: bool = False
+    cable_resistance: float = NAN
+    ac_current: float = NAN
+    ac_phases: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,19 @@ from evse_core.parameter import parameter
 
 CHADEMO = "chademo"
 SECC = "secc"
+PILOT = "pilot"
 # In the order in which documents show them; the first is the default.
 NAMES = (CHADEMO, SECC)
 
 
 def link_parameter() -> Any:
     """Return the field `vehicle_link` of a configuration."""
-    return parameter(CHADEMO, "", "what the vehicle hangs on: chademo, or secc for a charge controller", "docs/design.md, Vehicle links")
+    return parameter(
+        CHADEMO,
+        "",
+        "what the vehicle hangs on: chademo, secc for a charge controller, or pilot for AC by its control pilot",
+        "docs/design.md, Vehicle links",
+    )
 
 
 def check(name: str) -> None:

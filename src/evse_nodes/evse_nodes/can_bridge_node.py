@@ -8,7 +8,8 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing, vehicle_database
+from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing
+from evse_core.can_bridge_devices import DATABASES
 from evse_core.types import BusHealth, BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
@@ -37,7 +38,8 @@ class CanBridgeNode(Node):
     def __init__(self) -> None:
         super().__init__("can_bridge")
         config = declare(self, CanBridgeConfig)
-        self._bridge = CanBridge(config, *(load(name) for name in (vehicle_database(config), "evse_v3", "io_board")))
+        buses = DATABASES[config.vehicle_link]
+        self._bridge = CanBridge(config, {name: load(name) for name in buses.values()})
         self._frames = FrameWriter(self, topics.raw_writer(self, "can_frames"), config.publish_frames)
         self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -48,8 +50,8 @@ class CanBridgeNode(Node):
         self._health: list[BusHealth] = []
         self._told = -math.inf
         try:
-            for link, prefix in PREFIXES.items():
-                self._ports[link] = declare_port(self, prefix, self._waker.wake)
+            for link in buses:
+                self._ports[link] = declare_port(self, PREFIXES[link], self._waker.wake)
         except ValueError:
             self._close_ports()
             raise

@@ -9,7 +9,7 @@ from math import inf
 from random import Random
 from typing import Any
 
-from evse_core.can_bridge import CanBridge, vehicle_database
+from evse_core.can_bridge import CanBridge
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs
 from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.frame import Frame
@@ -237,10 +237,7 @@ class CampaignWorld(World):
         return self.powered and node.rpartition("/")[2] not in self.down
 
     def _start_bridge(self) -> None:
-        databases = self._databases
-        self.bridge = CanBridge(
-            self.config.bridge, databases[vehicle_database(self.config.bridge)], databases["evse_v3"], databases["io_board"]
-        )
+        self.bridge = CanBridge(self.config.bridge, self._databases)
         self._tell_bridge_of_buses()
         self._permit_given = -inf
 

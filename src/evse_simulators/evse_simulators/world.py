@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from evse_core.bus_load import BusLoad
-from evse_core.can_bridge import CanBridge, vehicle_database
+from evse_core.can_bridge import CanBridge
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.energy_meter import EnergyMeter
@@ -77,7 +77,7 @@ class World:
         self.vehicle = make_vehicle(config.vehicle, databases)
         self.modules = PowerModulesModel(config.modules, databases["evse_v3"])
         self.board = IoBoardModel(config.board, databases["io_board"])
-        self.bridge = CanBridge(config.bridge, databases[vehicle_database(config.bridge)], databases["evse_v3"], databases["io_board"])
+        self.bridge = CanBridge(config.bridge, databases)
         self.sequencer = ChargeSequencer(config.sequencer)
         self.safety = SafetyMonitor(config.safety, expected=NODES)
         self.ledger = MemoryLedger()

@@ -49,7 +49,7 @@ class Leap:
 
 
 def leap_value(link: BusLink, number: int) -> float:
-    """Return the value of a leap: modules 105, 115, ... V, vehicle 100, 101, ... A; each in another step than the one before (can_bridge.LEAPS)."""
+    """Return the value of a leap: modules 105, 115, ... V, vehicle 100, 101, ... A; each in another step than the one before (can_bridge_news.LEAPS)."""
     return 105.0 + 10.0 * (number % LEAPS) if link is BusLink.POWER else 100.0 + number % LEAPS
 
 
