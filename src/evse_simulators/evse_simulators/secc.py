@@ -1,4 +1,4 @@
-"""A charge controller (SECC) on the generic EVSE interface v3 with a CCS vehicle behind it: the frames, the battery and the plug around secc_sequence.py."""
+"""A charge controller (SECC) on the generic EVSE interface v3 with a CCS vehicle behind it: frames and sensors around secc_sequence.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from evse_core.codecs.evse_v3 import FUNCTIONS, STATES
 from evse_core.codecs.signals import PISTOL_SHIFT, SignalDatabase
 from evse_core.frame import Frame
 from evse_core.parameter import parameter
-from evse_core.sample import Sample, fresh
-from evse_core.types import ControllerPhase, SimPower, SimStationLines, SimVehicleLines
+from evse_core.sample import fresh
+from evse_core.types import ControllerPhase
 from evse_simulators.battery import Battery, BatteryConfig
-from evse_simulators.faults import SECC, Answer, FaultSet
+from evse_simulators.faults import SECC, Answer
 from evse_simulators.pace import Periodic, Wire
 from evse_simulators.secc_sequence import Asked, SeccSequence, SeccSequenceConfig, Told
-from evse_simulators.vehicle import INPUT_LIMIT, LONGEST_GAP, VehicleOutput
+from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
 
 # Signals of the control pilot by whether a vehicle is there and ready for power: states A, B, C (can.md 1.3). [V]
 PILOT_FREE, PILOT_CONNECTED, PILOT_READY = 12.0, 9.0, 6.0
@@ -37,23 +37,19 @@ class SeccConfig(SeccSequenceConfig, BatteryConfig):
     plug: int = parameter(0, "", "Plug_and_pins: 0 CCS core, 1 CCS extended, 4 MCS", "can.md 1.3", 0, 255)
 
 
-class SeccModel:
-    """Take frames, lines and readings as they come, call step at 20 Hz and on change."""
+class SeccModel(SimulatedVehicle):
+    """A SimulatedVehicle behind a charge controller."""
+
+    PLUG_LOST = "ccs_plug_lost"
 
     def __init__(self, config: SeccConfig, database: SignalDatabase) -> None:
+        super().__init__(config, SECC)
         self.config = config
-        self.battery = Battery(config)
         self.sequence = SeccSequence(config)
-        self.faults = FaultSet(SECC)
-        self.plugged = False
-        self.energy_wh = 0.0
         self.connector_temperature = COOL
         self._powered = True
         self._wire = Wire(database)
-        self._station: Sample[SimStationLines] | None = None
-        self._power: Sample[SimPower] | None = None
         self._told = Told()
-        self._stop_pressed = False
         self._heartbeat, self._extra = Periodic(0.1), Periodic(0.1)
         self._inputs = Periodic(1.0)
         self._control_sent: Asked | None = None
@@ -62,38 +58,11 @@ class SeccModel:
         self._announced = False
         self._sent: dict[str, dict[str, float]] = {}
 
-    # The driver
-
-    def plug_in(self) -> Answer:
-        """Put the connector into the inlet."""
-        if "ccs_plug_lost" in self.faults:
-            return Answer(False, "the plug is out of the inlet by a fault: heal ccs_plug_lost first")
-        if self.plugged:
-            return Answer(False, "is plugged in already")
-        self.plugged, self.energy_wh = True, 0.0
-        return Answer(True, "plugged in")
-
-    def unplug(self) -> Answer:
-        """Pull the connector; the lock in the vehicle's inlet holds it."""
-        if not self.plugged:
-            return Answer(False, "is not plugged in")
-        if self.sequence.locked:
-            return Answer(False, "the connector is locked")
-        self._pull()
-        return Answer(True, "unplugged")
-
-    def press_stop(self) -> Answer:
-        """Ask for a stop inside the vehicle."""
-        if not self.sequence.running:
-            return Answer(False, "no session is running in the vehicle")
-        self._stop_pressed = True
-        return Answer(True, "stop asked for")
+    # Who is there, and what breaks
 
     def inject(self, name: str, active: bool) -> Answer:
         """Break or heal something."""
-        answer = self.faults.set(name, active)
-        if answer.success and active and name == "ccs_plug_lost":
-            self._pull()
+        answer = super().inject(name, active)
         if answer.success and active and name == "controller_restarts":
             self._restart()
         return answer
@@ -108,12 +77,8 @@ class SeccModel:
         self._powered = on
         self._restart()
 
-    def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
-        """Change the battery; NaN leaves a value as it is."""
-        return self.battery.change(soc_percent, capacity_kwh, temperature)
-
     def _pull(self) -> None:
-        self.plugged = False
+        super()._pull()
         self.sequence.unplug()
 
     def _restart(self) -> None:
@@ -122,10 +87,6 @@ class SeccModel:
         self._sent.clear()
 
     # Inputs
-
-    def on_station_lines(self, lines: SimStationLines, now: float) -> None:
-        """Take the output contactor; the station has no other line to a CCS vehicle."""
-        self._station = Sample(lines, now)
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take a frame of the station; others are ignored."""
@@ -151,17 +112,12 @@ class SeccModel:
             self._told.stop_asked |= pressed and not self._told.stop_button and "controller_ignores_stop" not in self.faults
             self._told.stop_button = pressed
 
-    def on_power(self, power: SimPower, now: float) -> None:
-        """Take voltage and current at the inlet; charge and energy are integrated over their stamps by trapezoids."""
-        last, self._power = self._power, Sample(power, now)
-        seconds = power.stamp - last.value.stamp if last else 0.0
-        if last is None or not 0.0 < seconds <= LONGEST_GAP:
-            return
-        flows = self.plugged and self.contactor_closed
-        current = (last.value.current + power.current) / 2.0 if flows else 0.0
-        watts = (last.value.current * last.value.connector_voltage + power.current * power.connector_voltage) / 2.0 if flows else 0.0
-        self.energy_wh += watts * seconds / 3600.0
-        self.battery.step(current, seconds)
+    # How it stands
+
+    @property
+    def running(self) -> bool:
+        """The controller speaks with a vehicle."""
+        return self.sequence.running
 
     @property
     def phase_name(self) -> str:
@@ -204,21 +160,6 @@ class SeccModel:
         asked = self.sequence.step(told, self.faults, now)
         told.stop_asked = False
         return VehicleOutput(self._frames(asked, now), self.lines())
-
-    def lines(self) -> SimVehicleLines:
-        """Return what the vehicle puts on the cable now."""
-        state = self.battery.state()
-        return SimVehicleLines(
-            0.0,
-            self.plugged,
-            False,
-            self.contactor_closed,
-            state.open_circuit_voltage,
-            state.resistance,
-            state.soc_percent,
-            self.energy_wh,
-            state.temperature,
-        )
 
     # Frames
 

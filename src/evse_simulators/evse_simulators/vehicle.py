@@ -1,4 +1,4 @@
-"""A CHAdeMO vehicle: plug, battery, contactor and sensors around the charge controller of vehicle_sequence.py, speaking frames 0x100, 0x101, 0x102, 0x110."""
+"""A CHAdeMO vehicle: contactor and sensors around the charge controller of vehicle_sequence.py, speaking frames 0x100, 0x101, 0x102, 0x110."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,13 @@ from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_core.parameter import parameter
 from evse_core.sample import Sample, fresh
-from evse_core.types import SimPower, SimStationLines, SimVehicleLines
-from evse_simulators.battery import Battery, BatteryConfig
-from evse_simulators.faults import VEHICLE, Answer, FaultSet
+from evse_core.types import SimStationLines
+from evse_simulators.battery import BatteryConfig
+from evse_simulators.faults import VEHICLE
 from evse_simulators.pace import Periodic, Wire
+from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
 from evse_simulators.vehicle_sequence import FIRST_WITH_CONTACTOR_FLAG, Charger, Phase, Seen, SequenceConfig, VehicleSequence, Wish
 
-# Lines and readings that are older than this come from a simulator that has died. [s]
-INPUT_LIMIT = 0.5
-# Longest gap between two readings that energy is integrated over. [s]
-LONGEST_GAP = 1.0
 # Charging time is told in minutes, 0xFF in the 10 s byte says so; 0xFF minutes would mean unknown (can.md 2.1). [s], [min]
 TAKE_THE_MINUTES, MOST_MINUTES = 2550.0, 254.0
 # Time allowed on top of the computed charging time: half as much again and 10 min, own choice.
@@ -39,73 +36,40 @@ class VehicleConfig(SequenceConfig, BatteryConfig):
     unsettled_reference: int = parameter(100, "", "100.6 before it permits; 240 and 255 occur on real cars", "can.md 2.1", 1, 255)
 
 
-@dataclass(slots=True)
-class VehicleOutput:
-    """Frames to the charger, and what the vehicle puts on the cable."""
+class VehicleModel(SimulatedVehicle):
+    """A SimulatedVehicle that speaks CHAdeMO."""
 
-    frames: tuple[Frame, ...]
-    lines: SimVehicleLines
-
-
-class VehicleModel:
-    """Take frames, lines and readings as they come, call step at 20 Hz and on change."""
+    PLUG_LOST = "plug_lost"
 
     def __init__(self, config: VehicleConfig, database: SignalDatabase) -> None:
+        super().__init__(config, VEHICLE)
         self.config = config
-        self.battery = Battery(config)
         self.sequence = VehicleSequence(config)
-        self.faults = FaultSet(VEHICLE)
-        self.plugged = False
-        self.contactor_closed = False
-        self.energy_wh = 0.0
+        self._closed = False
         self._wire = Wire(database)
-        self._station: Sample[SimStationLines] | None = None
-        self._power: Sample[SimPower] | None = None
         self._charger: dict[str, Sample[Mapping[str, float]]] = {}
         # What the charger's frames say, None where one of them has changed since.
         self._words: dict[str, Any] | None = None
         self._wish = Wish()
-        self._stop_pressed = False
         self._minutes = 0.0
         self._tick = Periodic(config.frame_period)
 
-    # The driver
+    # How it stands
 
-    def plug_in(self) -> Answer:
-        """Put the connector into the inlet."""
-        if "plug_lost" in self.faults:
-            return Answer(False, "the plug is out of the inlet by a fault: heal plug_lost first")
-        if self.plugged:
-            return Answer(False, "is plugged in already")
-        self.plugged, self.energy_wh = True, 0.0
-        return Answer(True, "plugged in")
+    @property
+    def locked(self) -> bool:
+        """The station's lock holds the connector."""
+        return self._station is not None and self._station.value.locked
 
-    def unplug(self) -> Answer:
-        """Pull the connector; the lock of the station holds it."""
-        if not self.plugged:
-            return Answer(False, "is not plugged in")
-        if self._station is not None and self._station.value.locked:
-            return Answer(False, "the connector is locked")
-        self._pull()
-        return Answer(True, "unplugged")
+    @property
+    def contactor_closed(self) -> bool:
+        """The vehicle's contactor."""
+        return self._closed
 
-    def press_stop(self) -> Answer:
-        """Ask for a stop inside the vehicle."""
-        if self.sequence.phase in {Phase.ASLEEP, Phase.ENDED}:
-            return Answer(False, "no session is running in the vehicle")
-        self._stop_pressed = True
-        return Answer(True, "stop asked for")
-
-    def inject(self, name: str, active: bool) -> Answer:
-        """Break or heal something."""
-        answer = self.faults.set(name, active)
-        if "plug_lost" in self.faults:
-            self._pull()
-        return answer
-
-    def set_battery(self, soc_percent: float, capacity_kwh: float, temperature: float) -> Answer:
-        """Change the battery; NaN leaves a value as it is."""
-        return self.battery.change(soc_percent, capacity_kwh, temperature)
+    @property
+    def running(self) -> bool:
+        """The vehicle's controller is in a session."""
+        return self.sequence.phase not in {Phase.ASLEEP, Phase.ENDED}
 
     @property
     def emergency(self) -> bool:
@@ -122,16 +86,18 @@ class VehicleModel:
         """Where the vehicle's controller stands."""
         return self.sequence.phase.value
 
+    @property
+    def permission(self) -> bool:
+        """Switch k."""
+        return self._wish.permits and "vehicle_stops_permission" not in self.faults
+
     def _pull(self) -> None:
-        self.plugged = self.contactor_closed = False
+        super()._pull()
+        self._closed = False
         self._charger.clear()
         self.sequence.unplug()
 
     # Inputs
-
-    def on_station_lines(self, lines: SimStationLines, now: float) -> None:
-        """Take charge sequence signals and lock."""
-        self._station = Sample(lines, now)
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take a frame of the charger; others, and all without a plug, are ignored."""
@@ -141,18 +107,6 @@ class VehicleModel:
             if last is None or last.value is not decoded.signals:
                 self._words = None
             self._charger[decoded.name] = Sample(decoded.signals, now)
-
-    def on_power(self, power: SimPower, now: float) -> None:
-        """Take voltage and current at the inlet; charge and energy are integrated over their stamps by trapezoids."""
-        last, self._power = self._power, Sample(power, now)
-        seconds = power.stamp - last.value.stamp if last else 0.0
-        if last is None or not 0.0 < seconds <= LONGEST_GAP:
-            return
-        flows = self.plugged and self.contactor_closed
-        current = (last.value.current + power.current) / 2.0 if flows else 0.0
-        watts = (last.value.current * last.value.connector_voltage + power.current * power.connector_voltage) / 2.0 if flows else 0.0
-        self.energy_wh += watts * seconds / 3600.0
-        self.battery.step(current, seconds)
 
     # One step
 
@@ -167,22 +121,6 @@ class VehicleModel:
         self._move_contactor(lines)
         return VehicleOutput(self._frames(now), self.lines())
 
-    def lines(self) -> SimVehicleLines:
-        """Return what the vehicle puts on the cable now."""
-        state = self.battery.state()
-        k = self._wish.permits and "vehicle_stops_permission" not in self.faults
-        return SimVehicleLines(
-            0.0,
-            self.plugged,
-            k,
-            self.contactor_closed,
-            state.open_circuit_voltage,
-            state.resistance,
-            state.soc_percent,
-            self.energy_wh,
-            state.temperature,
-        )
-
     def _forget_when_asleep(self) -> None:
         if self.sequence.phase is Phase.ASLEEP:
             self._stop_pressed = False
@@ -191,8 +129,8 @@ class VehicleModel:
     def _move_contactor(self, lines: SimStationLines) -> None:
         """Drop or pull the contactor: its coil is fed through both charge sequence signals (can.md 2.2)."""
         coil = self._wish.coil and lines.sequence_1 and lines.sequence_2 and "vehicle_contactor_opens" not in self.faults
-        welded = self.contactor_closed and "vehicle_contactor_welded" in self.faults
-        self.contactor_closed = self.plugged and (coil or welded)
+        welded = self._closed and "vehicle_contactor_welded" in self.faults
+        self._closed = self.plugged and (coil or welded)
 
     def _seen(self, lines: SimStationLines, now: float) -> Seen:
         inlet, current = self._readings(now)
