@@ -4,7 +4,7 @@ A moment is given by a state of the charging sequence and a delay after it was f
 equally often and a plan keeps its meaning while it is shortened. A plan goes to JSON and back without loss.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from random import Random
 from typing import Any
@@ -226,30 +226,30 @@ class _Kind:
     anchors: tuple[str, ...]
 
 
-def _led_vehicle(random: Random) -> dict[str, Any]:
-    chosen = dict(random.choices(LED_VEHICLES, weights=[10, 2, 2, 2, 2, 2, 2, 1, 1])[0])
+def _vehicle(
+    random: Random, table: Sequence[dict[str, Any]], weights: Sequence[int], current: int, quick: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return a vehicle of a table with up to so much current [A], its charge, size and times changed by chance; `quick` has the times [s]."""
+    chosen = dict(random.choices(table, weights)[0])
     if random.random() < 0.7:
         chosen["soc_percent"] = round(random.uniform(2.0, 79.0), 1)
-        chosen["max_current"] = float(random.randint(5, 200))
+        chosen["max_current"] = float(random.randint(5, current))
     if random.random() < 0.2:
         chosen |= {"capacity_kwh": round(random.uniform(0.05, 1.0), 3), "battery_resistance": 0.2}
     if random.random() < 0.3:
-        chosen |= {name: round(value * random.uniform(0.2, 4.0), 2) for name, value in QUICK_CONTROLLER.items()}
+        chosen |= {name: round(value * random.uniform(0.2, 4.0), 2) for name, value in quick.items()}
     return chosen
 
 
-def _vehicle(random: Random) -> dict[str, Any]:
-    chosen = dict(random.choices(VEHICLES, weights=[10, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1])[0])
-    if random.random() < 0.7:
-        chosen["soc_percent"] = round(random.uniform(2.0, 79.0), 1)
-        chosen["max_current"] = float(random.randint(5, 125))
-    if random.random() < 0.2:
-        chosen |= {"capacity_kwh": round(random.uniform(0.05, 1.0), 3), "battery_resistance": 0.2}
-    if random.random() < 0.3:
-        chosen |= {name: round(value * random.uniform(0.2, 4.0), 2) for name, value in QUICK_VEHICLE.items()}
+def _chademo_vehicle(random: Random) -> dict[str, Any]:
+    chosen = _vehicle(random, VEHICLES, (10, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1), 125, QUICK_VEHICLE)
     if random.random() < 0.1:
         chosen["battery_temperature"] = round(random.uniform(-20.0, 50.0), 1)
     return chosen
+
+
+def _led_vehicle(random: Random) -> dict[str, Any]:
+    return _vehicle(random, LED_VEHICLES, (10, 2, 2, 2, 2, 2, 2, 1, 1), 200, QUICK_CONTROLLER)
 
 
 def _station(random: Random) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _disturbance(random: Random, of: _Kind) -> Disturbance:
     return Disturbance(kind, "", "", when, delay, max(short, 0.3))
 
 
-KINDS_OF = {"chademo": _Kind(_vehicle, CHADEMO_FAULTS, ANCHORS), "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS)}
+KINDS_OF = {"chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS), "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS)}
 
 # To JSON and back
 
