@@ -6,13 +6,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from unit.world_rig import DATABASES
 
 from evse_core import charge_sequencer_watch, energy_meter, permit_gate, record_keeper
 from evse_core.charge_sequencer_view import View
 from evse_core.frame import Frame
 from evse_core.record_keeper import RecordKeeper
 from evse_core.types import BusLink, ChargeRecord, ChargeState, CutCause, RecordStatus, StopCause
-from evse_nodes import databases
 from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_filters import Filter
 from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
@@ -20,12 +20,10 @@ from evse_simulators.campaign_plan import Action, Disturbance, Plan, from_json, 
 from evse_simulators.campaign_play import Play, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.campaign_world import CampaignWorld, Sent
-from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world_config import QUICK_MODULES, QUICK_VEHICLE, WorldConfig
 from evse_tools import campaign_command
 
-DATABASES: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
 DRIVER = (Action("plug_in", "", 0.5), Action("token", "", 0.5), Action("start", "", 0.5), Action("stop", "CHARGING", 1.0))
 CHARGING = Observation(
     now=1.0, module_voltage=380.0, connector_voltage=380.0, current=50.0, plugged=True, locked=True, contactor_closed=True,

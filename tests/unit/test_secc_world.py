@@ -4,23 +4,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.world_rig import DATABASES, LED_COURSE, energy, mend, over
 
-from evse_core.types import ChargeState, CutCause, EmergencyOrigin, PowerFunction, RecordStatus, RequestKind, StopCause
-from evse_nodes import databases
+from evse_core.types import ChargeState, CutCause, EmergencyOrigin, PowerFunction, RecordStatus, StopCause
 from evse_simulators.faults import FAULTS, SECC
-from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
-from evse_simulators.world_config import QUICK_MODULES, secc_config
+from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, secc_config
 
-KNOWN: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
-# A controller that does not let one wait; all limits of the station stay as they are.
-QUICK = SeccConfig(boot_time=0.2, negotiation_time=0.3, lock_time=0.1, contactor_delay=0.1, request_delay=0.2, welding_time=0.3)
+QUICK = SeccConfig(**QUICK_CONTROLLER)
 
 
 def world(seed: int = 1, vehicle: SeccConfig = QUICK, **sequencer: Any) -> World:
     config = secc_config(vehicle, modules=QUICK_MODULES)
-    return World(KNOWN, replace(config, sequencer=replace(config.sequencer, **sequencer)), seed)
+    return World(DATABASES, replace(config, sequencer=replace(config.sequencer, **sequencer)), seed)
 
 
 @pytest.fixture(scope="module")
@@ -30,41 +27,17 @@ def charging() -> World:
     return made.run(2.0)
 
 
-def over(made: World) -> bool:
-    return made.session.state in {ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.UNAVAILABLE}
-
-
-def states(made: World) -> list[str]:
-    return made.said("state")
-
-
 def test_a_session_takes_every_step_bills_what_flowed_and_frees_the_connector() -> None:
     made = world()
     assert made.begin_charging(), made.log[-5:]
     made.run(20.0)
     assert made.stop().success
     assert made.reach(ChargeState.FINISHED, 20.0), made.log[-5:]
-    assert states(made)[-14:] == [
-        "AUTHORIZED",
-        "WAITING_FOR_VEHICLE",
-        "WAITING_FOR_PERMISSION",
-        "LOCKING",
-        "CABLE_CHECK",
-        "LOWERING_OUTPUT",
-        "PRECHARGE",
-        "WAITING_FOR_REQUEST",
-        "CHARGING",
-        "RAMPING_DOWN",
-        "WELDING_DETECTION",
-        "CLOSING",
-        "UNLOCKING",
-        "FINISHED",
-    ]
+    assert made.said("state") == LED_COURSE
     assert not made.said("fault")
-    record = made.records[-1]
-    assert record.status is RecordStatus.CLOSED
-    assert record.stop_cause is StopCause.LOCAL
-    assert record.end_register_wh - record.begin_register_wh == pytest.approx(made.vehicle.energy_wh, rel=0.02)
+    assert made.records[-1].status is RecordStatus.CLOSED
+    assert made.records[-1].stop_cause is StopCause.LOCAL
+    assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.02)
     made.run(3.0)
     assert made.unplug().success
     assert made.reach(ChargeState.AVAILABLE, 3.0)
@@ -99,7 +72,7 @@ def test_the_precharge_comes_to_the_battery_with_hardly_any_current() -> None:
 )
 def test_other_controllers_and_vehicles_are_served(vehicle: SeccConfig) -> None:
     config = secc_config(vehicle, modules=QUICK_MODULES)
-    made = World(KNOWN, replace(config, bridge=replace(config.bridge, controller_pistol=vehicle.pistol)), seed=3)
+    made = World(DATABASES, replace(config, bridge=replace(config.bridge, controller_pistol=vehicle.pistol)), seed=3)
     assert made.begin_charging(), made.log[-5:]
     made.run(8.0)
     assert not made.said("fault")
@@ -175,13 +148,7 @@ def test_every_fault_of_controller_and_vehicle_ends_with_power_off(charging: Wor
     assert made.session.stop_cause is not StopCause.NONE
     # The vehicle's contactor is closed still: the connector is live.
     assert made.dead is (name not in {"ccs_contactor_welded", "controller_keeps_asking"})
-    made.heal(name)
-    made.run(3.0)
-    made.reset_faults()
-    made.request(RequestKind.UNLOCK)
-    made.run(3.0)
-    assert made.unplug().success or not made.vehicle.plugged, made.session
-    assert made.reach(ChargeState.AVAILABLE, 60.0), (made.session, made.safety_state)
+    mend(made, name, pause=3.0)
 
 
 def test_power_without_an_insulation_test_is_refused() -> None:
@@ -190,7 +157,7 @@ def test_power_without_an_insulation_test_is_refused() -> None:
     made.inject("controller_skips_test")
     made.token()
     assert made.run_until(over, 40.0), made.session
-    assert "CHARGING" not in states(made)
+    assert "CHARGING" not in made.said("state")
     assert made.session.stop_detail == "the charge controller asked for POWER_TRANSFER in LOCKING"
     assert made.session.stop_cause is StopCause.CHARGER_FAULT
 
@@ -201,7 +168,7 @@ def test_bad_insulation_ends_the_session_before_any_power() -> None:
     made.inject("insulation_low")
     made.token()
     assert made.run_until(over, 60.0), made.session
-    assert "PRECHARGE" not in states(made)
+    assert "PRECHARGE" not in made.said("state")
     assert "insulation" in made.session.stop_detail
 
 
@@ -250,7 +217,7 @@ def test_a_test_that_the_controller_breaks_off_is_not_passed() -> None:
     assert made.reach(ChargeState.CABLE_CHECK, 30.0)
     made.vehicle.sequence._next(made.now)
     made.run(1.0)
-    assert "LOWERING_OUTPUT" not in states(made)
+    assert "LOWERING_OUTPUT" not in made.said("state")
     assert made.session.stop_detail == "the charge controller ended the insulation test before it was passed"
 
 

@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from unit.world_rig import COURSE, DATABASES, energy, mend, over
 
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
@@ -16,28 +17,7 @@ from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world import World
 from evse_simulators.world_config import NODES, QUICK_MODULES, QUICK_VEHICLE, WorldConfig
 
-DATABASES = {name: databases.load(name) for name in databases.NAMES}
 QUICK = WorldConfig(vehicle=VehicleConfig(**QUICK_VEHICLE), modules=QUICK_MODULES)
-OVER = {ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.AVAILABLE, ChargeState.UNAVAILABLE, ChargeState.PREPARING}
-COURSE = [
-    "AVAILABLE",
-    "PREPARING",
-    "AUTHORIZING",
-    "AUTHORIZED",
-    "WAITING_FOR_VEHICLE",
-    "WAITING_FOR_PERMISSION",
-    "LOCKING",
-    "CABLE_CHECK",
-    "LOWERING_OUTPUT",
-    "WAITING_FOR_CONTACTOR",
-    "WAITING_FOR_REQUEST",
-    "CHARGING",
-    "RAMPING_DOWN",
-    "WELDING_DETECTION",
-    "CLOSING",
-    "UNLOCKING",
-    "FINISHED",
-]
 
 
 def world(config: WorldConfig = QUICK, seed: int = 1) -> World:
@@ -50,14 +30,6 @@ def charging() -> World:
     made = world()
     assert made.begin_charging(), made.log
     return made.run(3.0)
-
-
-def over(made: World) -> bool:
-    return made.session.state in OVER
-
-
-def energy(made: World) -> float:
-    return made.records[-1].end_register_wh - made.records[-1].begin_register_wh
 
 
 def watch(made: World, seconds: float) -> None:
@@ -224,17 +196,6 @@ def test_every_fault_while_charging_ends_with_power_off_and_a_connector_that_is_
     assert made.records[-1].status is not RecordStatus.OPEN
     assert made.session.stop_cause is not StopCause.NONE
     mend(made, name)
-
-
-def mend(made: World, name: str) -> None:
-    """Heal the fault, let an operator reset and unlock, pull the plug: the station must be back in service."""
-    made.heal(name)
-    made.run(1.5)
-    made.reset_faults()
-    made.request(RequestKind.UNLOCK)
-    made.run(1.5)
-    assert made.unplug().success or not made.vehicle.plugged, made.session
-    assert made.reach(ChargeState.AVAILABLE, 60.0), (made.session, made.safety_state)  # What is hot has to cool down.
 
 
 @pytest.mark.parametrize("name", ["vehicle_silent", "emergency_stop", "module_runaway", "io_board_silent", "plug_lost"])
@@ -461,7 +422,8 @@ def test_the_site_power_limits_the_current_and_the_vehicle_follows(charging: Wor
 
 @pytest.mark.parametrize("name", databases.NAMES)
 def test_a_memo_answers_like_the_database_that_it_wraps(name: str):
-    plain, memo, random = DATABASES[name], MemoDatabase(DATABASES[name]), Random(7)
+    plain, random = databases.load(name), Random(7)
+    memo: Any = MemoDatabase(plain)
     for _ in range(200):
         identifier = random.choice([0x100, 0x102, 0x109, 0x201, 0x202, 0x203, 0x210, 0x0106B003, 0x01063000, 0x01FF3000, 0x7FF])
         frame = Frame(identifier, random.randbytes(random.choice([0, 1, 7, 8])), identifier > 0x7FF)

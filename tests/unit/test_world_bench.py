@@ -2,17 +2,13 @@
 
 import itertools
 import json
-from typing import Any
 
 import pytest
+from unit.world_rig import DATABASES
 
 from evse_core.types import ChargeState
-from evse_nodes import databases
-from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.world import World
 from evse_tools import world_bench
-
-DATABASES: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
 
 
 def test_a_window_of_charging_charges_all_along_and_never_ends(monkeypatch: pytest.MonkeyPatch):
