@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import can
 import pytest
+from nodes.can_rig import FRAME, MESSAGE, Attempts, Device, group, wait
 
 from evse_core.frame import Frame
 from evse_core.types import BusHealth
@@ -15,15 +16,9 @@ from evse_nodes.can_bus import MOST_ECHOES, CanPort, Echoes, Received
 from evse_nodes.can_interfaces import bus_arguments
 
 pytest.importorskip("msgpack")
-FRAME = Frame(0x102, bytes([2, 154, 1, 0, 0, 200, 73, 0]))
 EXTENDED = Frame(0x01063000, bytes(8), extended=True)
 # python-can's port of udp_multicast.
 PORT = 43113
-
-
-def group() -> str:
-    """Return an interface-local multicast group that is most likely nobody else's."""
-    return f"ff11::{random.randrange(0x10000):x}:{random.randrange(0x10000):x}"
 
 
 @pytest.fixture
@@ -41,16 +36,6 @@ def port() -> Iterator[Callable[..., CanPort]]:
     yield open_port
     for item in opened:
         item.close()
-
-
-def wait(condition: Callable[[], object], limit: float = 5.0) -> bool:
-    """Wait until condition holds."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.002)
-    return False
 
 
 def receive(receiver: CanPort, count: int = 1, limit: float = 5.0) -> list[Received]:
@@ -192,42 +177,15 @@ def test_bus_that_appears_later_is_opened(port: Callable[..., CanPort], monkeypa
     assert (found.health, found.detail) == (BusHealth.OK, "")
 
 
-class _Bus:
-    """A back end that a test scripts: `recv` returns or raises what is next, and blocks when the script is over."""
-
-    def __init__(self, *script: object) -> None:
-        self.script = list(script)
-        self.closed = False
-        self.refuses: Exception | None = None
-
-    def recv(self, timeout: float) -> object:
-        if not self.script:
-            time.sleep(min(timeout, 0.01))
-            return None
-        item = self.script.pop(0)
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-    def send(self, message: can.Message) -> None:
-        if self.refuses is not None:
-            raise self.refuses
-
-    def shutdown(self) -> None:
-        self.closed = True
-
-
-def scripted(port: Callable[..., CanPort], monkeypatch: pytest.MonkeyPatch, *buses: _Bus) -> CanPort:
-    """Return a port whose back end is the first of buses, after it has failed the next, the last for ever."""
-    left = list(buses)
-    monkeypatch.setattr(can, "Bus", lambda **_: left.pop(0) if len(left) > 1 else left[0])
+def scripted(port: Callable[..., CanPort], monkeypatch: pytest.MonkeyPatch, *devices: Device) -> CanPort:
+    """Return a port whose back end is the first of devices, after it has failed the next, the last for ever."""
+    monkeypatch.setattr(can, "Bus", Attempts(*devices))
     found: CanPort = port("scripted", interface="scripted")
     return found
 
 
 def test_bus_whose_reads_only_fail_is_closed_and_opened_again(port: Callable[..., CanPort], monkeypatch: pytest.MonkeyPatch) -> None:
-    broken, whole = _Bus(), _Bus(can.Message(arbitration_id=5, is_extended_id=False))
-    broken.recv = lambda timeout: (_ for _ in ()).throw(can.CanOperationError("network is down"))  # type: ignore[method-assign]
+    broken, whole = Device(can.CanOperationError("network is down")), Device(MESSAGE)
     found = scripted(port, monkeypatch, broken, whole)
     assert wait(lambda: found.detail == "CanOperationError: network is down")
     assert [item.frame.id for item in receive(found)] == [5]
@@ -239,7 +197,7 @@ def test_bus_whose_reads_only_fail_is_closed_and_opened_again(port: Callable[...
 def test_frame_that_the_bus_refuses_is_a_counted_error(
     port: Callable[..., CanPort], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    bus = _Bus()
+    bus = Device()
     found = scripted(port, monkeypatch, bus)
     assert found.send(FRAME)
     bus.refuses = error
@@ -267,7 +225,7 @@ def error_frame(kind: int, controller: int = 0) -> can.Message:
 def test_error_frames_of_the_controller_become_health(
     port: Callable[..., CanPort], monkeypatch: pytest.MonkeyPatch, messages: list[can.Message], health: BusHealth, errors: int
 ) -> None:
-    found = scripted(port, monkeypatch, _Bus(*messages))
+    found = scripted(port, monkeypatch, Device(*messages))
     seen = receive(found, count=len(messages))
     assert [item.is_error for item in seen] == [message.is_error_frame for message in messages]
     assert (found.health, found.errors) == (health, errors)
@@ -277,7 +235,7 @@ def test_reader_that_hangs_makes_the_bus_unusable(port: Callable[..., CanPort], 
     """Who does not hear must not speak: the bridge sends nothing on a closed link."""
     monkeypatch.setattr(can_bus, "READER_PATIENCE", 0.1)
     monkeypatch.setattr(can_bus, "POLL", 0.05)
-    bus = _Bus()
+    bus = Device()
     found = scripted(port, monkeypatch, bus)
     assert found.health is BusHealth.OK
     bus.recv = lambda timeout: time.sleep(0.5)  # type: ignore[method-assign]
