@@ -17,6 +17,7 @@ from evse_core.types import BusHealth, BusLink, CanStatus, PowerReport, SafetySt
 from evse_nodes import topics
 from evse_nodes.executor import every
 from evse_tools.reaction_player import COMMANDS, OFF, ON
+from evse_tools.turning import Turning
 
 # Longest wait in one turn. [s]
 LOOK = 0.05
@@ -63,7 +64,7 @@ class _Watcher(Node):
         self.recorded += COUNT.unpack_from(message)[0]
 
 
-class Station:
+class Station(Turning):
     """The watcher in a ROS context of its own; nothing comes but in `turn` and `until`."""
 
     def __init__(self) -> None:
@@ -114,12 +115,3 @@ class Station:
     def turn(self) -> None:
         """Take one thing that comes."""
         self._executor.spin_once(timeout_sec=LOOK)
-
-    def until(self, condition: Callable[[], bool], limit: float) -> bool:
-        """Turn until a condition holds; False where it does not within limit [s]."""
-        end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
-                return False
-            self.turn()
-        return True

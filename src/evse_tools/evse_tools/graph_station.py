@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -44,6 +44,7 @@ from evse_tools.graph_scenarios import Rig
 from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.polling import Polled, watching
 from evse_tools.supervisor import Supervisor
+from evse_tools.turning import Turning
 
 # Pause between two looks. [s]
 LOOK = 0.02
@@ -124,7 +125,7 @@ class Watcher(Observer):
             self._reset.call_async(Trigger.Request())
 
 
-class GraphStation:
+class GraphStation(Turning):
     """A running station. turn() again and again."""
 
     def __init__(self, supervisor: Supervisor, description: Description, rig: Rig) -> None:
@@ -165,15 +166,6 @@ class GraphStation:
         self.watcher.poll()
         self.power.take(*self._ports)
         self.supervisor.poll()
-
-    def until(self, condition: Callable[[], bool], limit: float) -> bool:
-        """Turn until a condition holds; False where it does not within limit [s]."""
-        end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
-                return False
-            self.turn()
-        return True
 
     @property
     def unclean(self) -> str:

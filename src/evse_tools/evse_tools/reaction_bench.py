@@ -29,6 +29,7 @@ from evse_tools.node_specs import NodeSpec, node_specs
 from evse_tools.parameter_file import write_parameters
 from evse_tools.reaction_devices import VOLTAGE, Devices
 from evse_tools.supervisor import command, tied
+from evse_tools.turning import Turning
 
 LINKS = {BusLink.VEHICLE: "vehicle_bus", BusLink.POWER: "power_bus", BusLink.IO: "io_bus"}
 # Above every trip of a 500 V rating (evse_core/safety_config.py). [V]
@@ -44,7 +45,7 @@ LOOK = 0.001
 
 
 @dataclass
-class Rig:
+class Rig(Turning):
     """The processes and the devices."""
 
     specs: dict[str, NodeSpec]
@@ -75,15 +76,10 @@ class Rig:
         pipe.write(f"{word}\n")
         pipe.flush()
 
-    def until(self, condition: Callable[[], bool], limit: float) -> bool:
-        """Let the devices speak until a condition holds; return whether it did within limit [s]."""
-        end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
-                return False
-            self.devices.turn()
-            time.sleep(LOOK)
-        return True
+    def turn(self) -> None:
+        """Let the devices speak once."""
+        self.devices.turn()
+        time.sleep(LOOK)
 
     def power_up(self) -> None:
         """Bring power to the output from wherever the last trial has left things; RuntimeError where it never comes."""
