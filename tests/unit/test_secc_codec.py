@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from evse_core.can_bridge import CanBridgeConfig
 from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig
-from evse_core.codecs.secc import EDGE_HOLD, EDGE_REPEAT, EMERGENCY_HOLD, REPEAT_PERIOD, SeccStation
+from evse_core.codecs.secc import EDGE_HOLD, EDGE_REPEAT, REPEAT_PERIOD, SeccStation
+from evse_core.codecs.secc_heard import EMERGENCY_HOLD
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
 from evse_core.safety_monitor import SafetyConfig, SafetyMonitor

@@ -10,30 +10,26 @@ from dataclasses import dataclass
 from math import nan as NAN
 from typing import Any
 
-from evse_core.codecs.evse_v3 import FUNCTIONS, RANGE_MODE, RUSHED_STOP, STATES
+from evse_core.codecs.evse_v3 import RUSHED_STOP
+from evse_core.codecs.secc_heard import CONTROL, EMERGENCY_HOLD, PULSE, Heard
 from evse_core.codecs.signals import EXTENDED_MASK, PISTOL_SHIFT, Decoded, SignalDatabase, UnknownId, demand
 from evse_core.frame import Frame
 from evse_core.types import (
     OLD_INTERFACE,
     ControllerCommand,
     ControllerPhase,
-    ControllerReport,
     CutCause,
     EmergencyOrigin,
     Lamp,
-    Plug,
     PowerFunction,
     PowerReport,
     VehicleCommand,
     VehicleLink,
-    VehicleProtocol,
     VehicleReport,
 )
 
 # Node name of the station in the database: on this bus it is the power modules.
 OWN_NODE = "Power_Modules"
-# The controller's heartbeat, and what it asks for.
-PULSE, CONTROL = "Advantics_Controller_Status", "DC_Power_Control"
 _NEEDED = {
     PULSE: frozenset(("State",)),
     "New_Charge_Session": frozenset(("Communication_Protocol",)),
@@ -52,24 +48,8 @@ _NEEDED = {
     "Charge_Session_Finished": frozenset(("State",)),
     "Emergency_Stop": frozenset(("Origin",)),
 }
-_FUNCTIONS = {number: function for function, number in FUNCTIONS.items()}
-_PHASES = {number: phase for phase, number in STATES.items()}
-_ORIGINS = {1: EmergencyOrigin.STATION, 3: EmergencyOrigin.VEHICLE}
-# Phases in which a vehicle is connected, whatever the pilot says.
-_PLUGGED_PHASES = frozenset(ControllerPhase) - {
-    ControllerPhase.UNKNOWN,
-    ControllerPhase.INITIALISING,
-    ControllerPhase.WAITING_FOR_VEHICLE,
-    ControllerPhase.NOT_AVAILABLE,
-}
 # Phases without a session: one that was announced is over, even where the frame that says so was lost.
 _IDLE_PHASES = frozenset({ControllerPhase.INITIALISING, ControllerPhase.WAITING_FOR_VEHICLE, ControllerPhase.NOT_AVAILABLE})
-# Voltages of the control pilot with a vehicle: states B, C, D (../shared/reference/can.md 1.3, CCS_Extra_Information). [V]
-_PILOT_WITH_VEHICLE = (9.0, 6.0, 3.0)
-# Emergency_Stop is repeated every 100 ms while it is in force: so long after the last one it is over. Own choice: three periods. [s]
-EMERGENCY_HOLD = 0.3
-# CCS_Extra_Information and the like come every 100 ms: older ones count no longer. Own choice: five periods. [s]
-EXTRA_LIMIT = 0.5
 # An edge bit is held for longer than a heartbeat, then taken back (../shared/reference/can.md 1.6). [s]
 EDGE_HOLD = 0.3
 # A button whose wish lasts is pressed again after so long, for a controller that did not hear the first one. Own choice. [s]
@@ -134,8 +114,7 @@ class SeccStation:
     def reset(self) -> None:
         """Forget the session and what was sent; that the controller lives and what it is stays known."""
         self.changes += 1
-        self._signals: dict[str, Mapping[str, float]] = {}
-        self._received: dict[str, float] = {}
+        self._heard = Heard()
         self._announced = self._finished = self._rushed = False
         self._sent: dict[str, _Sent] = {}
         self._edges: dict[str, tuple[bool, float]] = {}
@@ -171,30 +150,27 @@ class SeccStation:
             self._finished, self._rushed = True, decoded.signals["State"] == RUSHED_STOP
         if name in _ASKED_FOR and not self._announced:
             return
-        news = decoded.signals != self._signals.get(name)
-        self._signals[name], self._received[name] = decoded.signals, now
+        news = self._heard.take(name, decoded.signals, now)
         if name == PULSE:
             self._heartbeat = now
-            if self._announced and self._phase() in _IDLE_PHASES:
+            if self._announced and self._heard.phase in _IDLE_PHASES:
                 self._end()
         self.changes += news or name in (PULSE, CONTROL, "Emergency_Stop")
 
     def _begin(self) -> None:
         """Start a session from nothing: what the vehicle before said is not what this one says."""
         self._announced, self._finished, self._rushed = True, False, False
-        for name in _OF_SESSION:
-            self._signals.pop(name, None)
+        self._heard.forget(_OF_SESSION)
 
     def _end(self) -> None:
         """Take that the session is over: what was asked for in it is asked for no more."""
         self._announced = False
-        for name in _ASKED_FOR:
-            self._signals.pop(name, None)
+        self._heard.forget(_ASKED_FOR)
 
     @property
     def pulse(self) -> float:
         """Time of the newest frame that closes a period: a heartbeat or a set point. [s]"""
-        return max(self._heartbeat, self._received.get(CONTROL, -math.inf))
+        return max(self._heartbeat, self._heard.received(CONTROL))
 
     def silence(self, now: float) -> float:
         """Return how long the controller's heartbeat has been away, infinite before the first. [s]"""
@@ -204,11 +180,11 @@ class SeccStation:
         """Return why the controller leaves no power on, NONE where it does (../shared/reference/can.md 1.7)."""
         if self.silence(now) > self._timeout:
             return CutCause.CONTROLLER_SILENT
-        return CutCause.NONE if self._emergency(now) is EmergencyOrigin.NONE else CutCause.CONTROLLER_EMERGENCY
+        return CutCause.NONE if self._heard.emergency(now) is EmergencyOrigin.NONE else CutCause.CONTROLLER_EMERGENCY
 
     def times(self) -> tuple[float, ...]:
         """Return when something changes without news. [s]"""
-        return self._heartbeat + self._timeout, self._received.get("Emergency_Stop", -math.inf) + EMERGENCY_HOLD
+        return self._heartbeat + self._timeout, self._heard.received("Emergency_Stop") + EMERGENCY_HOLD
 
     def known(self) -> VehicleReport:
         """Return what the controller has said of the vehicle, for those to whom its age does not matter."""
@@ -216,7 +192,7 @@ class SeccStation:
 
     def report(self, now: float) -> VehicleReport:
         """Return what is known of controller and vehicle now; complete as soon as the controller lives."""
-        controller, said = self._controller(now), self._said
+        controller, said = self._heard.controller(now, **self._session()), self._heard.said
         powered = controller.function in (PowerFunction.PRECHARGE, PowerFunction.POWER_TRANSFER)
         limit = said("EV_Information_Voltages", "EV_Maximum_Voltage") or NAN
         heard = max(self._heartbeat, self._old)
@@ -238,77 +214,12 @@ class SeccStation:
             controller=controller,
         )
 
-    def _said(self, message: str, signal: str) -> float:
-        return self._signals.get(message, {}).get(signal, NAN)
-
-    def _phase(self) -> ControllerPhase:
-        return (
-            _PHASES.get(int(self._signals[PULSE]["State"]), ControllerPhase.UNKNOWN) if PULSE in self._signals else ControllerPhase.UNKNOWN
-        )
-
-    def _emergency(self, now: float) -> EmergencyOrigin:
-        if now - self._received.get("Emergency_Stop", -math.inf) > EMERGENCY_HOLD:
-            return EmergencyOrigin.NONE
-        return _ORIGINS.get(int(self._signals["Emergency_Stop"]["Origin"]), EmergencyOrigin.UNKNOWN)
-
-    def _recent(self, message: str, now: float) -> Mapping[str, float]:
-        """Return the signals of a periodic message that only informs; none where it is old."""
-        return self._signals[message] if now - self._received.get(message, -math.inf) <= EXTRA_LIMIT else {}
-
-    def _controller(self, now: float) -> ControllerReport:
-        said, control, session = self._said, self._signals.get(CONTROL, {}), self._signals.get("New_Charge_Session", {})
-        pilot, mcs, phase = self._recent("CCS_Extra_Information", now), self._recent("MCS_Extra_Information", now), self._phase()
-        pilot_voltage = pilot.get("CP_State", NAN)
-        discharge = "EV_Information_Discharge_Limits"
-        return ControllerReport(
-            interface_version=self._version,
-            phase=phase,
-            protocol=_enumerated(VehicleProtocol, session.get("Communication_Protocol", NAN)),
-            plug=_enumerated(Plug, session.get("Plug_and_pins", NAN)),
-            plugged=phase in _PLUGGED_PHASES or pilot_voltage in _PILOT_WITH_VEHICLE or mcs.get("ID_State", 0.0) > 0.0,
-            session_announced=self._announced,
-            session_finished=self._finished,
-            rushed_stop=self._rushed,
-            emergency=self._emergency(now),
-            function=_FUNCTIONS.get(int(control["Power_Function"]), PowerFunction.UNKNOWN) if control else PowerFunction.UNKNOWN,
-            voltage=control.get("Target_Voltage", NAN),
-            current_max=control.get("Current_Range_Max", NAN),
-            current_min=control.get("Current_Range_Min", NAN),
-            range_mode=control.get("Setpoints_Mode") == RANGE_MODE,
-            close_contactor=control.get("Output_Contactors") == 1.0,
-            lower_output_voltage=control.get("Lower_Output_Voltage") == 1.0,
-            dynamic_current=said("OCPP_Control", "Dynamic_Target_Current"),
-            vehicle_voltage=said("EV_Information_Voltages", "EV_Present_Voltage"),
-            min_power=said("EV_Information_Charge_Limits", "EV_Minimum_Charge_Power") * 1e3,
-            max_power=said("EV_Information_Charge_Limits", "EV_Maximum_Charge_Power") * 1e3,
-            min_discharge_current=said(discharge, "EV_Minimum_Discharge_Current"),
-            max_discharge_current=said(discharge, "EV_Maximum_Discharge_Current"),
-            min_discharge_power=said(discharge, "EV_Minimum_Discharge_Power") * 1e3,
-            max_discharge_power=said(discharge, "EV_Maximum_Discharge_Power") * 1e3,
-            min_soc_percent=said("EV_Information_Battery", "Minimum_State_of_Charge"),
-            target_soc_percent=said("EV_Information_Battery", "Target_State_of_Charge"),
-            max_soc_percent=said("EV_Information_Battery", "Maximum_State_of_Charge"),
-            min_energy_request_wh=said("EV_Information_Energy", "EV_Minimum_Energy_Request") * 1e3,
-            target_energy_request_wh=said("EV_Information_Energy", "EV_Target_Energy_Request") * 1e3,
-            max_energy_request_wh=said("EV_Information_Energy", "EV_Maximum_Energy_Request") * 1e3,
-            vehicle_id=_hex(self._signals.get("EV_ID_CCS_Part2_DIN", {})),
-            pilot_voltage=pilot_voltage,
-            pilot_duty_percent=pilot.get("CP_Duty_Cycle", NAN),
-            charge_enable_state=int(mcs.get("CE_State", 0)),
-            insertion_state=int(mcs.get("ID_State", 0)),
-            **self._inputs(),
-        )
-
-    def _inputs(self) -> dict[str, Any]:
-        """Return inputs and temperatures of whichever board the controller is."""
-        found: dict[str, float] = {}
-        for message in ("ADM_CO_CUI1_Inputs", "ADM_CS_SECC_Inputs", "ADM_CS_SPCC_Inputs"):
-            found |= self._signals.get(message, {})
-        bits = sum(1 << index for index, name in enumerate(_input_names(found)) if found[name] == 1.0)
+    def _session(self) -> dict[str, Any]:
         return {
-            "inputs": bits,
-            "connector_temperature": _hottest(found, ("Pistol_PTC1", "Pistol_PTC2", "PT1K_A", "PT1K_B", "PT1KS_C", "PT1KS_D")),
-            "controller_temperature": _hottest(found, ("CPU_Temperature", "CPU_Temperature0", "CPU_Temperature1")),
+            "interface_version": self._version,
+            "session_announced": self._announced,
+            "session_finished": self._finished,
+            "rushed_stop": self._rushed,
         }
 
     # What goes out
@@ -386,23 +297,3 @@ def _leds(lamp: Lamp, board: str) -> dict[str, float]:
     names, index = _LEDS[board], _LED_OF.get(lamp)
     lit = names if index is not None and index >= len(names) else names[index : index + 1] if index is not None else ()
     return dict.fromkeys(lit, FULL)
-
-
-def _enumerated(kind: Any, wire: float) -> Any:
-    """Return the member of an enumeration that counts from 1 where the wire counts from 0; UNKNOWN for what it does not name."""
-    number = -1 if math.isnan(wire) else int(wire)
-    return kind(number + 1) if number + 1 in {int(member) for member in kind} else kind(0)
-
-
-def _input_names(found: Mapping[str, float]) -> list[str]:
-    return sorted(name for name in found if name.startswith(("SWITCH", "Digital_Input")))
-
-
-def _hottest(found: Mapping[str, float], names: tuple[str, ...]) -> float:
-    """Return the highest of some temperatures [degC], NaN where none is told; raw 0 stands for a sensor that is not fitted."""
-    told = [found[name] for name in names if found.get(name, -40.0) > -40.0]
-    return max(told, default=NAN)
-
-
-def _hex(signals: Mapping[str, float]) -> str:
-    return "".join(f"{int(signals[f'Byte{index}']):02X}" for index in range(6) if f"Byte{index}" in signals)
