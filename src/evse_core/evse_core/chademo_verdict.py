@@ -6,8 +6,9 @@ d1, d2, switch k, the lock and the insulation monitor are not on the bus. A sequ
 
 from dataclasses import dataclass
 
-from evse_core.chademo_cases import CASES, COMPLETE, FAILED, UNKNOWN, Case, Text
+from evse_core.chademo_cases import CASES, COMPLETE, FAILED, UNKNOWN, Case
 from evse_core.chademo_context import Context
+from evse_core.chademo_phrases import Text
 from evse_core.chademo_session import Observation
 from evse_core.chademo_signs import Sign, first_signs
 from evse_core.chademo_steps import Step, steps, view_of
