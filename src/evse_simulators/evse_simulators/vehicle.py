@@ -14,7 +14,9 @@ from evse_simulators.battery import BatteryConfig
 from evse_simulators.faults import VEHICLE
 from evse_simulators.pace import Periodic, Wire
 from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
-from evse_simulators.vehicle_sequence import FIRST_WITH_CONTACTOR_FLAG, Charger, Phase, Seen, SequenceConfig, VehicleSequence, Wish
+from evse_simulators.vehicle_sequence import Phase, VehicleSequence
+from evse_simulators.vehicle_sequence_config import FIRST_WITH_CONTACTOR_FLAG, SequenceConfig
+from evse_simulators.vehicle_sequence_view import Charger, Seen, Wish
 
 # Charging time is told in minutes, 0xFF in the 10 s byte says so; 0xFF minutes would mean unknown (can.md 2.1). [s], [min]
 TAKE_THE_MINUTES, MOST_MINUTES = 2550.0, 254.0

@@ -6,11 +6,11 @@ fault or a lost frame end it: request 0, permission withdrawn, contactor opened 
 by hardware. Times and their order are those measured on real cars (../shared/reference/can.md 2.3); a phase that takes too long ends the session, too.
 """
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
-from evse_core.parameter import parameter
+from evse_simulators.vehicle_sequence_config import FIRST_WITH_CONTACTOR_FLAG, SequenceConfig
+from evse_simulators.vehicle_sequence_view import Seen, Wish
 
 # Request may move by at most 20 A/s, 2 A per frame seen (can.md 2.1, 0x102 byte 3). [A]
 REQUEST_STEP = 2.0
@@ -32,35 +32,6 @@ WITHDRAW_DELAY = 0.2
 OPENING_TIME = 0.2
 # A voltage at the inlet that nobody can be hurt by (can.md section 4, touch voltage). [V]
 SAFE_VOLTAGE = 60.0
-# Contactor flag 102.5.3 exists from this protocol generation on, on both sides (can.md 2.1).
-FIRST_WITH_CONTACTOR_FLAG = 2
-
-
-@dataclass(frozen=True)
-class SequenceConfig:
-    """What the vehicle's charge controller is like."""
-
-    protocol_number: int = parameter(2, "", "protocol generation: 1 = 0.9, 2 = 1.0 to 1.2, 3 = 2.0", "can.md 2.1", 0, 3)
-    max_voltage: float = parameter(420.0, "V", "voltage that charging must never exceed (100.4-5)", "can.md 2.1", 50.0, 1500.0)
-    target_voltage: float = parameter(410.0, "V", "voltage ceiling wanted at the battery (102.1-2)", "Leaf in the logs", 50.0, 1500.0)
-    min_voltage: float = parameter(250.0, "V", "lowest battery voltage (100.2-3 from 1.0 on)", "96 cells at 2.6 V", 0.0, 1500.0)
-    max_current: float = parameter(110.0, "A", "largest current", "compact car with 45 kW", 1.0, 254.0)
-    min_current: float = parameter(1.0, "A", "a smaller current that the battery can take ends charging", "usual", 0.0, 50.0)
-    target_soc_percent: float = parameter(80.0, "%", "state of charge at which the vehicle stops", "usual at fast chargers", 1.0, 100.0)
-    extended_functions: bool = parameter(True, "", "sends 0x110 with dynamic control (protocol 1.1 and later)", "can.md 2.1")
-    think_time: float = parameter(
-        3.0, "s", "from the first frame to the computed charging time", "3.4 and 3.9 s to permission: can.md 2.3 S4", 0.0, 60.0
-    )
-    permission_delay: float = parameter(0.5, "s", "from the computed time to flag and switch k", "can.md 2.3 S4", 0.0, 10.0)
-    contactor_delay: float = parameter(
-        1.0, "s", "from d2 and a safe inlet to the closed contactor", "1.5 s seen: can.md 2.3 S10", 0.05, 10.0
-    )
-    request_delay: float = parameter(
-        1.7, "s", "from the closed contactor to the first request", "1.70 s in both Leaf logs: can.md 2.3 S11", 0.0, 10.0
-    )
-    start_limit: float = parameter(
-        1.0, "s", "patience for 109.5.0 after the first request", "0.5 s demanded, some wait 0.4 s: can.md 2.3 S12", 0.2, 10.0
-    )
 
 
 class Phase(StrEnum):
@@ -88,62 +59,6 @@ _STEADY = frozenset({Phase.PREPARED, Phase.CHARGING})
 _CONTACTOR_CLOSED = _REQUESTING | _STEADY
 # Permission and coil are held.
 _HELD = _CONTACTOR_CLOSED | {Phase.CLOSING}
-
-
-@dataclass(slots=True)
-class Charger:
-    """What the charger's frames say: V, A; ages in s, infinite before the first frame."""
-
-    age: float = inf
-    protocol_number: int = 0
-    welding_detection: bool = False
-    available_voltage: float = 0.0
-    available_current: float = 0.0
-    threshold_voltage: float = 0.0
-    present_voltage: float = 0.0
-    charging: bool = False
-    malfunction: bool = False
-    locked: bool = False
-    incompatible: bool = False
-    system_malfunction: bool = False
-    stop_control: bool = False
-    dynamic_control: bool = False
-
-
-@dataclass(slots=True)
-class Seen:
-    """All that the vehicle's controller measures and is told. `acceptable_current` is the battery's, `monitor_voltage` that of the battery monitor."""
-
-    sequence_1: bool = False
-    sequence_2: bool = False
-    charger: Charger = field(default_factory=Charger)
-    contactor_closed: bool = False
-    inlet_voltage: float = 0.0
-    current: float = 0.0
-    battery_voltage: float = 0.0
-    monitor_voltage: float = 0.0
-    temperature_fault: bool = False
-    system_fault: bool = False
-    shift_not_parked: bool = False
-    soc_percent: float = 0.0
-    acceptable_current: float = 0.0
-    stop_pressed: bool = False
-    target_voltage: float = 0.0
-    no_request: bool = False
-
-
-@dataclass(slots=True)
-class Wish:
-    """What the vehicle's controller does: frames awake, permission flag and k, contactor coil, request [A], flags and faults of 0x102."""
-
-    awake: bool = False
-    permits: bool = False
-    coil: bool = False
-    request: float = 0.0
-    contactor_open: bool = False
-    normal_stop: bool = False
-    faults: frozenset[str] = frozenset()
-    time_known: bool = False
 
 
 class VehicleSequence:

@@ -24,7 +24,7 @@ DOMAINS = range(1, 101)
 # The simulated CSMS may come up after the uplink, and a demo is short: tried again soon, and enough meter values to look at. [s]
 QUICK_UPLINK = {"back_off_wait_minimum": 0.5, "back_off_random_range": 0.3, "meter_value_sample_interval": 5}
 BUSES = ("vehicle_bus", "power_bus", "io_bus")
-# A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence.py). [s]
+# A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence_config.py). [s]
 QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 0.5, "request_delay": 0.5}
 QUICK_CONTROLLER = {"boot_time": 0.5, "negotiation_time": 1.0, "request_delay": 0.5}
 QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER}
