@@ -31,7 +31,8 @@ from evse_simulators.io_board import IoBoardModel
 from evse_simulators.power_modules import CONVERTING, PowerModulesModel
 from evse_simulators.secc import SeccConfig, SeccModel
 from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.world import Reader, World, make_vehicle
+from evse_simulators.virtual_evse import Reader, make_vehicle
+from evse_simulators.world import World
 from evse_simulators.world_config import EPOCH, NODES, WorldConfig
 
 # Rules after a failure of the mains: the computer starts. Own choice, short, for what happens meanwhile is the same at any time. [s]
