@@ -2,6 +2,7 @@
 
 Names, order and meaning are those of msg/*.msg, where units and signs are written above each field; tests/contract compares the two. Rules take and
 return these; evse_nodes/convert.py turns them into messages. A stamp is in seconds of the ROS clock; a value that is absent is NaN or "".
+One file, long as it is: it is read beside msg/, holds nothing but fields, and gives every type one place to be imported from.
 """
 
 from dataclasses import dataclass

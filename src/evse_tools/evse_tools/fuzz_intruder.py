@@ -2,7 +2,7 @@
 evse_nodes/convert.py into every rule. No rule may raise, nothing unsafe may be commanded, every value must be one that the middleware can carry, and
 afterwards the station serves the next driver.
 
-Who forges frames can hide from the station what is so, as a broken device can (campaign_play.Excuses, "blind"); the campaign's invariants hold all the
+Who forges frames can hide from the station what is so, as a broken device can (campaign_invariants.Excuses, "blind"); the campaign's invariants hold all the
 same. Who forges messages speaks with the voice of a rule: a forged power_command is obeyed. Then only that is asked which holds whatever is heard: the permit's
 age, the register, the bill, and what each rule puts out by itself.
 """
