@@ -36,7 +36,7 @@ def watch(made: World, seconds: float) -> None:
     """Go on and hold what must hold in every tick: no current and no touchable voltage without a lock, no power before the begin reading."""
     for _ in range(round(seconds / made.config.tick)):
         made.tick()
-        if not made.board.locked and not made.board.faults.any({"lock_lost"}) and made.vehicle.plugged:
+        if not made.board.locked and "lock_lost" not in made.board.faults and made.vehicle.plugged:
             assert made.power.connector_voltage < 60.0, f"{made.now:.2f} s: {made.power}"
         if made.power.current > 0.5 and made.vehicle.plugged:
             assert made.record is not None, f"{made.now:.2f} s: current without a record"

@@ -154,7 +154,7 @@ class EnergyManager:
         told = self._told.get(evse)
         return told[-1][1] if told else float(floor(min(self._config.site_limit / len(self._evses), self._config.evse_limit)))
 
-    def _held(self, evse: int, demand: Demand, now: float) -> float:
+    def _held(self, evse: int, demand: Demand) -> float:
         """Return what an EVSE may be using: the most that it was told within the release time, or what is measured."""
         return max(_known(demand.measured), *(share for _, share in self._told[evse]))
 
@@ -162,7 +162,7 @@ class EnergyManager:
         """Return the targets, those above what an EVSE may be using only as far as that leaves room."""
         for evse in self._evses:
             self._forget(evse, now)
-        held = {evse: self._held(evse, demands[evse], now) for evse in self._evses}
+        held = {evse: self._held(evse, demands[evse]) for evse in self._evses}
         room = max(self._config.site_limit - sum(held.values()), 0.0)
         granted = fill(room, {evse: targets[evse] - held[evse] for evse in self._evses if targets[evse] > held[evse]})
         return {evse: float(floor(min(targets[evse], held[evse] + granted.get(evse, 0.0)))) for evse in self._evses}

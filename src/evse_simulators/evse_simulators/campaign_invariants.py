@@ -4,7 +4,6 @@ An invariant returns "" or what is wrong in words. Allowed times are constants w
 prevent is excused by name, in `Excuses`: two broken parts that together bridge every contactor, for example.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -124,9 +123,6 @@ class Excuses:
     vehicle_ramp: float = 0.0
     # How much longer than with hops of one tick a word takes from the part that breaks to the one that must react. [s]
     slow: float = 0.0
-
-
-Check = Callable[[Observation], str]
 
 
 class Lasting:
@@ -329,8 +325,6 @@ INVARIANTS = (
     BilledOnce,
     FaultReaction,
 )
-# Found at the end of a session or by the play itself, not in a tick: see campaign_play.py.
-AT_THE_END = ("session_ends", "connector_free", "energy_billed", "next_session", "rule_raises", "back_in_service")
 
 
 @dataclass(frozen=True, slots=True)

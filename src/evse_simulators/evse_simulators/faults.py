@@ -3,7 +3,6 @@
 `station sim fault NAME`, the demo's `--fault NAME`, the InjectFault services and the campaign of tests/unit/test_world.py read the same rows.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,10 +114,6 @@ class FaultSet(set[str]):
     def active(self) -> tuple[str, ...]:
         """Names of all active faults."""
         return tuple(sorted(self))
-
-    def any(self, names: Iterable[str]) -> bool:
-        """Return whether one of the names is active."""
-        return not self.isdisjoint(names)
 
     def set(self, name: str, active: bool) -> Answer:
         """Break or heal; an unknown name is answered with all known ones."""

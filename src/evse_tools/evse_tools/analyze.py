@@ -9,7 +9,7 @@ from evse_tools.analyze_log import analyze
 from evse_tools.analyze_report import report
 from evse_tools.can_log import LogError, read
 
-DONE, FAILED, WRONG_INPUT = 0, 1, 2
+DONE, WRONG_INPUT = 0, 2
 
 
 def run(file: Path, as_json: bool, plot: Path | None) -> int:

@@ -43,7 +43,7 @@ class StationSide:
         self._manager = EnergyManager(ManagerConfig(), (1, 2))
         self._site = ManagerConfig().site_limit
         self._session, self._meter, self._limit = SessionState(), MeterReading(), ChargingLimit()
-        self._shared = self._register = 0.0
+        self._register = 0.0
         self._uplink = OcppUplink(
             OcppConfig(url="ws://127.0.0.1:1", charge_point_id="FUZZ"),
             (1,),

@@ -39,7 +39,7 @@ class RecorderThread:
         self._queue: deque[Message] = deque()
         self._queued = 0
         self._bag: Bag | None = None
-        self._next_try = self._next_flush = 0.0
+        self._next_try = 0.0
         self._wake = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
