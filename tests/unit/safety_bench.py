@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from evse_core.control_pilot import LEVELS, duty_of
 from evse_core.safety_inputs import CONNECTED_STATES, PERMIT_STATES, POWERED_STATES
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor, SafetyOutputs
 from evse_core.sample import Sample
 from evse_core.types import (
+    AcReport,
     BusHealth,
     BusLink,
     CanBusStatus,
@@ -22,6 +24,7 @@ from evse_core.types import (
     MeterReading,
     NodeHealth,
     PilotFault,
+    PilotState,
     PowerCommand,
     PowerFunction,
     PowerReport,
@@ -57,12 +60,69 @@ CURRENT = {PowerFunction.POWER_TRANSFER: 80.0, PowerFunction.INSULATION_TEST: 2.
 _TARGET = {PowerFunction.POWER_TRANSFER: 410.0, PowerFunction.INSULATION_TEST: TEST_VOLTAGE, PowerFunction.PRECHARGE: BATTERY}  # [V]
 
 
+# Voltage of a phase [V]; states in which an AC contactor is closed, and in which a cable is in without a session.
+MAINS = 230.0
+_CLOSED = (ChargeState.CHARGING, ChargeState.RAMPING_DOWN)
+_AT_THE_CABLE = (ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.UNLOCKING, ChargeState.PREPARING)
 # Functions that a charge controller asks for, by state.
 _ASKED = {ChargeState.PRECHARGE: PowerFunction.PRECHARGE}
 
 
+def healthy_ac(state: ChargeState) -> AcReport:
+    """Return what the board sees of an AC output in a state when nothing is wrong: three phases, 16 A offered."""
+    plugged, closed = state in _SESSION_STATES or state in _AT_THE_CABLE, state in _CLOSED
+    pilot = PilotState.C if closed else PilotState.B if plugged else PilotState.A
+    offered = state in (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING)
+    level = LEVELS[pilot]
+    power = MAINS * 16.0 if state is ChargeState.CHARGING else 0.0
+    return AcReport(
+        pilot_state=pilot,
+        pilot_high=level,
+        pilot_low=-12.0 if offered else level,
+        pilot_duty_percent=duty_of(16.0) if offered else 100.0,
+        cable_current=32.0 if plugged else float("nan"),
+        voltage_l1=MAINS,
+        voltage_l2=MAINS,
+        voltage_l3=MAINS,
+        frequency=50.0,
+        power_l1=power,
+        power_l2=power,
+        power_l3=power,
+        output_live=closed,
+        phases_closed=3 if closed else 0,
+        residual_current_tested=True,
+    )
+
+
+def healthy_pilot(state: ChargeState) -> dict[str, Any]:
+    """Return each input's value of an AC output as it is in a state when nothing is wrong."""
+    values, closed, charging = healthy(state), state in _CLOSED, state is ChargeState.CHARGING
+    current = 16.0 if charging else 0.0
+    offered = 16.0 if state in (ChargeState.WAITING_FOR_REQUEST, ChargeState.CHARGING) else float("nan")
+    function = PowerFunction.POWER_TRANSFER if charging else PowerFunction.OFF
+    bus = CanBusStatus(link=BusLink.IO, health=BusHealth.OK)
+    return values | {
+        "power": PowerReport(complete=True, age=0.05, voltage=MAINS, current=3.0 * current, enabled=True),
+        "io": replace(
+            values["io"],
+            plugged=False,
+            contactor_closed=closed,
+            connector_voltage=float("nan"),
+            ac=healthy_ac(state),
+            ac_current_l1=current,
+            ac_current_l2=current,
+            ac_current_l3=current,
+        ),
+        "can_status": replace(values["can_status"], buses=(bus,)),
+        "power_command": PowerCommand(function=function, voltage=MAINS if charging else 0.0, current=3.0 * current),
+        "io_command": IoCommand(close_contactor=closed, lock=state in POWERED_STATES, phases=3, pilot_current=offered),
+    }
+
+
 def healthy(state: ChargeState, link: str = "chademo") -> dict[str, Any]:
     """Return each input's value as it is in a state when nothing is wrong."""
+    if link == "pilot":
+        return healthy_pilot(state)
     closed, voltage, current, function = _OUTPUT.get(state, (False, 2.0, 0.0, PowerFunction.OFF))
     powered, session = state in POWERED_STATES, state in _SESSION_STATES
     plugged = session or state in (ChargeState.FINISHED, ChargeState.FAULTED, ChargeState.UNLOCKING)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import inf
 
 import pytest
-from safety_bench import MODULES, STEP, TEST_VOLTAGE, Bench, Changes, inputs
+from safety_bench import MODULES, STEP, TEST_VOLTAGE, Bench, Changes, healthy_ac, inputs
 
 from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.safety_inputs import PERMIT_STATES
@@ -19,6 +19,7 @@ from evse_core.types import (
     ControllerReport,
     EmergencyOrigin,
     PilotFault,
+    PilotState,
     PowerFunction,
     Reaction,
 )
@@ -113,7 +114,18 @@ def loaded(load: float) -> Changes:
     return {"can_status": {"buses": (GOOD_BUSES[0], replace(GOOD_BUSES[1], load=load), GOOD_BUSES[2])}}
 
 
-LED = SafetyConfig(vehicle_link="secc")
+def at_output(state: ChargeState, change: Mapping[str, object], **command: object) -> Changes:
+    """Return an AC output of which the board sees something else, and another command."""
+    return {"io": {"ac": replace(healthy_ac(state), **change)}, "io_command": dict(command)}  # type: ignore[arg-type]
+
+
+def closed(pilot_state: PilotState = PilotState.C) -> Changes:
+    """Return an output whose contactor is closed while the vehicle is in a state."""
+    found = at_output(S.CHARGING, {"pilot_state": pilot_state})
+    return found | {"io": found["io"] | {"contactor_closed": True}}  # type: ignore[operator]
+
+
+LED, AC = SafetyConfig(vehicle_link="secc"), SafetyConfig(vehicle_link="pilot")
 OTHER = "e" * 64  # digest
 # The modules were told to make a voltage for one step of 50 ms.
 CHARGED_BEFORE: Changes = {"power_command": {"function": lambda now: PowerFunction.POWER_TRANSFER if now < 1002.04 else PowerFunction.OFF}}
@@ -212,6 +224,43 @@ CASES = (
     Case("plug_lost", S.CHARGING, io(plugged=False)),
     Case("proximity_fault", S.CHARGING, io(proximity_fault=True)),
     Case("proximity_fault", S.PREPARING, io(proximity_fault=True)),
+    Case("supply_without_vehicle", S.CHARGING, closed(PilotState.B), near=closed(PilotState.D), config=AC),
+    Case("supply_without_vehicle", S.CHARGING, closed(PilotState.UNKNOWN), config=AC),
+    Case("supply_without_vehicle", S.AVAILABLE, io(contactor_closed=True), also=("contactor_welded",), config=AC),
+    Case("output_live", S.WAITING_FOR_REQUEST, at_output(S.WAITING_FOR_REQUEST, {"output_live": True}), config=AC),
+    Case("output_live", S.AVAILABLE, at_output(S.AVAILABLE, {"output_live": True}), config=AC),
+    Case("phases_wrong", S.CHARGING, at_output(S.CHARGING, {"phases_closed": 1}), config=AC),
+    Case("phases_wrong", S.CHARGING, {"io_command": {"phases": 1}}, config=AC),
+    Case(
+        "pilot_offer_wrong",
+        S.CHARGING,
+        at_output(S.CHARGING, {"pilot_duty_percent": 27.8}),
+        near=at_output(S.CHARGING, {"pilot_duty_percent": 27.6}),
+        config=AC,
+    ),
+    Case("pilot_offer_wrong", S.CHARGING, {"io_command": {"pilot_current": float("nan")}}, config=AC),
+    Case(
+        "pilot_offer_wrong",
+        S.PREPARING,
+        at_output(S.PREPARING, {"pilot_duty_percent": 10.0}),
+        near=at_output(S.PREPARING, {"pilot_duty_percent": 0.9}),
+        config=AC,
+    ),
+    Case(
+        "residual_current_test_failed",
+        S.LOCKING,
+        at_output(S.LOCKING, {"residual_current_tested": False}, residual_current_test=True),
+        near=at_output(S.LOCKING, {"residual_current_tested": True}, residual_current_test=True),
+        config=AC,
+    ),
+    Case("mains_low", S.CHARGING, at_output(S.CHARGING, {"voltage_l2": 195.0}), near=at_output(S.CHARGING, {"voltage_l2": 196.0}), config=AC),
+    Case("mains_low", S.CHARGING, at_output(S.CHARGING, {"voltage_l3": float("nan")}), config=AC),
+    Case("mains_low", S.AVAILABLE, at_output(S.AVAILABLE, {"voltage_l1": 0.0}), near=at_output(S.AVAILABLE, {"voltage_l1": 196.0}), config=AC),
+    Case("mains_high", S.CHARGING, at_output(S.CHARGING, {"voltage_l1": 265.0}), near=at_output(S.CHARGING, {"voltage_l1": 264.0}), config=AC),
+    Case("mains_high", S.AVAILABLE, at_output(S.AVAILABLE, {"voltage_l1": 400.0}), near=at_output(S.AVAILABLE, {"voltage_l1": 264.0}), config=AC),
+    Case("lock_lost", S.CHARGING, io(locked=False), config=AC),
+    Case("lock_failed", S.LOCKING, {"io": {"locked": False}, "io_command": {"lock": True}}, config=AC),
+    Case("pilot_fault", S.CHARGING, io(pilot_fault=PilotFault.DISAGREES), near=io(pilot_fault=PilotFault.NONE), config=AC),
     Case("pilot_fault", S.CHARGING, io(pilot_fault=PilotFault.SHORT), near=io(pilot_fault=PilotFault.NONE), config=PILOT),
     Case("pilot_fault", S.CHARGING, io(pilot_fault=PilotFault.UNKNOWN), config=PILOT),
     Case("pilot_fault", S.AVAILABLE, io(pilot_fault=PilotFault.OUT_OF_BAND), near=io(pilot_fault=PilotFault.NONE), config=PILOT),

@@ -23,10 +23,9 @@ from math import inf, isfinite
 from evse_core import vehicle_link
 from evse_core.charge_sequencer_answers import Answer, answer
 from evse_core.charge_sequencer_config import SequencerConfig
-from evse_core.charge_sequencer_current import control
 from evse_core.charge_sequencer_facts import verdict
 from evse_core.charge_sequencer_links import LINKS
-from evse_core.charge_sequencer_outputs import ACTIVE, io_command, power_command, session_state
+from evse_core.charge_sequencer_outputs import ACTIVE, power_command, session_state
 from evse_core.charge_sequencer_session import Actions, Driver, Held, Session, VehicleLimits
 from evse_core.charge_sequencer_table import IDLE, Transition, first_match
 from evse_core.charge_sequencer_view import SequencerInputs, View, output_voltage, requested, usable
@@ -113,7 +112,7 @@ class ChargeSequencer:
         if row is not None:
             change = self._follow(row, view)
             view = replace(view, state=self._state, entered=self._entered, session=self._session)
-        control(view)
+        self._link.control(view)
         self._session.step = self._link.next_step(view)
         return self._put_out(view, change)
 
@@ -222,7 +221,9 @@ class ChargeSequencer:
 
     def _put_out(self, view: View, change: Change | None) -> SequencerOutputs:
         outputs = self._link.outputs
-        io = io_command(view, outputs, self._lock)
+        io = outputs.io_command(view, self._lock)
         self._lock = io.lock
         known = self._state is not ChargeState.INITIALISING
-        return SequencerOutputs(session_state(view), power_command(view, outputs), outputs.vehicle_command(view), io, known, change)
+        return SequencerOutputs(
+            session_state(view, outputs), power_command(view, outputs), outputs.vehicle_command(view), io, known, change
+        )

@@ -71,5 +71,5 @@ def _unlock(view: View) -> Answer:
     if not view.io.locked:
         return Answer(True, "the connector is not locked")
     if not view.may_unlock:
-        return Answer(False, f"the output is at {view.output_voltage:.0f} V, unlocking needs at most {view.config.unlock_voltage:.0f} V")
+        return Answer(False, f"the output is at {view.output_words}, unlocking needs at most {view.config.unlock_voltage:.0f} V")
     return Answer(True)

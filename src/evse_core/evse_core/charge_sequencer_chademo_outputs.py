@@ -1,15 +1,17 @@
 """What the charging sequence puts out for a CHAdeMO vehicle: set points, lowering, and the frames' content."""
 
+from dataclasses import replace
 from functools import cache
 from math import isfinite
 from math import nan as NAN
 
-from evse_core.charge_sequencer_current import available_voltage, threshold_voltage, voltage_ceiling
-from evse_core.charge_sequencer_outputs import OUTPUTS, LinkOutputs, Outputs, SetPoints
+from evse_core.charge_sequencer_current import available_voltage, power_wanted, threshold_voltage, voltage_ceiling
+from evse_core.charge_sequencer_facts import signals_off
+from evse_core.charge_sequencer_outputs import OUTPUTS, LinkOutputs, Outputs, SetPoints, contactor_command
 from evse_core.charge_sequencer_session import Malfunction
 from evse_core.charge_sequencer_view import View
 from evse_core.charge_sequencer_watch import time_allowed
-from evse_core.types import ChargeState, PowerFunction, VehicleCommand
+from evse_core.types import ChargeState, IoCommand, PowerFunction, VehicleCommand
 
 _S, _F = ChargeState, PowerFunction
 # Current may flow.
@@ -86,4 +88,14 @@ def _remaining_time(view: View) -> float:
     return time_allowed(view) if said else NAN
 
 
-CHADEMO = LinkOutputs(set_points, _lowers, _vehicle_command, signals=True)
+def _io_command(view: View, locked: bool) -> IoCommand:
+    """Return what the I/O board is to do: the sequence signals, too."""
+    row, session = OUTPUTS[view.state], view.session
+    return replace(
+        contactor_command(view, locked),
+        sequence_1=row.sequence_1 and not signals_off(view),
+        sequence_2=row.sequence_2 and session.ready and session.ready_withdrawn is None,
+    )
+
+
+CHADEMO = LinkOutputs(set_points, _lowers, _vehicle_command, _io_command, power_wanted)

@@ -184,6 +184,48 @@ class SequencerConfig:
         1.5, "s", "wait for the controller's word to open the output contactor once the current is gone", "own choice: 15 frames", 0.1, 10.0
     )
 
+    # AC by control pilot (IEC 61851-1). max_current is per phase.
+    ac_phases: int = parameter(3, "", "phases of the AC output: 1 or 3", "the station's supply", 1, 3)
+    phase_voltage: float = parameter(
+        230.0, "V", "voltage of a phase to neutral", "IEC 60038: 230 V; 120 or 240 V in North America", 90.0, 300.0
+    )
+    socket_outlet: bool = parameter(False, "", "the cable is detachable: it is locked, and limits the current by its coding", "can.md 3.4")
+    ventilated: bool = parameter(False, "", "the room is ventilated: vehicles that need it (state D) are charged", "can.md 3.1")
+    phase_switching: bool = parameter(
+        False, "", "go down to one phase where the power is too little for three", "can.md 3.4: own feature; needs contacts of their own"
+    )
+    phase_switch_hold: float = parameter(
+        60.0, "s", "how long another number of phases must be the better one", "own choice: clouds and cooking", 5.0, 3600.0
+    )
+    phase_switch_pause: float = parameter(
+        10.0, "s", "pause without offer and current between two numbers of phases", "EVerest: switch_3ph1ph_delay_s", 5.0, 60.0
+    )
+    offer_interval: float = parameter(5.0, "s", "least time between two duty cycles", "can.md 3.3: vehicles follow within 5 s", 5.0, 60.0)
+    ac_stop_timeout: float = parameter(
+        6.0, "s", "longest wait for the vehicle's state B once nothing is offered; then the contactor opens", "can.md 3.3", 3.0, 10.0
+    )
+    simplified_current: float = parameter(
+        10.0,
+        "A",
+        "highest current for a vehicle that never shows state B (simplified pilot); below 6 A none is served",
+        "can.md 3.3",
+        0.0,
+        10.0,
+    )
+    wake_up_after: float = parameter(
+        30.0, "s", "time in state B with an offer after which the vehicle is woken", "can.md 3.3: legacy wake-up", 10.0, 600.0
+    )
+    wake_up_attempts: int = parameter(1, "", "how often a session wakes the vehicle", "can.md 3.3: legacy wake-up", 0, 10)
+    unusable_hold: float = parameter(
+        3.0,
+        "s",
+        "how long cable or vehicle must be unusable to end the session",
+        "can.md 3.5: 3 s for state D without ventilation",
+        0.5,
+        10.0,
+    )
+    residual_current_test: bool = parameter(True, "", "the residual current device tests itself before each session", "can.md 3.4")
+
     # Ages of inputs.
     vehicle_control_age: float = parameter(0.4, "s", "oldest frames that are followed", "can.md 2.7: 0.3 s, and 0.1 s to report", 0.2, 1.0)
     vehicle_loss_age: float = parameter(1.0, "s", "age at which the vehicle counts as lost", "can.md 2.4", 0.5, 2.0)

@@ -171,8 +171,8 @@ def wish(view: View, announced: float) -> float:
     return max(most if dynamic(view) else min(most, announced), view.request)
 
 
-def power_wanted(view: View, announced: float) -> float:
+def power_wanted(view: View) -> float:
     """Return the highest power [W] that the vehicle could take now, NaN outside charging."""
     if view.state is not ChargeState.CHARGING or not isfinite(view.output_voltage):
         return NAN
-    return min(wish(view, announced) * view.output_voltage, view.config.max_power)
+    return min(wish(view, view.session.control.announced) * view.output_voltage, view.config.max_power)

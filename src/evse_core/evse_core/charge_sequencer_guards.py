@@ -69,9 +69,7 @@ authorization_expired = after("authorization_validity", "not plugged in and star
 
 # Where the sequence begins.
 
-connector_hot = Guard(
-    "connector locked or energised", lambda view: view.hot, lambda view: f"found locked or at {view.output_voltage:.0f} V"
-)
+connector_hot = Guard("connector locked or energised", lambda view: view.hot, lambda view: f"found locked or at {view.output_words}")
 inputs_known = Guard("I/O board and safety monitor report", lambda view: view.io is not None and view.safety is not None)
 
 # Emergencies.
@@ -258,7 +256,7 @@ closed_down = Guard(
     "output contactor open, output at most `unlock_voltage`, signal 1 off",
     lambda view: view.contactor_open and view.may_unlock and f.signals_off(view),
 )
-not_closed_down = after("closing_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
+not_closed_down = after("closing_timeout", "output not dead", detail=lambda view: view.output_words)
 unlocked = Guard("unlocked for `unlock_settling`", lambda view: view.session.unlocked.longer_than(view.config.unlock_settling, view.now))
 unlocked_faulted = Guard(
     "unlocked, and a fault to be looked at", lambda view: unlocked.test(view) and (view.session.faulted or not view.clear)
@@ -267,7 +265,7 @@ not_unlocked = after("unlock_timeout", "not unlocked")
 emergency_over = Guard("current gone, contactor open, signal 2 off", f.is_off)
 emergency_too_long = after("emergency_timeout", "current and contactor not off")
 recovered = Guard("output contactor open and output dead", lambda view: view.contactor_open and view.may_unlock)
-not_recovered = after("recovery_timeout", "output not dead", detail=lambda view: f"{view.output_voltage:.0f} V")
+not_recovered = after("recovery_timeout", "output not dead", detail=lambda view: view.output_words)
 unlock_due = Guard("locked, output dead, unlocking not tried", lambda view: f.locked_dead(view) and not view.session.unlock_failed)
 unlock_asked = Guard(
     "unlocking asked for, output dead", lambda view: f.locked_dead(view) and view.actions.asked(RequestKind.UNLOCK) is not None

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from evse_core import charge_sequencer_pilot_table as pilot
 from evse_core import charge_sequencer_secc_table as secc
 from evse_core import charge_sequencer_table as chademo
 from evse_core import vehicle_link
 from evse_core.charge_sequencer_chademo_outputs import CHADEMO as CHADEMO_OUTPUTS
+from evse_core.charge_sequencer_current import control
 from evse_core.charge_sequencer_outputs import LinkOutputs
+from evse_core.charge_sequencer_pilot_current import control as pilot_control
+from evse_core.charge_sequencer_pilot_outputs import PILOT as PILOT_OUTPUTS
+from evse_core.charge_sequencer_pilot_view import PilotView
+from evse_core.charge_sequencer_pilot_watch import PILOT as PILOT_WATCH
 from evse_core.charge_sequencer_secc_outputs import SECC as SECC_OUTPUTS
 from evse_core.charge_sequencer_secc_view import SeccView
 from evse_core.charge_sequencer_secc_watch import SECC as SECC_WATCH
@@ -33,12 +39,16 @@ class Link:
     groups: Mapping[str, States]
     watch: Rules
     outputs: LinkOutputs
+    control: Callable[[View], None] = control
     next_step: Callable[[View], int] = _no_step
 
 
 LINKS = {
     vehicle_link.CHADEMO: Link(
-        View, chademo.TRANSITIONS, by_state(chademo.TRANSITIONS), chademo.GROUPS, CHADEMO_WATCH, CHADEMO_OUTPUTS, next_step
+        View, chademo.TRANSITIONS, by_state(chademo.TRANSITIONS), chademo.GROUPS, CHADEMO_WATCH, CHADEMO_OUTPUTS, next_step=next_step
     ),
     vehicle_link.SECC: Link(SeccView, secc.TRANSITIONS, by_state(secc.TRANSITIONS), secc.GROUPS, SECC_WATCH, SECC_OUTPUTS),
+    vehicle_link.PILOT: Link(
+        PilotView, pilot.TRANSITIONS, by_state(pilot.TRANSITIONS), pilot.GROUPS, PILOT_WATCH, PILOT_OUTPUTS, pilot_control
+    ),
 }

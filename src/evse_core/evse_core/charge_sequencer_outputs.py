@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan as NAN
 
-from evse_core.charge_sequencer_current import power_wanted
-from evse_core.charge_sequencer_facts import signals_off
 from evse_core.charge_sequencer_view import View
 from evse_core.types import (
     ChargeState,
@@ -95,12 +93,13 @@ SetPoints = tuple[PowerFunction, float, float]
 
 @dataclass(frozen=True, slots=True)
 class LinkOutputs:
-    """What a vehicle link puts out its own way. `lowers`: whether the modules may discharge the output; `signals`: the board has sequence signals 1 and 2."""
+    """What a vehicle link puts out its own way. `lowers`: whether the modules may discharge the output; `io_command` takes the lock command before."""
 
     set_points: Callable[[View, Outputs], SetPoints]
     lowers: Callable[[View, Outputs], bool]
     vehicle_command: Callable[[View], VehicleCommand]
-    signals: bool = False
+    io_command: Callable[[View, bool], IoCommand]
+    power_wanted: Callable[[View], float]
 
 
 def power_command(view: View, link: LinkOutputs) -> PowerCommand:
@@ -121,16 +120,10 @@ def power_command(view: View, link: LinkOutputs) -> PowerCommand:
     )
 
 
-def io_command(view: View, link: LinkOutputs, locked: bool) -> IoCommand:
-    """Return what the I/O board is to do; locked is the lock command before."""
-    row, session = OUTPUTS[view.state], view.session
-    return IoCommand(
-        sequence_1=link.signals and row.sequence_1 and not signals_off(view),
-        sequence_2=link.signals and row.sequence_2 and session.ready and session.ready_withdrawn is None,
-        lock=lock_command(view, locked),
-        close_contactor=row.contactor and session.opening is None,
-        lamp=row.lamp,
-    )
+def contactor_command(view: View, locked: bool) -> IoCommand:
+    """Return what the I/O board is to do by the state alone: lock, contactor and lamp."""
+    row = OUTPUTS[view.state]
+    return IoCommand(lock=lock_command(view, locked), close_contactor=row.contactor and view.session.opening is None, lamp=row.lamp)
 
 
 def lock_command(view: View, before: bool) -> bool:
@@ -145,7 +138,7 @@ def lock_command(view: View, before: bool) -> bool:
     return wanted or (closed and not view.may_unlock)
 
 
-def session_state(view: View) -> SessionState:
+def session_state(view: View, link: LinkOutputs) -> SessionState:
     """Return where the sequence stands."""
     session, driver, state = view.session, view.driver, view.state
     running = state in ACTIVE or state in _ENDED
@@ -163,7 +156,7 @@ def session_state(view: View) -> SessionState:
         stop_cause=session.ending.cause,
         stop_detail=session.detail,
         limited=session.control.limited,
-        power_wanted=power_wanted(view, session.control.announced),
+        power_wanted=link.power_wanted(view),
         soc_percent=view.vehicle.soc_percent if view.vehicle is not None else NAN,
         plugged=view.plugged,
         available=view.in_service and not view.shutting_down,

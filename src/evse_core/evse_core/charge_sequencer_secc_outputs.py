@@ -1,8 +1,8 @@
 """What the charging sequence puts out where a charge controller (SECC) leads: what it asks for as far as it fits, and the answers to it."""
 
 from evse_core.charge_sequencer_chademo_outputs import set_points
-from evse_core.charge_sequencer_current import available_voltage, voltage_ceiling
-from evse_core.charge_sequencer_outputs import LinkOutputs, Outputs, SetPoints
+from evse_core.charge_sequencer_current import available_voltage, power_wanted, voltage_ceiling
+from evse_core.charge_sequencer_outputs import LinkOutputs, Outputs, SetPoints, contactor_command
 from evse_core.charge_sequencer_secc_facts import missing_before_test
 from evse_core.charge_sequencer_view import View
 from evse_core.types import ChargeState, ControllerCommand, ControllerPhase, PowerFunction, VehicleCommand
@@ -80,4 +80,5 @@ def _vehicle_command(view: View) -> VehicleCommand:
     )
 
 
-SECC = LinkOutputs(_set_points, _lowers, _vehicle_command)
+# The controller has its own lines to the vehicle.
+SECC = LinkOutputs(_set_points, _lowers, _vehicle_command, contactor_command, power_wanted)

@@ -198,4 +198,4 @@ _ENDING = (
     row(S.WELDING_DETECTION, welding_tested, S.CLOSING),
 )
 
-TRANSITIONS: tuple[Transition, ...] = (*t.BEGIN, *t.driver(begins), *_STOPS, *_STARTING, *_CHARGING, *_ENDING, *t.CLOSING)
+TRANSITIONS: tuple[Transition, ...] = (*t.BEGIN, *t.driver(begins), *_STOPS, *_STARTING, *_CHARGING, *_ENDING, *t.RAMP, *t.CLOSING)

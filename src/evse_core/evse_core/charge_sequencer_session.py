@@ -69,6 +69,28 @@ class CurrentControl:
 
 
 @dataclass(slots=True)
+class AcOffer:
+    """What an AC output offers by its control pilot; rule: charge_sequencer_pilot_current.py. `current` per phase [A], 0 for none; times [s].
+
+    changed: the duty cycle changed; withdrawn: an offer was taken back while the vehicle may still draw; wanted: so many phases since `wanted_since`;
+    phases_changed: the number of phases changed; woken: the pilot began to wake the vehicle, attempts: how often so far.
+    """
+
+    current: float = 0.0
+    phases: int = 0
+    changed: float = -inf
+    withdrawn: float = inf
+    wanted_phases: int = 0
+    wanted_since: float = -inf
+    phases_changed: float = -inf
+    woken: float = -inf
+    attempts: int = 0
+    simplified: bool = False
+    derated: Held = field(default_factory=Held)
+    unusable: Held = field(default_factory=Held)
+
+
+@dataclass(slots=True)
 class Session:
     """One session, from sequence signal 1 to the unlocked connector."""
 
@@ -103,6 +125,7 @@ class Session:
     # Step 10.
     charged: bool = False
     control: CurrentControl = field(default_factory=CurrentControl)
+    offer: AcOffer = field(default_factory=AcOffer)
     battery_missing: Held = field(default_factory=Held)
     deadline: float = inf
     remaining: float = NAN
@@ -156,6 +179,8 @@ class Driver:
     remote: bool = False
     started: float = -inf
     refused: float = -inf
+    # An AC vehicle has shown state B since it was plugged in; one that never does is a simplified one.
+    waited: bool = False
     _base: tuple[int, int, int] | None = None
 
     def take(self, io: IoReport | None, requests: tuple[SessionRequest, ...]) -> Actions:

@@ -188,10 +188,13 @@ _ENDING = (
     row(S.WELDING_DETECTION, g.vehicle_opened, S.CLOSING),
     row(S.WELDING_DETECTION, g.vehicle_opened_unseen, S.CLOSING),
 )
-CLOSING = (
+# How a ramp of direct current goes wrong.
+RAMP = (
     row(S.RAMPING_DOWN, g.contactor_stuck, S.CLOSING, BROKEN),
     row(S.RAMPING_DOWN, g.current_stays, S.EMERGENCY, BROKEN),
     row(S.WELDING_DETECTION, g.vehicle_not_opened, S.CLOSING),
+)
+CLOSING = (
     row(S.EMERGENCY, g.emergency_over, S.CLOSING),
     row(S.EMERGENCY, g.emergency_too_long, S.CLOSING),
     row(S.CLOSING, g.closed_down, S.UNLOCKING),
@@ -215,6 +218,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_STARTING,
     *_CHARGING,
     *_ENDING,
+    *RAMP,
     *CLOSING,
 )
 

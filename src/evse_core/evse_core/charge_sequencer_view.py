@@ -134,6 +134,11 @@ class View:
         return self.output_voltage <= self.config.unlock_voltage
 
     @property
+    def output_words(self) -> str:
+        """What is known of the output, in words."""
+        return f"{self.output_voltage:.0f} V"
+
+    @property
     def contactor_open(self) -> bool:
         """The output contactor is known to be open."""
         return self.io is not None and not self.io.contactor_closed

@@ -40,7 +40,7 @@ def _locking(view: View) -> None:
 def cable_check(view: View) -> None:
     session = view.session
     session.contactor_seen = session.contactor_seen or view.contactor_closed
-    _count_cuts(view)
+    count_cuts(view)
     session.at_test_voltage.update(_at_test_voltage(view), view.now)
     if view.inputs.power is None or view.inputs.power.received <= session.last_reading:
         return
@@ -55,7 +55,7 @@ def _at_test_voltage(view: View) -> bool:
     return view.session.contactor_seen and view.power is not None and view.power.voltage >= wanted and view.output_voltage >= wanted
 
 
-def _count_cuts(view: View) -> None:
+def count_cuts(view: View) -> None:
     """Keep the number of cuts that can_bridge had made before this session."""
     if view.session.cuts is None and view.inputs.can_status is not None:
         view.session.cuts = view.inputs.can_status.value.cut_count

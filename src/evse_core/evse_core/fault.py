@@ -27,7 +27,8 @@ class Effect:
 
 # The vehicle links on which a row is a fault: all, or one only.
 ALL_LINKS = frozenset(vehicle_link.NAMES)
-CHADEMO, SECC = frozenset((vehicle_link.CHADEMO,)), frozenset((vehicle_link.SECC,))
+CHADEMO, SECC, PILOT = (frozenset((name,)) for name in (vehicle_link.CHADEMO, vehicle_link.SECC, vehicle_link.PILOT))
+DC = CHADEMO | SECC
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,14 @@ residual_current = _io("the residual current device has tripped", lambda io: io.
 tilted = _io("the cabinet leans", lambda io: io.tilted)
 impact = _io("the cabinet had a shock", lambda io: io.impact)
 proximity_fault = _io("the proximity circuit is outside its bands", lambda io: io.proximity_fault)
-lock_lost = _energised_io("the connector is no longer locked", lambda io: not io.locked)
+_OPEN_LOCK = _energised_io("the connector is no longer locked", lambda io: not io.locked)
 plug_lost = _energised_io("the plug is out", lambda io: not io.plugged and not io.proximity_fault)
+
+
+def lock_lost(view: View) -> str | None:
+    """The connector is not locked; that of an AC output has to be only where the cable is detachable, and the lock told so."""
+    without = view.link.has_pilot and view.io_command is not None and not view.io_command.lock
+    return "" if without else _OPEN_LOCK(view)
 
 
 # What the modules report at most, which says "at least": raw 255 (can.md 1.9). [ohm]

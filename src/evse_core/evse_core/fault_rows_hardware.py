@@ -4,7 +4,7 @@ from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_pilot as pilot
 from evse_core import fault_conditions_session as session
-from evse_core.fault import BLOCK, CALL, CHADEMO, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import BLOCK, CALL, CHADEMO, DC, EMERGENCY, ENDED, ITSELF, OPERATOR, PILOT, STOP, UNPLUG, WARN, Effect, Fault
 
 HARDWARE: tuple[Fault, ...] = (
     Fault(
@@ -27,13 +27,14 @@ HARDWARE: tuple[Fault, ...] = (
         None, Effect(BLOCK, UNPLUG, "vehicle_contactor_time"), "OtherError", "Other", "CX016",
         f"The vehicle keeps the connector under voltage. Do not pull or touch it. {CALL}",
         "Measure the connector; let the vehicle's maker isolate the battery; unlock only once the voltage is gone. Check our contactor, too.",
+        DC,
     ),
     Fault(
         "lock_lost", "The connector is not locked while the output is energised.", "io_report.locked", (), seen.lock_lost,
         Effect(EMERGENCY, UNPLUG, "lock_time"), None, "ConnectorLockFailure", "Other", "CX001",
         "The connector was not locked. Please unplug, plug in again firmly and start again.",
         "Check the lock's solenoid, its feedback and the connector's latch.",
-        CHADEMO,
+        CHADEMO | PILOT,
     ),
     Fault(
         "lock_failed", "The lock does not close before the output is energised, or does not open after it.",
@@ -41,7 +42,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "lock_command_time"), Effect(BLOCK, ITSELF, "unlock_command_time"), "ConnectorLockFailure", "Other", "CX001",
         f"The connector does not lock or does not come free. Press it in firmly and try again. {CALL}",
         "Check the lock's motor, its feedback and the connector's latch; look for a cable under tension.",
-        CHADEMO,
+        CHADEMO | PILOT,
     ),
     Fault(
         "plug_lost", "The plug is out while the output is energised.", "io_report.plugged", (), seen.plug_lost,
@@ -55,7 +56,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(EMERGENCY, UNPLUG, "contact_time"), Effect(BLOCK, ITSELF, "proximity_time"), "OtherError", "Other", "CX023",
         "The connector is not seated well. Please unplug and plug in again firmly.",
         "Measure the proximity resistors of the connector; clean the pins.",
-        CHADEMO,
+        CHADEMO | PILOT,
     ),
     Fault(
         "pilot_fault", "The control pilot is shorted, has no diode behind it or lies outside its bands, or nobody tells (only where one is fitted).",
@@ -107,6 +108,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, ITSELF, "temperature_time"), Effect(BLOCK, ITSELF, "temperature_time"), "HighTemperature", "Other", "CX003",
         "This charger is too hot. Please try again later or use another one.",
         "Check fans and filters.",
+        DC,
     ),
     Fault(
         "enclosure_derated", "The cabinet is warm: the station offers less current.", "power_report.enclosure_temperature",
@@ -114,6 +116,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(WARN, ITSELF, "temperature_time"), None, "HighTemperature", "Other", "CX003",
         "",
         "Clean filters and check fans before it gets too hot.",
+        DC,
     ),
     Fault(
         "enclosure_over_temperature", "The cabinet is too hot.", "power_report.enclosure_temperature",
@@ -121,6 +124,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, ITSELF, "temperature_time"), Effect(BLOCK, ITSELF, "temperature_time"), "HighTemperature", "Other", "CX003",
         "This charger is too hot. Please try again later or use another one.",
         "Check fans, filters and ambient temperature.",
+        DC,
     ),
     Fault(
         "module_failed", "A power module does not work; the others go on with less (only where the modules tell of themselves).",
@@ -128,6 +132,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(WARN, ITSELF, "module_failure_time"), Effect(WARN, ITSELF, "module_failure_time"), "InternalError", "Other", "",
         "",
         "Read the modules' own fault memory; exchange the one that does not work.",
+        DC,
     ),
     Fault(
         "modules_disagree", "Power modules in parallel do not share the current (only where they tell of themselves).",
@@ -136,6 +141,7 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "module_spread_time"), None, "InternalError", "Other", "",
         ENDED,
         "Compare set points and currents of the single modules; check the link over which they share.",
+        DC,
     ),
     Fault(
         "no_module_left", "No power module works, or the modules no longer tell (only where they tell of themselves).",
@@ -143,11 +149,13 @@ HARDWARE: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "module_failure_time"), Effect(BLOCK, ITSELF, "module_failure_time"), "InternalError", "Other", "",
         ENDED,
         "Check supply and bus of the modules, then their fault memory.",
+        DC,
     ),
     Fault(
         "module_refused", "The power modules withdrew their permission while charging.", "power_report.enabled", (), seen.module_refused,
         Effect(EMERGENCY, UNPLUG, "module_refusal_time"), None, "InternalError", "Other", "",
         ENDED,
         "Read the modules' own fault memory.",
+        DC,
     ),
 )  # fmt: skip

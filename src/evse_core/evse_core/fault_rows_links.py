@@ -3,7 +3,7 @@
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_trends as trends
 from evse_core import fault_conditions_vehicle as vehicle
-from evse_core.fault import BLOCK, CHADEMO, EMERGENCY, ENDED, ITSELF, SECC, SILENCE, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import BLOCK, CHADEMO, DC, EMERGENCY, ENDED, ITSELF, SECC, SILENCE, STOP, UNPLUG, WARN, Effect, Fault
 
 LINKS: tuple[Fault, ...] = (
     Fault(
@@ -41,6 +41,7 @@ LINKS: tuple[Fault, ...] = (
         Effect(EMERGENCY, UNPLUG), None, "InternalError", "Other", "",
         SILENCE,
         "Check supply and bus of the power modules.",
+        DC,
     ),
     Fault(
         "io_board_silent", "The I/O board stopped sending.", "io_report.age", ("io_timeout",), seen.io_board_silent,

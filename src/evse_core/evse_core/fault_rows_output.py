@@ -3,7 +3,7 @@
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_session as session
-from evse_core.fault import BLOCK, CALL, CHADEMO, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import BLOCK, CALL, CHADEMO, DC, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 OUTPUT: tuple[Fault, ...] = (
     Fault(
@@ -50,6 +50,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "insulation_time"), None, "GroundFailure", "GroundFault", "CX022",
         f"An insulation fault was found in the vehicle, the cable or this charger. {CALL}",
         "Repeat the insulation test without a vehicle, then with another one: this tells station and vehicle apart.",
+        DC,
     ),
     Fault(
         "insulation_warning", "Insulation of the output is lower than it should be while charging.",
@@ -58,6 +59,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(WARN, ITSELF, "insulation_time"), None, "OtherError", "Other", "CX022",
         "",
         "Look for moisture in connector and cable; compare vehicles.",
+        DC,
     ),
     Fault(
         "over_voltage_emergency", "The output is above the emergency trip of the rating (500 V: 550 V, 750: 825, 850: 935, 1000: 1100, above: 1375).",
@@ -65,6 +67,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR), Effect(EMERGENCY, OPERATOR), "OverVoltage", "PowerQuality", "CX005",
         f"Charging ended for safety. {CALL}",
         "Do not put back into service before the modules' voltage control and both voltage sensors are checked.",
+        DC,
     ),
     Fault(
         "over_voltage", "The vehicle's battery gets more voltage than it allows.",
@@ -72,6 +75,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "over_voltage_time"), None, "OverVoltage", "PowerQuality", "CX005",
         ENDED,
         "Compare the modules' voltage with a reference; look at the vehicle's limits in the recording.",
+        DC,
     ),
     Fault(
         "under_voltage", "Less than any battery has is at the output while charging.",
@@ -79,6 +83,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "under_voltage_time"), None, "UnderVoltage", "PowerQuality", "CX006",
         ENDED,
         "Look for a short circuit in cable and connector before anything else; compare the voltage sensors.",
+        DC,
     ),
     Fault(
         "over_current", "More current flows than command and vehicle explain, ramps and delays allowed for.",
@@ -87,6 +92,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "over_current_time"), None, "OverCurrentFailure", "OvercurrentFault", "CX004",
         ENDED,
         "Check current control and current sensor of the modules.",
+        DC,
     ),
     Fault(
         "reverse_current", "Current flows out of the vehicle.", "power_report.current", ("current_tolerance",), seen.reverse_current,
@@ -123,6 +129,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "discharge_time"), Effect(WARN, ITSELF, "discharge_time"), "OtherError", "Other", "",
         ENDED,
         "Wait before opening the cabinet and measure; check the modules' discharge and their answer to lower_output_voltage.",
+        DC,
     ),
     Fault(
         "voltage_spread", "Two sensors of the same voltage disagree under current.",
@@ -130,6 +137,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, OPERATOR, "spread_time"), None, "OtherError", "Other", "",
         ENDED,
         "Compare both sensors with a reference; look for a bad contact in the output path.",
+        DC,
     ),
     Fault(
         "current_spread", "Two measurements of the output current disagree.",
@@ -138,12 +146,14 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, OPERATOR, "current_spread_time"), None, "OtherError", "Other", "",
         ENDED,
         "Compare the current sensors of modules and meter with a reference; the vehicle's own comparison is vehicle_current_deviation.",
+        DC,
     ),
     Fault(
         "cable_check_too_long", "The cable check does not end.", "session_state.time_in_state", ("cable_check_time",), session.cable_check_too_long,
         Effect(STOP, UNPLUG), None, "OtherError", "Other", "CX011",
         ENDED,
         "Check the insulation monitor; look into the recording for what the sequence waited for.",
+        DC,
     ),
     Fault(
         "cable_check_voltage", "The test voltage of the cable check is not the one that was asked for.",
@@ -151,6 +161,7 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "test_voltage_time"), None, "OtherError", "Other", "CX011",
         ENDED,
         "Look for a load or a short circuit in the cable; compare the modules' voltage with a reference.",
+        DC,
     ),
     Fault(
         "precharge_failed", "The output does not come to the voltage of the vehicle's battery (links with precharge only).",
@@ -158,5 +169,6 @@ OUTPUT: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "precharge_time"), None, "OtherError", "Other", "CX012",
         ENDED,
         "Compare the modules' voltage with a reference and with what the vehicle reports.",
+        DC,
     ),
 )  # fmt: skip

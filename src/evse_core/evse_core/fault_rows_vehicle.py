@@ -2,7 +2,7 @@
 
 from evse_core import fault_conditions as seen
 from evse_core import fault_conditions_vehicle as vehicle
-from evse_core.fault import CHADEMO, EMERGENCY, ENDED, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
+from evse_core.fault import CHADEMO, DC, EMERGENCY, ENDED, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
 
 VEHICLE: tuple[Fault, ...] = (
     Fault(
@@ -66,6 +66,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(EMERGENCY, UNPLUG, "incompatible_time"), None, "OtherError", "Other", "",
         "This charger does not fit the vehicle. Please use another one.",
         "Look into the recording: the sequence has to refuse such a vehicle before it locks the connector.",
+        DC,
     ),
     Fault(
         "vehicle_request_excess", "The vehicle asks for more current than this EVSE ever offers.", "vehicle_report.current_request",
@@ -73,6 +74,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(STOP, UNPLUG, "request_excess_time"), None, "OtherError", "Other", "",
         "The vehicle asks for more than this charger can give. Please unplug and use another charger.",
         "Look at the request and the available current in the recording; the vehicle does not follow 108.3.",
+        DC,
     ),
     Fault(
         "vehicle_stop_not_followed", "Current flows on although the vehicle withdrew its permission.",
@@ -80,6 +82,7 @@ VEHICLE: tuple[Fault, ...] = (
         Effect(EMERGENCY, OPERATOR, "vehicle_stop_time"), None, "InternalError", "Other", "",
         ENDED,
         "Look into the recording: who commanded current after the vehicle's stop?",
+        DC,
     ),
     Fault(
         "stop_not_followed", "A fault told the sequence to stop and it did not.", "session_state.state", (), seen.stop_not_followed,

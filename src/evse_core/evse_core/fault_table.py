@@ -8,6 +8,7 @@ What a row is made of is in fault.py, the rows by subject in fault_rows_*.py, wh
 from dataclasses import fields
 
 from evse_core.fault import Effect, Fault, Reset
+from evse_core.fault_rows_ac import AC
 from evse_core.fault_rows_hardware import HARDWARE
 from evse_core.fault_rows_links import LINKS
 from evse_core.fault_rows_output import OUTPUT
@@ -18,7 +19,7 @@ from evse_core.safety_config import SafetyConfig
 
 __all__ = ["BY_NAME", "FAULTS", "Effect", "Fault", "Reset", "faults_markdown"]
 
-FAULTS: tuple[Fault, ...] = (*OUTPUT, *HARDWARE, *LINKS, *VEHICLE, *SYSTEM)
+FAULTS: tuple[Fault, ...] = (*OUTPUT, *AC, *HARDWARE, *LINKS, *VEHICLE, *SYSTEM)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 _HEAD = """# Faults

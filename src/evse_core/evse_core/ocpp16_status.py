@@ -208,6 +208,8 @@ class StatusRule:
 
     def _of_transaction(self, session: SessionState, meter: Sample[MeterReading] | None, now: float) -> Status:
         status = _INSIDE.get(session.state, _OUTSIDE[session.state])
+        if session.limited and status == Status.SUSPENDED_EV:
+            status = Status.SUSPENDED_EVSE
         flows = meter is None or meter.age(now) > SILENCE or not abs(meter.value.current) < NO_CURRENT
         if session.state != ChargeState.CHARGING or flows:
             self._no_current_since = None

@@ -127,6 +127,28 @@ class SafetyConfig:
     ac_unknown_time: float = parameter(
         1.0, "s", "Longest time without a measurement of the AC current", "own: its frame is lost after 0.5 s, and five more", 0.0, 5.0
     )
+    phase_voltage: float = parameter(
+        230.0, "V", "Voltage of a phase to neutral", "IEC 60038: 230 V; 120 or 240 V in North America", 90.0, 300.0
+    )
+    mains_low_percent: float = parameter(15.0, "%", "Mains voltage below the nominal one that is a fault", "EN 50160: -15 %", 5.0, 30.0)
+    mains_high_percent: float = parameter(
+        15.0, "%", "Mains voltage above the nominal one that is a fault", "EN 50160: +10 %, and 5 % to measure", 5.0, 20.0
+    )
+    mains_time: float = parameter(
+        1.0, "s", "Longest mains voltage outside its limits", "own: dips of 10 ms to 1 s are no interruption (EN 50160)", 0.1, 60.0
+    )
+    duty_tolerance: float = parameter(1.0, "%", "Duty cycle above the told one that is no fault", f"{CAN} 3.2: 0.5 %, twice", 0.5, 3.0)
+    duty_time: float = parameter(0.5, "s", "Longest duty cycle above that", "own: ten frames; a new one is on its way for two", 0.2, 5.0)
+    supply_time: float = parameter(
+        0.3, "s", "Longest supply of a vehicle that is not ready", f"{CAN} 3.3: 0.1 s, and two frames each way", 0.1, 1.0
+    )
+    output_live_time: float = parameter(
+        1.0, "s", "Longest voltage behind a contactor that reports open", "own: filters in the vehicle discharge", 0.2, 5.0
+    )
+    phases_time: float = parameter(0.5, "s", "Longest wrong number of connected phases", "own: ten frames; contacts need 0.1 s", 0.2, 5.0)
+    residual_test_time: float = parameter(
+        2.0, "s", "Longest self test of the residual current device", "own: devices need 0.1 to 1 s", 0.5, 10.0
+    )
     vehicle_stop_time: float = parameter(
         2.5, "s", "Longest current after the vehicle withdrew its permission", f"{CAN} 2.3 E1: car gives up after 2.5 s", 0.5, 2.5
     )

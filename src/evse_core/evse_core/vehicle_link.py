@@ -8,7 +8,7 @@ CHADEMO = "chademo"
 SECC = "secc"
 PILOT = "pilot"
 # In the order in which documents show them; the first is the default.
-NAMES = (CHADEMO, SECC)
+NAMES = (CHADEMO, SECC, PILOT)
 
 
 def link_parameter() -> Any:
