@@ -357,8 +357,8 @@ def test_the_station_s_lamp_is_shown_on_the_controller_s_leds(lamps: str, lamp: 
 def test_a_board_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match="controller_lamps: 'cui' is none of secc, spcc"):
         CanBridgeConfig(controller_lamps="cui")
-    with pytest.raises(ValueError, match="vehicle_link: 'pilot' is none of chademo, secc"):
-        CanBridgeConfig(vehicle_link="pilot")
+    with pytest.raises(ValueError, match="vehicle_link: 'mains' is none of chademo, secc, pilot"):
+        CanBridgeConfig(vehicle_link="mains")
     with pytest.raises(ValueError, match="vehicle_link"):
         SafetyMonitor(SafetyConfig(vehicle_link="ccs"))
     with pytest.raises(ValueError, match="vehicle_link"):
