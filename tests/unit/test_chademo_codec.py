@@ -264,3 +264,53 @@ def test_extended_frame_is_sent_only_to_a_vehicle_that_knows_it(heard: tuple[str
 def test_readings_that_are_not_known_or_negative_are_sent_as_zero() -> None:
     status = ChademoStation(CHADEMO).frames(VehicleCommand(present_voltage=nan, present_current=-3.0))[1]
     assert status.data[1:4] == bytes(3)
+
+
+# V2X: 0x200, 0x201 of the vehicle, 0x208, 0x209 of the station (can.md 2.1, 2.6).
+
+
+def test_limits_of_discharge_are_read_with_their_inverted_byte() -> None:
+    # 200.0 raw 155 is 100 A; 320 V; 30 %. 201: sequence 2, 90 min, 12.3 kWh.
+    report = station(*LEAF, "200 9B00000040011EFF", "201 025A007B00000000").report(0.0)
+    assert (report.max_discharge_current, report.min_discharge_voltage, report.min_discharge_soc_percent) == (100.0, 320.0, 30.0)
+    assert (report.discharge_sequence, report.discharge_time, report.available_energy_wh) == (2, 5400.0, pytest.approx(12_300.0))
+
+
+def test_vehicle_without_these_frames_has_said_nothing() -> None:
+    report = station(*LEAF).report(0.0)
+    assert isnan(report.max_discharge_current)
+    assert isnan(report.min_discharge_voltage)
+    assert report.discharge_sequence == 0
+
+
+def test_raw_255_is_no_current() -> None:
+    assert station(*LEAF, "200 FF00000000000000").report(0.0).max_discharge_current == 0.0
+
+
+def test_discharge_frames_and_their_bit_go_out_together_or_not_at_all() -> None:
+    plain = VehicleCommand(protocol_number=2, present_current=-20.0, max_discharge_current=50.0)
+    assert [frame.id for frame in station().frames(plain)] == [0x108, 0x109]
+    frames = station().frames(
+        VehicleCommand(
+            protocol_number=2,
+            available_voltage=500.0,
+            present_current=-20.4,
+            discharge_compatible=True,
+            max_discharge_current=50.9,
+            min_discharge_voltage=300.2,
+            discharge_sequence=1,
+        )
+    )
+    assert [frame.id for frame in frames] == [0x108, 0x109, 0x208, 0x209]
+    # 109.3 is 0 while the vehicle gives, 109.4.0 is set.
+    assert (frames[1].data[3], frames[1].data[4]) == (0, 1)
+    assert frames[2].data.hex() == "ebf401cd00002d01"
+    assert frames[3].data.hex() == "0100000000000000"
+
+
+@pytest.mark.parametrize("current", [20.0, nan])
+def test_current_to_the_vehicle_is_no_discharge(current: float) -> None:
+    frames = station().frames(VehicleCommand(present_current=current, discharge_compatible=True, max_discharge_current=nan))
+    assert frames[2].data[0] == 255
+    assert frames[2].data[3] == 255
+    assert frames[1].data[3] == (20 if current == 20.0 else 0)

@@ -1,5 +1,6 @@
 """Integration: exact where it can be known, nothing where nobody measured, never backwards."""
 
+from itertools import pairwise
 from math import inf, nan, pi, sin
 
 import pytest
@@ -154,3 +155,31 @@ def test_what_was_integrated_is_not_taken_from_the_counter_again() -> None:
     assert meter.register_wh == pytest.approx(100.0)
     meter.on_report(counted(150.0), 15.0)
     assert meter.register_wh == pytest.approx(150.0)
+
+
+def test_energy_from_the_vehicle_has_a_register_of_its_own() -> None:
+    meter = EnergyMeter(MeterConfig(), 100.0, export_register_wh=50.0)
+    for index, current in enumerate((-10.0, -10.0, -10.0, 10.0, 10.0)):
+        meter.on_report(PowerReport(complete=True, age=0.0, voltage=360.0, current=current), float(index))
+    # 3.6 kW for 2 s each way, and a change of direction in which each counts half a second: 2.5 s of 1 Wh each.
+    assert meter.export_register_wh == pytest.approx(52.5)
+    assert meter.register_wh == pytest.approx(101.5)
+
+
+def test_registers_of_both_directions_never_make_up_for_each_other() -> None:
+    meter = EnergyMeter(MeterConfig(), 0.0)
+    seen = []
+    for index in range(40):
+        current = 20.0 if index % 8 < 4 else -20.0
+        meter.on_report(PowerReport(complete=True, age=0.0, voltage=360.0, current=current), index * 0.5)
+        seen.append((meter.register_wh, meter.export_register_wh))
+    assert all(after[0] >= before[0] and after[1] >= before[1] for before, after in pairwise(seen))
+    assert seen[-1][0] > 5.0
+    assert seen[-1][1] > 5.0
+
+
+def test_meter_that_was_away_asks_what_flowed_back_meanwhile() -> None:
+    meter = EnergyMeter(MeterConfig(), 7.0, 0.0, 1.0, export_register_wh=3.0, export_counter_wh=10.0)
+    meter.on_report(PowerReport(complete=True, age=0.0, voltage=360.0, current=-5.0, energy_wh=1.5, export_energy_wh=14.0), 0.0)
+    assert (meter.register_wh, meter.export_register_wh) == (7.5, 7.0)
+    assert (meter.counter_wh, meter.export_counter_wh) == (1.5, 14.0)

@@ -53,6 +53,9 @@ def control(command: PowerCommand, **output: object) -> bytes:
         (replace(TRANSFER, function=PowerFunction.OFF, lower_output_voltage=True), False, "00000000000000"),
         (replace(TRANSFER, lower_output_voltage=True), True, "04107d007d0048"),
         (replace(TRANSFER, function=PowerFunction.UNKNOWN), True, "00000000000040"),
+        (replace(TRANSFER, current=-20.0), True, "041038ff38ff48"),
+        (replace(TRANSFER, function=PowerFunction.PRECHARGE, current=-2.0), True, "04100000000064"),
+        (replace(TRANSFER, function=PowerFunction.INSULATION_TEST, voltage=500.0, current=-1.0), True, "88130000000042"),
     ],
     ids=[
         "transfer",
@@ -64,16 +67,37 @@ def control(command: PowerCommand, **output: object) -> bytes:
         "no lowering in off",
         "nor in transfer",
         "unknown",
+        "discharge",
+        "no discharge in precharge",
+        "nor in insulation test",
     ],
 )
 def test_power_control_is_laid_out_as_documented(command: PowerCommand, closed: bool, data: str) -> None:
     assert control(command, contactor_closed=closed).hex() == data
 
 
-@pytest.mark.parametrize("value", [nan, inf, -inf, -1.0])
+@pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_set_point_that_makes_no_sense_asks_for_nothing(value: float) -> None:
     assert control(replace(TRANSFER, voltage=value))[:2] == bytes(2)
     assert control(replace(TRANSFER, current=value))[2:6] == bytes(4)
+
+
+def test_negative_voltage_asks_for_nothing() -> None:
+    assert control(replace(TRANSFER, voltage=-1.0))[:2] == bytes(2)
+
+
+def test_modules_take_power_back_only_where_they_have_named_a_current() -> None:
+    receiver = ModulesReceiver(EVSE_V3, 1)
+    offers = [(b"\0\0", nan), (b"\xe8\x03", 100.0), (b"\0\0", 0.0), (b"", 0.0)]
+    assert isnan(receiver.report(0.0).max_discharge_current)
+    for offer, current in offers:
+        receiver.receive(Frame(0x01063001, bytes(4) + offer, True), 0.0)
+        assert receiver.report(0.0).max_discharge_current == pytest.approx(current, nan_ok=True)
+
+
+def test_modules_are_told_what_the_vehicle_gives() -> None:
+    vehicle = replace(VEHICLE, max_discharge_current=30.0, max_discharge_power=11_400.0)
+    assert Sender().send(TRANSFER, vehicle=vehicle)["EV_Information_Discharge_Limits"].data.hex() == "00002c0100000b00"
 
 
 @pytest.mark.parametrize("phase", list(STATES))

@@ -198,6 +198,7 @@ def test_the_vehicle_s_information_with_its_units() -> None:
     controller = report.controller
     assert (report.battery_capacity_kwh, report.soc_percent, report.min_current, report.max_current) == (77.0, 42.0, 2.0, 250.0)
     assert report.discharge_compatible
+    assert (report.max_discharge_current, report.max_discharge_power, report.min_discharge_soc_percent) == (30.0, 11e3, 10.0)
     assert (controller.max_power, controller.max_discharge_current, controller.max_discharge_power) == (150e3, 30.0, 11e3)
     assert (controller.min_soc_percent, controller.target_soc_percent) == (10.0, 80.0)
     assert (controller.target_energy_request_wh, controller.vehicle_id, controller.inputs) == (-5e3, "0200000000FF", 2)

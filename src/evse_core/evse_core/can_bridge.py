@@ -245,7 +245,7 @@ class CanBridge:
         if not isinstance(value, PowerReport):
             return value
         self._energy.on_report(value, now)
-        return replace(value, energy_wh=self._energy.register_wh)
+        return replace(value, energy_wh=self._energy.register_wh, export_energy_wh=self._energy.export_register_wh)
 
     def status(self) -> CanStatus:
         """Return the health of the buses and whether power passes, as of the last step."""
@@ -326,7 +326,7 @@ class CanBridge:
             power = power if power.function in HARMLESS else replace(power, function=PowerFunction.OFF)
             controller = replace(vehicle.controller, enabled=False) if vehicle.controller.enabled else vehicle.controller
             stopped = vehicle.stop_control or vehicle.charging
-            vehicle = replace(vehicle, charging=False, stop_control=stopped, controller=controller)
+            vehicle = replace(vehicle, charging=False, stop_control=stopped, max_discharge_current=0.0, controller=controller)
         lock = LockCommand.LOCK if io.lock else LockCommand.UNLOCK
         return _Output(self._power_output(power, io, now), io, lock, vehicle)
 
@@ -365,6 +365,7 @@ class CanBridge:
             last,
             transmit=transmit,
             available_current=0.0,
+            max_discharge_current=0.0,
             present_voltage=power.voltage if known else NAN,
             present_current=power.current if known else NAN,
             connector_locked=last.connector_locked or self._board.report(now).locked,

@@ -1,10 +1,11 @@
-"""The energy meter of one EVSE: integrates the power modules' readings into a register that never decreases.
+"""The energy meter of one EVSE: integrates the power modules' readings into two registers that never decrease, one for each direction.
 
 Theory of operation. A power_report carries the age of the frame behind it, so each reading has the time at which it was measured. Between two readings
 at most `max_gap` apart the energy is the area of the trapezoid under the power. Over a longer gap, as after a restart of this process, the difference of
-the energy counter in power_report is taken, which can_bridge keeps with this same rule; without it nothing is counted, because nobody measured it. Power
-towards the station counts as zero: a register of energy to vehicles does not go back. An integrated value is a plausibility value and not legal for
-billing (can.md 7.5): a certified meter takes this place on a real station.
+the energy counter in power_report is taken, which can_bridge keeps with this same rule; without it nothing is counted, because nobody measured it. Energy to
+the vehicle (import, as OCPP calls it) and from it (export) have a register each: power the other way counts as zero, neither goes back, and the two never
+make up for each other. An integrated value is a plausibility value and not legal for billing (can.md 7.5): a certified meter takes this place on a real
+station.
 """
 
 from dataclasses import dataclass
@@ -77,13 +78,26 @@ class Reading:
 
 
 class EnergyMeter:
-    """The register [Wh], the highest power [W] since reset_peak(), and the counter of power_report up to which the register has counted [Wh]."""
+    """The registers [Wh], the highest power [W] since reset_peak(), and the counters of power_report up to which the registers have counted [Wh].
 
-    def __init__(self, config: MeterConfig, register_wh: float, max_power: float = 0.0, counter_wh: float = nan) -> None:
+    Those with `export` are about energy from the vehicle.
+    """
+
+    def __init__(
+        self,
+        config: MeterConfig,
+        register_wh: float,
+        max_power: float = 0.0,
+        counter_wh: float = nan,
+        export_register_wh: float = 0.0,
+        export_counter_wh: float = nan,
+    ) -> None:
         self._config = config
         self.register_wh = register_wh
         self.max_power = max_power
         self.counter_wh = counter_wh
+        self.export_register_wh = export_register_wh
+        self.export_counter_wh = export_counter_wh
         self.last: Reading | None = None
 
     def on_report(self, report: PowerReport, now: float) -> bool:
@@ -92,20 +106,22 @@ class EnergyMeter:
         if reading is None or (self.last is not None and reading.time - self.last.time < SAME_FRAME):
             return False
         if self.last is not None and reading.time - self.last.time <= self._config.max_gap:
-            mean = (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0
-            self.register_wh += mean * (reading.time - self.last.time) / SECONDS_PER_HOUR
+            hours = (reading.time - self.last.time) / SECONDS_PER_HOUR
+            self.register_wh += (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours
+            self.export_register_wh += (max(-self.last.power, 0.0) + max(-reading.power, 0.0)) / 2.0 * hours
         else:
-            self.register_wh += self._missed(report.energy_wh)
-        self.counter_wh = report.energy_wh
+            self.register_wh += self._missed(report.energy_wh, self.counter_wh)
+            self.export_register_wh += self._missed(report.export_energy_wh, self.export_counter_wh)
+        self.counter_wh, self.export_counter_wh = report.energy_wh, report.export_energy_wh
         self.max_power = max(self.max_power, reading.power)
         self.last = reading
         return True
 
-    def _missed(self, counter_wh: float) -> float:
-        """Return what the counter has counted since this meter looked last [Wh]; a counter that went back has begun anew, and all of it is news."""
-        if not (isfinite(counter_wh) and isfinite(self.counter_wh)):
+    def _missed(self, counter_wh: float, before_wh: float) -> float:
+        """Return what a counter has counted since this meter looked last [Wh]; a counter that went back has begun anew, and all of it is news."""
+        if not (isfinite(counter_wh) and isfinite(before_wh)):
             return 0.0
-        missed = counter_wh - self.counter_wh if counter_wh >= self.counter_wh else counter_wh
+        missed = counter_wh - before_wh if counter_wh >= before_wh else counter_wh
         # More than a session can have delivered in the time is no measurement.
         return missed if 0.0 <= missed <= self._config.max_missed else 0.0
 

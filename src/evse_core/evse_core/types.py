@@ -320,6 +320,13 @@ class VehicleReport:
     dynamic_control: bool = False
     extended_functions: bool = False
     discharge_compatible: bool = False
+    max_discharge_current: float = NAN
+    max_discharge_power: float = NAN
+    min_discharge_voltage: float = NAN
+    min_discharge_soc_percent: float = NAN
+    discharge_sequence: int = 0
+    discharge_time: float = NAN
+    available_energy_wh: float = NAN
     controller: ControllerReport = ControllerReport()
 
 
@@ -344,6 +351,10 @@ class VehicleCommand:
     system_malfunction: bool = False
     stop_control: bool = False
     dynamic_control: bool = False
+    discharge_compatible: bool = False
+    max_discharge_current: float = NAN
+    min_discharge_voltage: float = NAN
+    discharge_sequence: int = 0
     controller: ControllerCommand = ControllerCommand()
 
 
@@ -367,6 +378,8 @@ class PowerReport:
     module_current_min: float = NAN
     module_current_max: float = NAN
     energy_wh: float = NAN
+    export_energy_wh: float = NAN
+    max_discharge_current: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,6 +575,7 @@ class SessionState:
     soc_percent: float = NAN
     plugged: bool = False
     available: bool = False
+    discharge_available: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -612,6 +626,7 @@ class PowerBudget:
     stamp: float = 0.0
     power: float = NAN
     valid_for: float = NAN
+    discharge_power: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -629,6 +644,8 @@ class MeterReading:
     currency: str = ""
     healthy: bool = False
     legal: bool = False
+    export_register_wh: float = NAN
+    session_export_wh: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -651,6 +668,9 @@ class ChargeRecord:
     currency: str = ""
     price_per_kwh: str = ""
     legal: bool = False
+    begin_export_register_wh: float = NAN
+    end_export_register_wh: float = NAN
+    export_price_per_kwh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -696,6 +716,7 @@ class SimVehicleLines:
     cable_resistance: float = NAN
     ac_current: float = NAN
     ac_phases: int = 0
+    given_wh: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

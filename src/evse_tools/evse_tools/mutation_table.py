@@ -292,8 +292,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the meter's register never decreases",
         "energy_meter.py",
-        "            mean = (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0\n",
-        "            mean = (self.last.power + reading.power) / 2.0\n",
+        "            self.register_wh += (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours\n",
+        "            self.register_wh += (self.last.power + reading.power) / 2.0 * hours\n",
         (METER,),
     ),
     Mutation(

@@ -40,6 +40,8 @@ _NEEDED = {
         )
     ),
     "EV_ExtendedFunction": frozenset(("dynamic_control",)),
+    "EV_DischargeLimits": frozenset(("max_discharge_current", "min_discharge_voltage", "min_battery_discharge_level")),
+    "EV_DischargeEstimate": frozenset(("v2h_sequence_number",)),
 }
 # Frame loss ends a session after 1 s on either side (../shared/reference/can.md 2.3, 2.4); twice that, and the frames belong to a new one. [s]
 SESSION_GAP = 2.0
@@ -143,6 +145,19 @@ class ChademoStation:
             "extended_functions": "EV_ExtendedFunction" in self._signals,
             "dynamic_control": bool(self._signals.get("EV_ExtendedFunction", {}).get("dynamic_control")),
             **{field: bool(status.get(signal)) for field, signal in _FLAGS.items()},
+            **self._discharge(),
+        }
+
+    def _discharge(self) -> dict[str, Any]:
+        """Return what 0x200 and 0x201 say; trust levels of each signal: docs/bidirectional.md."""
+        limits, estimate = self._signals.get("EV_DischargeLimits", {}), self._signals.get("EV_DischargeEstimate", {})
+        return {
+            "max_discharge_current": limits.get("max_discharge_current", NAN),
+            "min_discharge_voltage": limits.get("min_discharge_voltage", NAN),
+            "min_discharge_soc_percent": limits.get("min_battery_discharge_level", NAN),
+            "discharge_sequence": int(estimate.get("v2h_sequence_number", 0)),
+            "discharge_time": estimate.get("approx_discharge_completion_time", 0.0) * 60.0 or NAN,
+            "available_energy_wh": estimate.get("available_vehicle_energy", 0.0) * 1e3 or NAN,
         }
 
     def cut_cause(self, now: float) -> CutCause:
@@ -156,10 +171,14 @@ class ChademoStation:
     def frames(
         self, command: VehicleCommand, modules: PowerReport | None = None, now: float = 0.0, lamp: Lamp = Lamp.UNKNOWN
     ) -> list[Frame]:
-        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118; modules, time and lamp are for other links."""
+        """Return the frames of one period in the charger's order 0x108, 0x109, 0x118, 0x208, 0x209; modules, time and lamp are for other links."""
         frames = [self._database.encode("SE_Capability", _capability(command)), self._database.encode("SE_Status", _status(command))]
         if self._knows_extended_functions():
             frames.append(self._database.encode("SE_ExtendedFunction", {"dynamic_control": command.dynamic_control}))
+        if command.discharge_compatible:
+            # Never one without the others: 109.4.0 alone makes vehicles fault (../shared/reference/can.md 2.6).
+            frames.append(self._database.encode("SE_DischargeCapability", _discharge_capability(command)))
+            frames.append(self._database.encode("SE_DischargeEstimate", {"v2h_sequence_number": command.discharge_sequence}))
         return frames
 
     def _knows_extended_functions(self) -> bool:
@@ -219,7 +238,9 @@ def _status(command: VehicleCommand) -> dict[str, float]:
     return {
         "control_protocol_number": command.protocol_number,
         "present_output_voltage": command.present_voltage,
-        "present_output_current": command.present_current,
+        # 109.3 is unsigned: what flows towards the station is told in 208.0.
+        "present_output_current": max(command.present_current, 0.0),
+        "discharge_compatible": command.discharge_compatible,
         "status_charging": command.charging,
         "status_charger_malfunction": command.charger_malfunction,
         "status_connector_locked": command.connector_locked,
@@ -228,6 +249,17 @@ def _status(command: VehicleCommand) -> dict[str, float]:
         "status_stop_control": command.stop_control,
         "remaining_charging_time_10s": tens,
         "remaining_charging_time_min": minutes,
+    }
+
+
+def _discharge_capability(command: VehicleCommand) -> dict[str, float]:
+    """Return 0x208; what is offered is rounded down, the voltage at which the station stops up. 209.1-2 stays 0: unused."""
+    lowest = command.min_discharge_voltage
+    return {
+        "present_discharge_current": max(-command.present_current, 0.0) if math.isfinite(command.present_current) else 0.0,
+        "available_input_voltage": _floor(command.available_voltage),
+        "available_input_current": _floor(command.max_discharge_current),
+        "lower_threshold_voltage": math.ceil(lowest) if math.isfinite(lowest) else 0.0,
     }
 
 

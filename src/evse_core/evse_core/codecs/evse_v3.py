@@ -86,6 +86,7 @@ class ModulesReceiver:
         self._pistol = pistol
         self._signals: dict[str, Mapping[str, float]] = {}
         self._max_current, self._has_offered = NAN, False
+        self._max_discharge_current = NAN
         self._bank = -math.inf
         self.changes = 0
         self.pulse = -math.inf
@@ -119,6 +120,7 @@ class ModulesReceiver:
             self.pulse = now
         elif decoded.name == "DC_Power_Parameters":
             self._take_offer(decoded.signals["Maximum_Charge_Current"])
+            self._take_discharge_offer(decoded.signals.get("Maximum_Discharge_Current", 0.0))
         return decoded.unknown_values
 
     def _is_news(self, decoded: Decoded) -> bool:
@@ -135,6 +137,11 @@ class ModulesReceiver:
             self._max_current, self._has_offered = current, True
         else:
             self._max_current = 0.0 if self._has_offered or self._max_current == 0.0 else NAN
+
+    def _take_discharge_offer(self, current: float) -> None:
+        """Keep what the modules take back [A]. No default stands behind a 0 here: modules that name no current take none."""
+        if current > 0.0 or self._max_discharge_current > 0.0:
+            self._max_discharge_current = current
 
     @property
     def current(self) -> float:
@@ -161,6 +168,7 @@ class ModulesReceiver:
             modules_working=int(bank.get("Modules_Working", 0)),
             module_current_min=bank.get("Lowest_Module_Current", NAN),
             module_current_max=bank.get("Highest_Module_Current", NAN),
+            max_discharge_current=self._max_discharge_current,
         )
 
 
@@ -223,10 +231,12 @@ class ModulesSender:
 
 
 def power_control(output: PowerOutput) -> dict[str, float]:
-    """Return the signals of DC_Power_Control. Set points that are not finite or negative are 0: this station asks for no discharge."""
+    """Return the signals of DC_Power_Control. A set point that is not finite is 0, and so is a negative current but in power transfer: there it discharges."""
     command = output.command
     powered = command.function not in (PowerFunction.UNKNOWN, PowerFunction.OFF, PowerFunction.STANDBY)
     voltage, current = (_set_point(command.voltage), _set_point(command.current)) if powered else (0.0, 0.0)
+    if command.function is PowerFunction.POWER_TRANSFER and command.current < 0.0 and math.isfinite(command.current):
+        current = command.current
     # Precharge is a range from 0 A (../shared/reference/can.md 1.4 row 10b), everything else one target.
     precharge = command.function is PowerFunction.PRECHARGE
     return {
@@ -259,7 +269,10 @@ def information(output: PowerOutput) -> dict[str, dict[str, float]]:
             "EV_Maximum_Charge_Current": _set_point(vehicle.max_current),
             "EV_Maximum_Charge_Power": math.floor(max_power),
         },
-        "EV_Information_Discharge_Limits": {},
+        "EV_Information_Discharge_Limits": {
+            "EV_Maximum_Discharge_Current": _set_point(vehicle.max_discharge_current),
+            "EV_Maximum_Discharge_Power": math.floor(_set_point(vehicle.max_discharge_power) / 1000.0),
+        },
     }
 
 

@@ -30,6 +30,7 @@ from evse_core.types import (
 
 # Node name of the station in the database: on this bus it is the power modules.
 OWN_NODE = "Power_Modules"
+DISCHARGE = "EV_Information_Discharge_Limits"
 _NEEDED = {
     PULSE: frozenset(("State",)),
     "New_Charge_Session": frozenset(("Communication_Protocol",)),
@@ -210,7 +211,12 @@ class SeccStation:
             battery_capacity_kwh=said("EV_Information_Battery", "Battery_Capacity") or NAN,
             charging_enabled=said("Charge_Status_Change", "Vehicle_Ready_for_Charging") == 1.0,
             dynamic_control=True,
-            discharge_compatible=said("EV_Information_Discharge_Limits", "EV_Maximum_Discharge_Current") > 0.0,
+            discharge_compatible=said(DISCHARGE, "EV_Maximum_Discharge_Current") > 0.0,
+            # 0 stands for what the vehicle has not said.
+            max_discharge_current=said(DISCHARGE, "EV_Maximum_Discharge_Current") or NAN,
+            max_discharge_power=said(DISCHARGE, "EV_Maximum_Discharge_Power") * 1e3 or NAN,
+            min_discharge_voltage=said("EV_Information_Voltages", "EV_Minimum_Voltage") or NAN,
+            min_discharge_soc_percent=said("EV_Information_Battery", "Minimum_State_of_Charge") or NAN,
             controller=controller,
         )
 
