@@ -1,5 +1,7 @@
 """When records begin and end, and what they then say."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,16 +53,33 @@ def test_each_session_is_begun_once_and_ended_once_at_most(steps: list[tuple[str
 
 def test_a_record_from_begin_to_end() -> None:
     session = SessionState(session_id="s", token="04A2B3C4", transaction_active=True)
-    opened = begun(session, 2, 17, Tariff("EUR", "0.50"), Register(1000.2, 999.0, 50.0))
+    opened = begun(session, 2, 17, Tariff("EUR", "0.50"), Register(1000.2, 300.0, 999.0, 50.0))
     assert (opened.status, opened.evse_id, opened.record_number, opened.token) == (RecordStatus.OPEN, 2, 17, "04A2B3C4")
     assert (opened.begin, opened.begin_register_wh, opened.max_power, opened.cost, opened.legal) == (50.0, 1000.2, 0.0, 0, False)
-    closed = ended(opened, RecordStatus.CLOSED, StopCause.LOCAL, Register(3000.9, 41_000.0, 90.0))
+    closed = ended(opened, RecordStatus.CLOSED, StopCause.LOCAL, Register(3000.9, 800.4, 41_000.0, 90.0))
     assert (closed.begin, closed.begin_register_wh, closed.record_number) == (50.0, 1000.2, 17)
     assert (closed.end, closed.end_register_wh, closed.max_power, closed.stop_cause) == (90.0, 3000.9, 41_000.0, StopCause.LOCAL)
     assert closed.cost == 100  # 3001 - 1000 Wh at 0.50 EUR are 1.0005 EUR
+    assert (closed.begin_export_register_wh, closed.end_export_register_wh) == (300.0, 800.4)
+
+
+# price of export, cost of 2 kWh at 0.50 EUR with 0.5 kWh and with 10 kWh from the vehicle, in cents
+@pytest.mark.parametrize(("price", "some", "much"), [("0", 100, 100), ("0.30", 85, -200), ("0.01", 99, 90)])
+def test_energy_from_the_vehicle_is_credited_only_where_the_tariff_says_so(price: str, some: int, much: int) -> None:
+    session = SessionState(session_id="s", transaction_active=True)
+    opened = begun(session, 1, 1, Tariff("EUR", "0.50", price), Register(0.0, 100.0, 0.0, 1.0))
+    costs = [ended(opened, RecordStatus.CLOSED, StopCause.LOCAL, Register(2000.0, end, 0.0, 2.0)).cost for end in (600.0, 10_100.0)]
+    assert costs == [some, much]
+
+
+def test_a_record_that_has_no_price_of_export_credits_none() -> None:
+    opened = begun(SessionState(session_id="s", transaction_active=True), 1, 1, Tariff("EUR", "0.50"), Register(0.0, 0.0, 0.0, 1.0))
+    old = replace(opened, export_price_per_kwh="")
+    assert ended(old, RecordStatus.CLOSED, StopCause.LOCAL, Register(2000.0, 500.0, 0.0, 2.0)).cost == 100
 
 
 def test_the_price_is_that_of_the_begin_and_nothing_runs_backwards() -> None:
-    opened = begun(SessionState(session_id="s", transaction_active=True), 1, 1, Tariff("JPY", "30"), Register(5000.0, 0.0, 100.0))
-    closed = ended(opened, RecordStatus.INTERRUPTED, StopCause.RESTART, Register(4000.0, 0.0, 40.0))
+    opened = begun(SessionState(session_id="s", transaction_active=True), 1, 1, Tariff("JPY", "30"), Register(5000.0, 70.0, 0.0, 100.0))
+    closed = ended(opened, RecordStatus.INTERRUPTED, StopCause.RESTART, Register(4000.0, 60.0, 0.0, 40.0))
     assert (closed.end, closed.end_register_wh, closed.cost, closed.currency) == (100.0, 5000.0, 0, "JPY")
+    assert closed.end_export_register_wh == 70.0

@@ -18,6 +18,8 @@ WRONG_TEST: Changes = {"power": {"voltage": TEST_VOLTAGE - 20.0}}
 # Inputs that are too old [s] to be believed.
 NO_IO, NO_POWER, NO_VEHICLE, NO_METER = {"io": 0.6}, {"power": 0.6}, {"vehicle": 1.1}, {"meter": 3.1}
 AC_EXCESS: Changes = {"io_command": {"pilot_current": 16.0}, "io": dict.fromkeys(("ac_current_l1", "ac_current_l2", "ac_current_l3"), 25.0)}
+EMPTY: Changes = {"power": {"current": -20.0}, "vehicle": {"soc_percent": 10.0}}
+LOW: Changes = {"power": {"current": -20.0}, "vehicle": {"min_discharge_voltage": 400.0}}
 NO_COMMAND, NO_IO_COMMAND = {"power_command": 0.3}, {"io_command": 0.3}
 
 
@@ -41,6 +43,10 @@ NO_COMMAND, NO_IO_COMMAND = {"power_command": 0.3}, {"io_command": 0.3}
         ("meter_disagrees", S.CHARGING, {"meter": {"power": 0.0}}, {"power": 0.6}),
         ("current_spread", S.CHARGING, {"meter": {"current": 0.0}}, NO_METER),
         ("current_spread", S.CHARGING, {"meter": {"current": 0.0}}, NO_POWER),
+        ("over_discharge", S.CHARGING, EMPTY, NO_VEHICLE),
+        ("over_discharge", S.CHARGING, EMPTY, NO_POWER),
+        ("discharge_under_voltage", S.CHARGING, LOW, NO_POWER),
+        ("discharge_under_voltage", S.CHARGING, LOW, NO_VEHICLE),
         ("tilted", S.CHARGING, {"io": {"tilted": True}}, NO_IO),
         ("ac_over_current", S.CHARGING, AC_EXCESS, NO_IO),
         ("ac_over_current_high", S.CHARGING, AC_EXCESS, NO_IO_COMMAND),

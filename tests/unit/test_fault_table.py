@@ -11,6 +11,7 @@ from evse_core.fault_table import BY_NAME, FAULTS, Effect, Fault, Reset
 from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.safety_trends import WINDOW
+from evse_core.sample import Sample
 from evse_core.types import (
     BusHealth,
     BusLink,
@@ -20,6 +21,7 @@ from evse_core.types import (
     EmergencyOrigin,
     PilotFault,
     PilotState,
+    PowerBudget,
     PowerFunction,
     Reaction,
 )
@@ -126,6 +128,18 @@ def closed(pilot_state: PilotState = PilotState.C) -> Changes:
 
 
 LED, AC = SafetyConfig(vehicle_link="secc"), SafetyConfig(vehicle_link="pilot")
+def giving(current: float = -20.0, soc: float = 60.0, **vehicle: object) -> Changes:
+    """Return a discharge of 20 A that station, vehicle and site agree upon; current is what flows."""
+    said = {"discharge_compatible": True, "max_discharge_current": 40.0, "soc_percent": soc, "current_request": 0.0}
+    return {
+        **power(current=current),
+        "power_command": {"current": -20.0},
+        "vehicle": said | vehicle,
+        "inputs": {"budget": Sample(PowerBudget(power=0.0, valid_for=1e6, discharge_power=7600.0), 1000.0)},
+    }
+
+
+TAKING = SafetyConfig(max_discharge_current=50.0, max_discharge_power=20e3)
 OTHER = "e" * 64  # digest
 # The modules were told to make a voltage for one step of 50 ms.
 CHARGED_BEFORE: Changes = {"power_command": {"function": lambda now: PowerFunction.POWER_TRANSFER if now < 1002.04 else PowerFunction.OFF}}
@@ -191,7 +205,12 @@ CASES = (
     Case("over_current", S.CABLE_CHECK, power(current=13.0), near=power(current=11.0)),
     Case("over_current", S.CHARGING, {**power(current=140.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}},
          near={**power(current=137.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}}),
-    Case("reverse_current", S.CHARGING, power(current=-11.0), near=power(current=-9.0)),
+    Case("reverse_current", S.CHARGING, power(current=-11.0), near=power(current=-9.0), also=("vehicle_stop_not_followed",)),
+    Case("reverse_current", S.CHARGING, giving(current=-31.0), near=giving(current=-29.0), config=TAKING),
+    Case("over_discharge", S.CHARGING, giving(soc=49.0), near=giving(soc=50.0), config=TAKING),
+    Case("over_discharge", S.CHARGING, giving(min_discharge_soc_percent=70.0), near=giving(min_discharge_soc_percent=60.0), config=TAKING),
+    Case("discharge_under_voltage", S.CHARGING, giving(min_discharge_voltage=386.0), near=giving(min_discharge_voltage=384.0), config=TAKING),
+    Case("vehicle_stop_not_followed", S.CHARGING, giving(discharge_compatible=False), near=giving(), also=("reverse_current",), config=TAKING),
     Case("current_without_session", S.AVAILABLE, power(current=11.0), near=power(current=8.0)),
     Case("current_without_session", S.WELDING_DETECTION, power(current=-11.0), near=power(current=-8.0)),
     Case("voltage_on_unlocked_connector", S.AVAILABLE, io(connector_voltage=61.0), near=io(connector_voltage=59.0)),

@@ -457,6 +457,36 @@ def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> Non
     assert bench.told[-1].end == pytest.approx(1000.0)
 
 
+WITHOUT_EXPORT = "".join(
+    f"ALTER TABLE {table} DROP COLUMN {column};"
+    for table, column in (
+        ("register", "export_wh"),
+        ("register", "export_counter_wh"),
+        ("records", "begin_export_register_wh"),
+        ("records", "end_export_register_wh"),
+        ("records", "export_price_per_kwh"),
+    )
+)
+
+
+def test_a_ledger_that_knew_no_export_is_taken_over_with_its_records(bench: Bench) -> None:
+    bench.open()
+    bench.session("a", True)
+    bench.charge(10.0)
+    bench.die()
+    database = sqlite3.connect(bench.folder / FILE)
+    database.executescript(WITHOUT_EXPORT + "PRAGMA user_version = 2;")
+    database.close()
+    book = bench.open()
+    bench.charge(1.0, counter=True)
+    bench.session("a", True)
+    bench.session("a", False)
+    record = bench.told[-1]
+    assert (record.status, record.begin_export_register_wh, record.end_export_register_wh) == (RecordStatus.CLOSED, 0.0, 0.0)
+    assert record.end_register_wh == pytest.approx(book.register_wh)
+    assert record.cost == TARIFF.cost(round(record.end_register_wh))
+
+
 def test_a_ledger_of_the_first_version_is_taken_over(bench: Bench) -> None:
     bench.open()
     bench.session("a", True)
@@ -464,7 +494,7 @@ def test_a_ledger_of_the_first_version_is_taken_over(bench: Bench) -> None:
     bench.session("a", False)
     bench.die()
     database = sqlite3.connect(bench.folder / FILE)
-    database.executescript("ALTER TABLE register DROP COLUMN counter_wh; PRAGMA user_version = 1;")
+    database.executescript("ALTER TABLE register DROP COLUMN counter_wh; PRAGMA user_version = 1;" + WITHOUT_EXPORT)
     database.close()
     book = bench.open()
     assert book.register_wh == pytest.approx(99.0)

@@ -506,7 +506,7 @@ def test_the_emergency_trip_follows_the_lower_rating(station: float, vehicle: fl
 
 
 def test_the_envelope_rises_at_once_and_falls_with_the_ramp_after_its_delay() -> None:
-    envelope = CurrentEnvelope(SafetyConfig())
+    envelope = CurrentEnvelope(SafetyConfig(), SafetyConfig().max_current)
     assert envelope.step(0.0, 0.0) == 10.0
     assert envelope.step(120.0, 0.1) == 132.0
     assert envelope.step(0.0, 0.5) == 132.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from evse_core.energy_meter import LEGAL, billed_wh
-from evse_core.tariff import Tariff
+from evse_core.tariff import NO_CREDIT, Tariff
 from evse_core.types import ChargeRecord, RecordStatus, SessionState, StopCause
 
 
@@ -18,9 +18,10 @@ class RecordAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The meter at a moment: register [Wh], highest power since the begin [W], time of the ROS clock [s]."""
+    """The meter at a moment: both registers [Wh], highest power since the begin [W], time of the ROS clock [s]."""
 
     register_wh: float
+    export_register_wh: float
     max_power: float
     stamp: float
 
@@ -58,20 +59,27 @@ def begun(session: SessionState, evse_id: int, number: int, tariff: Tariff, regi
         currency=tariff.currency,
         price_per_kwh=tariff.price_per_kwh,
         legal=LEGAL,
+        begin_export_register_wh=register.export_register_wh,
+        end_export_register_wh=register.export_register_wh,
+        export_price_per_kwh=tariff.export_price_per_kwh,
     )
 
 
 def ended(record: ChargeRecord, status: RecordStatus, cause: StopCause, register: Register) -> ChargeRecord:
     """Return the record with its end, priced by the tariff of its begin; a clock that went back does not end it before it began."""
     end = max(register.register_wh, record.begin_register_wh)
-    tariff = Tariff(record.currency, record.price_per_kwh)
+    export = max(register.export_register_wh, record.begin_export_register_wh)
+    # A record of a version that knew no export has no price for it.
+    tariff = Tariff(record.currency, record.price_per_kwh, record.export_price_per_kwh or NO_CREDIT)
+    given = billed_wh(record.begin_export_register_wh, export)
     return replace(
         record,
         stamp=register.stamp,
         status=status,
         end=max(register.stamp, record.begin),
         end_register_wh=end,
+        end_export_register_wh=export,
         max_power=max(register.max_power, 0.0),
         stop_cause=cause,
-        cost=tariff.cost(billed_wh(record.begin_register_wh, end)),
+        cost=tariff.cost(billed_wh(record.begin_register_wh, end)) - tariff.credit(given),
     )

@@ -4,8 +4,10 @@ from dataclasses import replace
 from functools import cache
 from math import isfinite
 from math import nan as NAN
+from typing import Any
 
 from evse_core.charge_sequencer_current import available_voltage, power_wanted, threshold_voltage, voltage_ceiling
+from evse_core.charge_sequencer_discharge import capability, is_announced, lowest_voltage
 from evse_core.charge_sequencer_facts import signals_off
 from evse_core.charge_sequencer_outputs import OUTPUTS, LinkOutputs, Outputs, SetPoints, contactor_command
 from evse_core.charge_sequencer_session import Malfunction
@@ -54,7 +56,7 @@ def _vehicle_command(view: View) -> VehicleCommand:
         available_current=session.control.announced,
         threshold_voltage=threshold_voltage(view),
         present_voltage=view.output_voltage,
-        present_current=max(view.current, 0.0) if isfinite(view.current) else NAN,
+        present_current=view.current,
         remaining_time=_remaining_time(view),
         welding_detection_supported=config.welding_detection,
         charging=charging,
@@ -64,7 +66,20 @@ def _vehicle_command(view: View) -> VehicleCommand:
         system_malfunction=system_malfunction,
         stop_control=view.state is not _S.CHARGING,
         dynamic_control=config.dynamic_control,
+        **_discharge_words(view),
     )
+
+
+def _discharge_words(view: View) -> dict[str, Any]:
+    """Return what a vehicle that can give power is told; the bit and both frames come and go together."""
+    if not is_announced(view) or view.vehicle is None:
+        return {}
+    return {
+        "discharge_compatible": True,
+        "max_discharge_current": capability(view),
+        "min_discharge_voltage": lowest_voltage(view),
+        "discharge_sequence": min(view.vehicle.discharge_sequence, view.config.v2h_sequence_number),
+    }
 
 
 @cache

@@ -20,6 +20,12 @@ class SequencerConfig:
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
     max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
     max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+    max_discharge_current: float = parameter(
+        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, 600.0
+    )
+    max_discharge_power: float = parameter(
+        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900_000.0
+    )
     safe_power: float = parameter(
         4_000.0,
         "W",
@@ -124,6 +130,27 @@ class SequencerConfig:
         "can.md 4: derate, then stop; own time",
         1.0,
         600.0,
+    )
+
+    # Discharging.
+    min_soc_percent: float = parameter(
+        50.0, "%", "state of charge that stays in the vehicle whoever asks for its energy", "own choice; the driver's contract", 5.0, 100.0
+    )
+    discharge_resume_percent: float = parameter(
+        5.0, "%", "charge above the minimum after which a discharged vehicle gives power again", "own choice: no hunting", 1.0, 50.0
+    )
+    discharge_voltage_margin: float = parameter(
+        5.0, "V", "voltage above the vehicle's lowest at which discharging ends", "own choice: as threshold_margin", 0.0, 50.0
+    )
+    direction_pause: float = parameter(1.0, "s", "time at 0 A between charging and discharging", "own choice: ten frames", 0.2, 60.0)
+    unverified_discharge: bool = parameter(
+        False,
+        "",
+        "discharge CHAdeMO vehicles although the sources of its bits (109.4.0, 0x200, 0x201, 0x208, 0x209) are not verified",
+        "chademo_facts.json: 2 to 3 sources; docs/bidirectional.md",
+    )
+    v2h_sequence_number: int = parameter(
+        0, "", "highest V2H sequence number that the station uses (209.0)", "can.md 2.1: 0 is 1.0 and earlier", 0, 2
     )
 
     # Ending: steps 11 and 12.

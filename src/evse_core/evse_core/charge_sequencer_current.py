@@ -5,11 +5,16 @@ permission it is announced as it is. From then on two cases differ (can.md S15).
 available, and the vehicle follows the announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is
 cut from the delivery all the same, since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows
 the request every step: never above it, never above what is available, and rising by at most 20 A/s.
+
+Where the site asks for power from the vehicle and may have it (charge_sequencer_discharge.py), the set point is negative. It goes from one direction to the
+other through 0 A: down at once, then `direction_pause` without current, then up by the ramp. A discharge that may not go on falls to 0 A at once. Meanwhile
+nothing is offered to the vehicle, and its request of 0 A, or one that stands, ends nothing.
 """
 
 from math import floor, inf, isfinite
 from math import nan as NAN
 
+from evse_core.charge_sequencer_discharge import asked_current, note_exhausted, possible_current
 from evse_core.charge_sequencer_facts import connector_words
 from evse_core.charge_sequencer_session import CurrentControl, VehicleLimits, known
 from evse_core.charge_sequencer_view import View
@@ -36,10 +41,33 @@ def control(view: View) -> None:
     state = view.session.control
     step = min(max(view.now - state.then, 0.0), LONGEST_STEP)
     state.then = view.now
-    available = available_current(view)
-    _announce(view, state, available)
-    _watch(view, state, step)
-    _follow(view, state, available, step)
+    note_exhausted(view, state)
+    state.possible = possible_current(view, _connector_current(view), _enclosure_current(view))
+    asked, available = asked_current(view, state.possible), available_current(view)
+    _steer(view, state, asked)
+    _announce(view, state, 0.0 if _gives(state, asked) else available)
+    _watch(view, state, step, asked)
+    _follow(view, state, available, asked, step)
+
+
+def _gives(state: CurrentControl, asked: float) -> bool:
+    """Return whether the vehicle gives power, or is about to."""
+    return asked > 0.0 or state.direction < 0
+
+
+def _steer(view: View, state: CurrentControl, asked: float) -> None:
+    """Turn the direction once nothing has flowed for a while."""
+    if view.state is not ChargeState.CHARGING:
+        state.direction = 1
+        state.at_rest.update(False, view.now)
+        return
+    wanted = -1 if asked > 0.0 else 1
+    state.at_rest.update(
+        wanted != state.direction and state.set_point == 0.0 and abs(view.current) <= view.config.stopped_current, view.now
+    )
+    if state.at_rest.longer_than(view.config.direction_pause, view.now):
+        state.direction = wanted
+        state.at_rest.update(False, view.now)
 
 
 def _announce(view: View, state: CurrentControl, available: float) -> None:
@@ -52,21 +80,28 @@ def _announce(view: View, state: CurrentControl, available: float) -> None:
         state.announced = wanted
 
 
-def _watch(view: View, state: CurrentControl, step: float) -> None:
+def _watch(view: View, state: CurrentControl, step: float, asked: float) -> None:
     """Measure how long the station has been too hot for any current, how long the vehicle asks for nothing though it could, and for far too much."""
-    charging = view.state is ChargeState.CHARGING
+    charging = view.state is ChargeState.CHARGING and not _gives(state, asked)
     state.expected = max(state.announced, state.expected - FOLLOWING_RATE * step)
     state.derated.update(view.state in CONNECTED and _nothing_left(view, state), view.now)
     state.zero_request.update(charging and not view.request > 0.0 and offered(view, state.announced), view.now)
     state.excess.update(charging and view.request > state.expected + view.config.request_excess, view.now)
 
 
-def _follow(view: View, state: CurrentControl, available: float, step: float) -> None:
+def _follow(view: View, state: CurrentControl, available: float, asked: float, step: float) -> None:
     if view.state is not ChargeState.CHARGING or not isfinite(view.output_voltage):
         state.set_point, state.limited = 0.0, False
         return
-    state.set_point = min(view.request, available, state.set_point + view.config.ramp_up * step)
-    state.limited = wish(view, state.announced) > available + LIMITED_BY
+    gives = _gives(state, asked)
+    if gives and not (state.direction < 0 and asked > 0.0):
+        # On the way from one direction to the other.
+        state.set_point = 0.0
+    elif gives:
+        state.set_point = -min(asked, -state.set_point + view.config.ramp_up * step)
+    else:
+        state.set_point = min(view.request, available, state.set_point + view.config.ramp_up * step)
+    state.limited = not gives and wish(view, state.announced) > available + LIMITED_BY
 
 
 def offered(view: View, announced: float) -> bool:

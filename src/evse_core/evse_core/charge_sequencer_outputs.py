@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan as NAN
 
+from evse_core.charge_sequencer_discharge import available_power, refusal
 from evse_core.charge_sequencer_view import View
 from evse_core.types import (
     ChargeState,
@@ -160,6 +161,8 @@ def session_state(view: View, link: LinkOutputs) -> SessionState:
         soc_percent=view.vehicle.soc_percent if view.vehicle is not None else NAN,
         plugged=view.plugged,
         available=view.in_service and not view.shutting_down,
+        discharge_available=available_power(view, session.control.possible),
+        discharge_refusal=refusal(view) if state is _S.CHARGING else "",
     )
 
 

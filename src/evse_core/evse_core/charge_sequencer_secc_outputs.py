@@ -1,7 +1,10 @@
 """What the charging sequence puts out where a charge controller (SECC) leads: what it asks for as far as it fits, and the answers to it."""
 
+from math import nan as NAN
+
 from evse_core.charge_sequencer_chademo_outputs import set_points
 from evse_core.charge_sequencer_current import available_voltage, power_wanted, voltage_ceiling
+from evse_core.charge_sequencer_discharge import capability, takes_power
 from evse_core.charge_sequencer_outputs import LinkOutputs, Outputs, SetPoints, contactor_command
 from evse_core.charge_sequencer_secc_facts import missing_before_test
 from evse_core.charge_sequencer_view import View
@@ -76,6 +79,7 @@ def _vehicle_command(view: View) -> VehicleCommand:
             stop_button=state in _STOPPING and view.controller.phase in _GOES_ON,
             max_voltage=available_voltage(view),
             max_current=session.control.announced if begun else config.max_current,
+            max_discharge_current=capability(view) if takes_power(view) else NAN,
         ),
     )
 

@@ -38,6 +38,22 @@ class SeccView(View):
         """Lowest insulation resistance that passes [ohm], by the connector (can.md 1.4 row 8)."""
         return self.config.mcs_insulation_minimum if self.controller.plug is Plug.MCS else self.config.insulation_minimum
 
+    @property
+    def discharge_problem(self) -> str:
+        """Why the controller permits no discharge, in words; "" where it does: a range that goes below 0 A does (can.md 1.4 row 12r).
+
+        One that lies below 0 A as a whole demands a discharge; that is the site's to ask for, so 0 A flow.
+        """
+        low, high = self.controller.current_min, self.controller.current_max
+        if not self.controller.range_mode:
+            return "the charge controller names no range"
+        return "" if low < 0.0 <= high else f"the range of {low:.1f} to {high:.1f} A has no part on both sides of 0 A"
+
+    @property
+    def discharge_range(self) -> float:
+        """Largest current from the vehicle inside the range [A]."""
+        return max(-self.controller.current_min, 0.0) if self.controller.range_mode else 0.0
+
     @staticmethod
     def link_problem(vehicle: VehicleReport | None) -> str:
         """Return why the controller cannot be served, in words; "" where it can."""

@@ -61,6 +61,12 @@ class CurrentControl:
     set_point: float = 0.0
     expected: float = 0.0
     limited: bool = False
+    # 1: to the vehicle, -1: from it. The set point is never of the other sign; both turn at rest.
+    direction: int = 1
+    at_rest: Held = field(default_factory=Held)
+    # What could be taken from the vehicle; it gave what it may give, see charge_sequencer_discharge.py.
+    possible: float = 0.0
+    exhausted: bool = False
     raised: float = -inf
     then: float = -inf
     zero_request: Held = field(default_factory=Held)

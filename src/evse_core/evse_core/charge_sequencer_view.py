@@ -5,7 +5,7 @@ false is the safe answer.
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from math import nan as NAN
 from operator import attrgetter
 from typing import TypeVar
@@ -30,6 +30,10 @@ from evse_core.types import (
 )
 
 NO_CONTROLLER = ControllerReport()
+# Highest V2H sequence number that the sources name (can.md 2.1, 0x201): a vehicle with another one follows steps that nobody here knows.
+KNOWN_SEQUENCES = 2
+# Why a CHAdeMO vehicle is not discharged by default.
+UNVERIFIED = "CHAdeMO discharge rests on unverified sources; charge_sequencer.unverified_discharge allows it (docs/bidirectional.md)"
 
 Report = TypeVar("Report", VehicleReport, PowerReport, IoReport)
 
@@ -259,6 +263,37 @@ class View:
             return self.config.safe_power
         return sample.value.power
 
+    # Discharging.
+
+    @property
+    def discharge_asked(self) -> float:
+        """Power that the site asks back from the vehicle [W]; 0 where it asks for none, or no valid budget is there."""
+        sample = self.inputs.budget
+        if sample is None or not sample.age(self.now) <= sample.value.valid_for or not sample.value.discharge_power > 0.0:
+            return 0.0
+        return sample.value.discharge_power
+
+    @property
+    def discharge_problem(self) -> str:
+        """Why this vehicle link permits no discharge, in words; "" where it does (can.md 2.6)."""
+        vehicle, config = self.vehicle, self.config
+        if not config.unverified_discharge:
+            return UNVERIFIED
+        if vehicle is None or not (config.dynamic_control and vehicle.dynamic_control):
+            return "no dynamic control (110.0.0, 118.0.0)"
+        if not isfinite(vehicle.max_discharge_current):
+            return "the vehicle has not sent its limits of discharge (0x200)"
+        if vehicle.min_discharge_soc_percent > 100.0:
+            return f"the vehicle's minimum charge {vehicle.min_discharge_soc_percent:.0f} (200.6) is no percentage"
+        if vehicle.discharge_sequence > KNOWN_SEQUENCES:
+            return f"V2H sequence number {vehicle.discharge_sequence} is not known"
+        return ""
+
+    @property
+    def discharge_range(self) -> float:
+        """Largest current from the vehicle that the request permits [A]: a CHAdeMO vehicle names no range besides its limits."""
+        return inf
+
 
 def output_voltage(io: IoReport | None, power: PowerReport | None) -> float:
     """Return the voltage at the connector [V], NaN where it is not known (docs/design.md, Output voltage)."""
@@ -270,7 +305,10 @@ def output_voltage(io: IoReport | None, power: PowerReport | None) -> float:
 
 
 def requested(vehicle: VehicleReport | None) -> float:
-    """Return the current that a vehicle asks for whose frames can be followed [A], 0 where it is not known; inside a range what came over OCPP."""
+    """Return the current that a vehicle asks for whose frames can be followed [A], 0 where it is not known; inside a range what came over OCPP.
+
+    Never below 0: a negative request is a permission to discharge, and who asks for that is the site (charge_sequencer_discharge.py).
+    """
     if vehicle is not None and vehicle.controller.range_mode and isfinite(vehicle.controller.dynamic_current):
         controller = vehicle.controller
         return max(min(controller.dynamic_current, controller.current_max, vehicle.current_request), controller.current_min, 0.0)

@@ -3,7 +3,8 @@
 Theory of operation. Each step finds the target of every EVSE: equal shares of the site limit for those with a session, what one cannot use handed on to
 the others (water filling), the rest to whoever may come next. A target below what an EVSE has takes effect at once. A target above it waits: an EVSE that
 was told to take less is counted with what it had for `release_time`, and with what the meter sees while that is more, and only what is then left is
-given away. An EVSE that is not heard of keeps what it had, because it may be using it.
+given away. An EVSE that is not heard of keeps what it had, because it may be using it. What vehicles give (discharge_manager.py) makes nobody's share larger:
+it may end at any moment.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,17 @@ class ManagerConfig:
 
     site_limit: float = parameter(
         100e3, "W", "Highest power of all EVSEs together", "own: an example; the site's connection decides", 0.0, 1e8
+    )
+    export_limit: float = parameter(
+        0.0, "W", "Highest power that all vehicles together may give to the site; 0: none", "own: nobody feeds back unasked", 0.0, 1e8
+    )
+    longest_discharge: float = parameter(
+        3600.0,
+        "s",
+        "Longest time for which set_discharge may ask",
+        "own: who wants more asks again, who is gone asks no more",
+        1.0,
+        86400.0,
     )
     evse_limit: float = parameter(1e6, "W", "Highest power of one EVSE", "own: no limit; each EVSE keeps its own rating", 0.0, 1e8)
     min_power: float = parameter(
@@ -65,6 +77,8 @@ class Demand:
     limit: float = nan
     # Power by the meter; NaN where unknown.
     measured: float = nan
+    # Power that could be taken from the vehicle now; 0 for none, NaN where it takes none or nobody knows.
+    discharge: float = nan
 
 
 def fill(total: float, wants: Mapping[int, float]) -> dict[int, float]:

@@ -138,12 +138,13 @@ def over_current(view: View) -> str | None:
 
 
 def reverse_current(view: View) -> str | None:
-    """Current flows out of the vehicle."""
+    """More current flows out of the vehicle than command, site, rating and vehicle explain, ramps and delays allowed for; without a discharge any."""
     if not view.energised:
         return ""
     if view.power is None:
         return None if view.state in POWERED_STATES else ""
-    return f"output {view.power.current:.1f} A" if view.power.current < -view.config.current_tolerance else ""
+    allowed = view.allowed_discharge
+    return f"output {view.power.current:.1f} A, explained are {-allowed:.1f} A" if not view.power.current >= -allowed else ""
 
 
 def current_without_session(view: View) -> str | None:
@@ -165,12 +166,12 @@ def voltage_on_unlocked_connector(view: View) -> str | None:
 
 
 def voltage_spread(view: View) -> str | None:
-    """Two sensors of the same voltage disagree; only under current, because an output diode separates them without (can.md 1.7)."""
+    """Two sensors of the same voltage disagree; only under current either way, because an output diode separates them without (can.md 1.7)."""
     if view.state is not ChargeState.CHARGING:
         return ""
     if view.io is None or view.power is None:
         return None
-    joined = view.io.contactor_closed and view.power.current > view.config.current_tolerance and isfinite(view.io.connector_voltage)
+    joined = view.io.contactor_closed and abs(view.power.current) > view.config.current_tolerance and isfinite(view.io.connector_voltage)
     spread = abs(view.power.voltage - view.io.connector_voltage) if joined else 0.0
     wide = spread > view.config.spread_voltage
     return f"modules {view.power.voltage:.0f} V, connector {view.io.connector_voltage:.0f} V" if wide else ""

@@ -19,7 +19,7 @@ def under_voltage(view: View) -> str | None:
         return ""
     if view.io is None or view.power is None:
         return None
-    judged = view.io.contactor_closed and (isfinite(view.io.connector_voltage) or view.power.current > view.config.current_tolerance)
+    judged = view.io.contactor_closed and (isfinite(view.io.connector_voltage) or abs(view.power.current) > view.config.current_tolerance)
     voltage, limit = view.connector_voltage, view.config.min_voltage
     return f"output {voltage:.0f} V with {view.power.current:.0f} A, at least {limit:.0f} V" if judged and not voltage >= limit else ""
 

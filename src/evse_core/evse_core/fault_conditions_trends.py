@@ -13,7 +13,11 @@ def meter_runs_backwards(view: View) -> str | None:
     if view.meter is None:
         return None
     fall = view.trends.register_fall
-    return f"register fell by {fall:.1f} Wh to {view.meter.register_wh:.1f} Wh" if fall > 0.0 else ""
+    return (
+        f"a register fell by {fall:.1f} Wh; they are at {view.meter.register_wh:.1f} and {view.meter.export_register_wh:.1f} Wh"
+        if fall > 0.0
+        else ""
+    )
 
 
 def meter_disagrees(view: View) -> str | None:

@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from evse_core.fault_conditions import Condition, silence
 from evse_core.safety_inputs import CONNECTED_STATES, Input
-from evse_core.safety_view import View
+from evse_core.safety_view import View, may_discharge
 from evse_core.types import OLD_INTERFACE, ChargeState, EmergencyOrigin, IoReport, PowerFunction, VehicleLink, VehicleReport
 
 # Flags with which the vehicle stops at once, and what they say (can.md 2.1: 102.4 and 102.5; 2.4).
@@ -73,7 +73,9 @@ def vehicle_stop_not_followed(view: View) -> str | None:
     if view.vehicle is None or view.io is None or view.power is None:
         return None
     reasons = _reasons_to_stop(view.vehicle, view.io)
-    flowing = view.power.current > view.config.current_tolerance
+    flowing = abs(view.power.current) > view.config.current_tolerance
+    if view.power.current < 0.0 and not may_discharge(view.vehicle):
+        reasons.append("the vehicle permits no discharge")
     return f"{view.power.current:.1f} A with {', '.join(reasons)}" if reasons and flowing else ""
 
 

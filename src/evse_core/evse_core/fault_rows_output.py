@@ -1,6 +1,7 @@
 """Rows of the fault table about people and about voltage and current at the output."""
 
 from evse_core import fault_conditions as seen
+from evse_core import fault_conditions_discharge as discharge
 from evse_core import fault_conditions_modules as modules
 from evse_core import fault_conditions_session as session
 from evse_core.fault import BLOCK, CALL, CHADEMO, DC, EMERGENCY, ENDED, ITSELF, OPERATOR, STOP, UNPLUG, WARN, Effect, Fault
@@ -95,10 +96,29 @@ OUTPUT: tuple[Fault, ...] = (
         DC,
     ),
     Fault(
-        "reverse_current", "Current flows out of the vehicle.", "power_report.current", ("current_tolerance",), seen.reverse_current,
+        "reverse_current", "Current flows out of the vehicle that no discharge explains: none was commanded, asked for by the site, or permitted, or less.",
+        "power_report.current against power_command.current, power_budget.discharge_power and vehicle_report.max_discharge_current",
+        ("current_tolerance", "current_tolerance_percent", "current_ramp", "current_delay", "max_discharge_current", "max_discharge_power"),
+        seen.reverse_current,
         Effect(EMERGENCY, OPERATOR, "over_current_time"), None, "OtherError", "Other", "",
         ENDED,
-        "Check the output diode and the sign of the current sensor.",
+        "Check the output diode and the sign of the current sensor; of modules that take power back, their current control.",
+    ),
+    Fault(
+        "over_discharge", "Current is taken from a vehicle whose charge is below what must stay in it.",
+        "vehicle_report.soc_percent, vehicle_report.min_discharge_soc_percent, power_report.current", ("min_soc_percent", "current_tolerance"),
+        discharge.over_discharge,
+        Effect(STOP, UNPLUG, "over_discharge_time"), None, "OtherError", "Other", "",
+        ENDED,
+        "Compare charge_sequencer.min_soc_percent with this one; look into the recording for what the vehicle said of its charge.",
+    ),
+    Fault(
+        "discharge_under_voltage", "The voltage of a battery that gives power is below what the vehicle allows.",
+        "io_report.connector_voltage or power_report.voltage against vehicle_report.min_discharge_voltage",
+        ("min_voltage", "discharge_voltage_tolerance", "current_tolerance"), discharge.discharge_under_voltage,
+        Effect(EMERGENCY, OPERATOR, "discharge_voltage_time"), None, "UnderVoltage", "PowerQuality", "CX006",
+        ENDED,
+        "Compare the voltage sensors with a reference; look at the vehicle's limits in the recording.",
     ),
     Fault(
         "current_without_session", "Current flows although nobody may draw any.", "power_report.current", ("current_tolerance",),

@@ -11,7 +11,8 @@ from evse_core.parameter import parameter
 # The WebSocket sub-protocol that both sides must agree on (OCPP-J 1.6 section 3.1.2).
 SUBPROTOCOL = "ocpp1.6"
 
-MEASURANDS = "Energy.Active.Import.Register,Power.Active.Import,Voltage,Current.Import,SoC"
+# What is exported is told only where it is not 0 (ocpp16_messages.py).
+MEASURANDS = "Energy.Active.Import.Register,Energy.Active.Export.Register,Power.Active.Import,Power.Active.Export,Voltage,Current.Import,Current.Export,SoC"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, Final
 
 from evse_core.ocpp16 import OcppConfig
@@ -16,6 +16,7 @@ ID_TOKEN_LENGTH: Final = 20
 INFO_LENGTH: Final = 50
 
 REGISTER: Final = "Energy.Active.Import.Register"
+EXPORT_REGISTER: Final = "Energy.Active.Export.Register"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,21 @@ STOP_REASONS: Final[Mapping[StopCause, str]] = {
 
 _UNITS: Final[Mapping[str, str]] = {
     REGISTER: "Wh",
+    EXPORT_REGISTER: "Wh",
     "Power.Active.Import": "W",
+    "Power.Active.Export": "W",
     "Voltage": "V",
     "Current.Import": "A",
+    "Current.Export": "A",
     "SoC": "Percent",
 }
+# Told only where there is something: a station that never discharges says nothing of it.
+_EXPORTED: Final = frozenset({EXPORT_REGISTER, "Power.Active.Export", "Current.Export"})
 SUPPORTED_MEASURANDS: Final = tuple(_UNITS)
 # Where a value is measured: the state of charge in the vehicle, all else at the outlet, the protocol's default (1.6 section 7.24).
 _LOCATIONS: Final[Mapping[str, str]] = {"SoC": "EV"}
 # Decimals: the meter resolves 1 mWh, its currents and voltages 0.1. [1]
-_DECIMALS: Final[Mapping[str, int]] = {REGISTER: 3, "SoC": 0}
+_DECIMALS: Final[Mapping[str, int]] = {REGISTER: 3, EXPORT_REGISTER: 3, "SoC": 0}
 
 
 def timestamp(seconds: float) -> str:
@@ -75,7 +81,10 @@ def billable(record: ChargeRecord) -> ChargeRecord:
     begin, end = record.begin_register_wh, record.end_register_wh
     begin = begin if isfinite(begin) else end if isfinite(end) else 0.0
     end = max(begin, end) if isfinite(end) else begin
-    return replace(record, begin_register_wh=begin, end_register_wh=end)
+    exported, until = record.begin_export_register_wh, record.end_export_register_wh
+    exported = exported if isfinite(exported) else until if isfinite(until) else 0.0
+    until = max(exported, until) if isfinite(until) else exported
+    return replace(record, begin_register_wh=begin, end_register_wh=end, begin_export_register_wh=exported, end_export_register_wh=until)
 
 
 def stop_reason(record: ChargeRecord) -> str:
@@ -121,10 +130,11 @@ def start_transaction(record: ChargeRecord) -> Request:
 def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:
     """Return the StopTransaction of a billable() record, still without its transactionId.
 
-    The begin and end readings go along as transactionData with decimals: meterStart and meterStop are whole Wh by the schema.
+    The begin and end readings go along as transactionData with decimals: meterStart and meterStop are whole Wh by the schema. Where the vehicle gave energy,
+    both registers do.
     """
-    begin = _meter_value(record.begin, [_sampled(REGISTER, record.begin_register_wh, "Transaction.Begin")])
-    end = _meter_value(record.end, [_sampled(REGISTER, record.end_register_wh, "Transaction.End")])
+    begin = _meter_value(record.begin, _registers(record, record.begin_register_wh, record.begin_export_register_wh, "Transaction.Begin"))
+    end = _meter_value(record.end, _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End"))
     return Request(
         "StopTransaction",
         {
@@ -136,21 +146,36 @@ def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:
     )
 
 
+def _registers(record: ChargeRecord, register: float, export: float, context: str) -> list[dict[str, str]]:
+    found = [_sampled(REGISTER, register, context)]
+    gave = record.end_export_register_wh > record.begin_export_register_wh
+    return [*found, _sampled(EXPORT_REGISTER, export, context)] if gave else found
+
+
 def meter_values(
     connector: int, reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str = "Sample.Periodic"
 ) -> Request | None:
     """Return a MeterValues with the measurands that are known now, None where none is; transactionId is filled in when it is sent."""
     known = {
         REGISTER: reading.register_wh,
-        "Power.Active.Import": reading.power,
+        EXPORT_REGISTER: reading.export_register_wh,
+        "Power.Active.Import": _one_way(reading.power),
+        "Power.Active.Export": _one_way(-reading.power),
         "Voltage": reading.voltage,
-        "Current.Import": reading.current,
+        "Current.Import": _one_way(reading.current),
+        "Current.Export": _one_way(-reading.current),
         "SoC": soc_percent,
     }
-    values = [_sampled(name, known[name], context) for name in measurands if isfinite(known[name])]
+    told = [name for name in measurands if isfinite(known[name]) and (name not in _EXPORTED or known[name] > 0.0)]
+    values = [_sampled(name, known[name], context) for name in told]
     if not values:
         return None
     return Request("MeterValues", {"connectorId": connector, "meterValue": [_meter_value(reading.stamp, values)]})
+
+
+def _one_way(value: float) -> float:
+    """Return what flows one way: 0 where it flows the other way, NaN where nobody knows."""
+    return value if isnan(value) else max(value, 0.0)
 
 
 def told_energy(begin_wh: float, end_wh: float) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from evse_core.energy_meter import MeterConfig, billed_wh, whole_wh
-from evse_core.tariff import Tariff, amount
+from evse_core.tariff import NO_CREDIT, Tariff, amount
 from evse_core.types import ChargeRecord, RecordStatus
 
 CURRENT_TYPE = "DC"
@@ -31,9 +31,18 @@ class Receipt:
         """Billed energy [Wh]."""
         return billed_wh(self.record.begin_register_wh, self.record.end_register_wh)
 
+    @property
+    def export_wh(self) -> int:
+        """Energy that the vehicle gave [Wh]."""
+        return billed_wh(self.record.begin_export_register_wh, self.record.end_export_register_wh)
+
+    @property
+    def _tariff(self) -> Tariff:
+        return Tariff(self.record.currency, self.record.price_per_kwh, self.record.export_price_per_kwh or NO_CREDIT)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the receipt for programs: energies in Wh as integers and in kWh as text, amounts as decimal text and in minor units."""
-        record, tariff = self.record, Tariff(self.record.currency, self.record.price_per_kwh)
+        record, tariff = self.record, self._tariff
         return {
             "station": self.config.station_name,
             "place": self.config.place,
@@ -49,6 +58,11 @@ class Receipt:
             "energy_wh": self.energy_wh,
             "energy_kwh": kwh(self.energy_wh),
             "price_per_kwh": record.price_per_kwh,
+            "begin_export_register_kwh": kwh(whole_wh(record.begin_export_register_wh)),
+            "end_export_register_kwh": kwh(whole_wh(record.end_export_register_wh)),
+            "export_wh": self.export_wh,
+            "export_kwh": kwh(self.export_wh),
+            "export_price_per_kwh": tariff.export_price_per_kwh,
             "currency": record.currency,
             "total": amount(record.cost, tariff.exponent),
             "total_minor_units": record.cost,
@@ -62,7 +76,7 @@ class Receipt:
 
     def text(self) -> str:
         """Return the receipt for people."""
-        data, tariff = self.as_dict(), Tariff(self.record.currency, self.record.price_per_kwh)
+        data, tariff = self.as_dict(), self._tariff
         rows = [
             ("Station", data["station"]),
             ("Place", data["place"]),
@@ -78,6 +92,7 @@ class Receipt:
             ("End register", f"{data['end_register_kwh']} kWh"),
             ("Energy", f"{data['energy_kwh']} kWh"),
             ("Unit price", f"{data['price_per_kwh']} {data['currency']} per kWh"),
+            *self._export_rows(data),
             ("Total", tariff.text(self.record.cost)),
             ("Highest power", f"{self.record.max_power / 1000.0:.1f} kW {CURRENT_TYPE}"),
             ("Meter", METER if self.record.legal else f"{METER},"),
@@ -86,6 +101,20 @@ class Receipt:
         ]
         line = "-" * _WIDTH
         return "\n".join(["RECEIPT", line, *(f"{name:<16}{value}" for name, value in rows if value), line, ""])
+
+    def _export_rows(self, data: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return what there is to say of energy from the vehicle; nothing where it gave none."""
+        if not self.export_wh:
+            return []
+        credit = self._tariff.credit(self.export_wh)
+        rows = [
+            ("Begin exported", f"{data['begin_export_register_kwh']} kWh"),
+            ("End exported", f"{data['end_export_register_kwh']} kWh"),
+            ("Exported", f"{data['export_kwh']} kWh, from the vehicle"),
+        ]
+        if credit:
+            rows.append(("Export price", f"{data['export_price_per_kwh']} {data['currency']} per kWh, credit {self._tariff.text(credit)}"))
+        return rows
 
     def _time(self, stamp: float) -> str:
         """Return a ROS time in the zone of the station with its offset."""

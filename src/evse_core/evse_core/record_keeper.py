@@ -38,6 +38,14 @@ class Store(Protocol):
         """Highest power since the begin of the record [W]."""
 
     @property
+    def export_register_wh(self) -> float:
+        """Register of energy from vehicles [Wh]; it never decreases."""
+
+    @property
+    def export_counter_wh(self) -> float:
+        """Counter of power_report up to which that register has counted [Wh], NaN where unknown."""
+
+    @property
     def stamp(self) -> float:
         """ROS time of the last save [s]."""
 
@@ -45,8 +53,8 @@ class Store(Protocol):
     def counter_wh(self) -> float:
         """Counter of power_report up to which the register has counted [Wh], NaN where unknown."""
 
-    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float) -> None:
-        """Store these four."""
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
+        """Store the meter's registers, its highest power and its counters, with the ROS time [s]."""
 
     def next_number(self) -> int:
         """Return the number of the next record."""
@@ -81,7 +89,9 @@ class RecordKeeper:
     ) -> None:
         self._config, self._tariff, self._evse, self._store = config, tariff, evse, store
         self._told, self._note = tell, note
-        self.meter = EnergyMeter(config, store.register_wh, store.max_power, store.counter_wh)
+        self.meter = EnergyMeter(
+            config, store.register_wh, store.max_power, store.counter_wh, store.export_register_wh, store.export_counter_wh
+        )
         self.open: ChargeRecord | None = None
         # Until when the session of a record that an earlier run left open is waited for, and for what flowed meanwhile; None where there is none.
         self._resuming: float | None = None
@@ -105,7 +115,9 @@ class RecordKeeper:
 
     def reading(self, now: float) -> MeterReading:
         """Return the register as it is stored, with the present values; the stamp is left to whoever publishes it."""
-        reading, record, register = self.meter.fresh(now), self.open, self.register_wh
+        reading, record, register, export = self.meter.fresh(now), self.open, self.register_wh, self._store.export_register_wh
+        energy = billed_wh(record.begin_register_wh, register) if record else 0
+        given = billed_wh(record.begin_export_register_wh, export) if record else 0
         return MeterReading(
             register_wh=register,
             voltage=reading.voltage if reading else nan,
@@ -113,10 +125,12 @@ class RecordKeeper:
             power=reading.power if reading else nan,
             session_id=record.session_id if record else "",
             session_energy_wh=register - record.begin_register_wh if record else nan,
-            session_cost=self._tariff.cost(billed_wh(record.begin_register_wh, register)) if record else 0,
+            session_cost=self._tariff.cost(energy) - self._tariff.credit(given),
             currency=self._tariff.currency,
             healthy=reading is not None and self.stored,
             legal=LEGAL,
+            export_register_wh=export,
+            session_export_wh=export - record.begin_export_register_wh if record else nan,
         )
 
     # After a restart
@@ -141,7 +155,7 @@ class RecordKeeper:
 
     @property
     def _stored_last(self) -> Register:
-        return Register(self._store.register_wh, self._store.max_power, self._store.stamp)
+        return Register(self._store.register_wh, self._store.export_register_wh, self._store.max_power, self._store.stamp)
 
     def stop_waiting(self, now: float) -> None:
         """End the record of an earlier run whose session nobody knows in time, or go on without what the modules would say; now in monotonic seconds."""
@@ -162,18 +176,21 @@ class RecordKeeper:
 
     def on_power(self, report: PowerReport, now: float, stamp: float) -> None:
         """Count a report received at now [s] and store what it adds; stamp is the ROS time [s]."""
-        before = self.meter.register_wh
-        if self.meter.on_report(report, now) and (self.meter.register_wh > before or self._counter_is_news()):
+        before = self.meter.register_wh + self.meter.export_register_wh
+        if self.meter.on_report(report, now) and (
+            self.meter.register_wh + self.meter.export_register_wh > before or self._counter_is_news()
+        ):
             self.save(now, stamp, durable=now - self._synced >= self._config.sync_period)
 
     def _counter_is_news(self) -> bool:
         """Return whether a restart would take up the counter of power_report at a wrong place: can_bridge is new here, or began anew."""
-        return isfinite(self.meter.counter_wh) and self.meter.counter_wh != self._store.counter_wh
+        counters = ((self.meter.counter_wh, self._store.counter_wh), (self.meter.export_counter_wh, self._store.export_counter_wh))
+        return any(isfinite(counted) and counted != stored for counted, stored in counters)
 
     def save(self, now: float, stamp: float, durable: bool) -> None:
         """Store the register; a failure is kept in `stored` and tried again with the next reading."""
         try:
-            self._store.save(self.meter.register_wh, self.meter.max_power, stamp, durable, self.meter.counter_wh)
+            self._store.save(self.meter, stamp, durable)
         except self._store.Error as error:
             self._fail("register", error)
         else:
@@ -227,7 +244,7 @@ class RecordKeeper:
         return (reading is None or abs(reading.current) >= NO_CURRENT) and now - self._gone < self._config.settle_time
 
     def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
-        present = Register(self.meter.register_wh, self.meter.max_power, stamp)
+        present = Register(self.meter.register_wh, self.meter.export_register_wh, self.meter.max_power, stamp)
         if action is RecordAction.BEGIN:
             self._begin(session, stamp)
         elif action is RecordAction.CLOSE:
@@ -238,7 +255,7 @@ class RecordKeeper:
 
     def _begin(self, session: SessionState, stamp: float) -> None:
         self.meter.reset_peak()
-        register = Register(self.meter.register_wh, 0.0, stamp)
+        register = Register(self.meter.register_wh, self.meter.export_register_wh, 0.0, stamp)
         record = begun(session, self._evse, self._store.next_number(), self._tariff, register)
         self._store.begin(record)
         self.open = record

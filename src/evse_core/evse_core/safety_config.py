@@ -18,6 +18,10 @@ class SafetyConfig:
         50.0, "V", "Lowest output voltage of this EVSE", f"{CAN} 2.3 S3, S10: rating of the modules", 0.0, 1500.0
     )
     max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, 1000.0)
+    max_discharge_current: float = parameter(
+        0.0, "A", "Highest current from the vehicle; 0: any is a fault", f"{CAN} 1.7: max_charger_discharge_current", 0.0, 1000.0
+    )
+    max_discharge_power: float = parameter(0.0, "W", "Highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900e3)
 
     module_count: int = parameter(
         0, "", "Power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "the builder knows", 0, 255
@@ -99,6 +103,23 @@ class SafetyConfig:
         0.5, "s", "Time from a lower request to a falling current", f"{CAN} 2.3 E1: seen 0.4 s; 2.4: one charger 0.5 s", 0.0, 2.0
     )
     over_current_time: float = parameter(0.5, "s", "Longest over-current", f"{CAN} 2.3 E1: current is gone 0.5 s after a stop", 0.05, 2.0)
+    min_soc_percent: float = parameter(
+        50.0,
+        "%",
+        "State of charge below which no vehicle is discharged",
+        "own: the driver's contract; charge_sequencer.min_soc_percent",
+        0.0,
+        100.0,
+    )
+    over_discharge_time: float = parameter(
+        5.0, "s", "Longest discharge below it", "own: a charge counted in whole percent may flicker for some reports", 0.5, 60.0
+    )
+    discharge_voltage_tolerance: float = parameter(
+        5.0, "V", "Fall below the vehicle's lowest voltage that is measuring error", "own: as over_voltage_tolerance", 0.0, 20.0
+    )
+    discharge_voltage_time: float = parameter(
+        0.4, "s", "Longest fall below the vehicle's lowest voltage", "own: as over_voltage_time, its twin", 0.0, 2.0
+    )
     idle_current_time: float = parameter(
         1.0, "s", "Longest current without a session", f"{CAN} 4: emergency end < 5 A within 1 s", 0.1, 5.0
     )

@@ -25,8 +25,10 @@ from evse_core.safety_view import (
     View,
     ages,
     connector_voltage,
+    discharge_asked,
     limits,
     requested_current,
+    requested_discharge,
 )
 from evse_core.sample import fresh
 from evse_core.types import ChargeState, FaultEvent, Reaction, SafetyState
@@ -78,7 +80,8 @@ class SafetyMonitor:
             False: tuple(fault for fault in faults if fault.idle is None),
         }
         self._limits = limits(config)
-        self._envelope = CurrentEnvelope(config)
+        self._envelope = CurrentEnvelope(config, config.max_current)
+        self._discharge = CurrentEnvelope(config, config.max_discharge_current)
         self._trends = TrendWatch(config)
         self._output = OutputWatch(config)
         self._nodes = NodeWatch(config, expected, description)
@@ -153,6 +156,9 @@ class SafetyMonitor:
             io_command=fresh(inputs.io_command, now, self._config.command_timeout),
             meter=fresh(inputs.meter, now, self._config.meter_timeout),
             allowed_current=self._envelope.step(requested_current(command, vehicle, self._state), now),
+            allowed_discharge=self._discharge.step(
+                requested_discharge(self._config, command, vehicle, power, discharge_asked(inputs.budget, now), self._state), now
+            ),
             permitted=self._permit,
             held=frozenset(self._held),
             unfollowed_stop=next((held.fault.name for held in self._held.values() if held.reaction is Reaction.STOP), ""),

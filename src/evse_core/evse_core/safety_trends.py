@@ -55,7 +55,7 @@ class TrendWatch:
     config: SafetyConfig
     _offset: float | None = None
     _jump: _Event = field(default_factory=_Event)
-    _register: float | None = None
+    _registers: dict[str, float] = field(default_factory=dict)
     _fall: _Event = field(default_factory=_Event)
     _began: float = -inf
     _counted: Mapping[BusLink, tuple[int, int]] = field(default_factory=dict)
@@ -65,8 +65,9 @@ class TrendWatch:
     def step(self, stamp: float, meter: Sample[MeterReading] | None, can: Sample[CanStatus] | None, now: float) -> Trends:
         """Return what changed. stamp: the clock [s] of the machine at now [s] on the steady clock, 0 where unknown."""
         self._watch_clock(stamp, now)
-        if meter is not None and isfinite(meter.value.register_wh):
-            self._watch_register(meter.value.register_wh, now)
+        if meter is not None:
+            self._watch_register("register", meter.value.register_wh, now)
+            self._watch_register("export register", meter.value.export_register_wh, now)
         if can is not None and can.received - self._began >= WINDOW:
             self._watch_buses(can)
         jump, fall = self._jump.told(now), self._fall.told(now)
@@ -83,13 +84,13 @@ class TrendWatch:
             self._jump = _Event(offset - self._offset, now)
         self._offset = offset
 
-    def _watch_register(self, register: float, now: float) -> None:
+    def _watch_register(self, name: str, register: float, now: float) -> None:
         """Compare with the highest value, so that many small steps back are seen, too."""
-        if self._register is None or register > self._register:
-            self._register = register
-        elif self._register - register > self.config.register_tolerance:
-            self._fall = _Event(self._register - register, now)
-            self._register = register
+        highest = self._registers.get(name, register)
+        if highest - register > self.config.register_tolerance:
+            self._fall, self._registers[name] = _Event(highest - register, now), register
+        elif isfinite(register):
+            self._registers[name] = max(highest, register)
 
     def _watch_buses(self, can: Sample[CanStatus]) -> None:
         counted = {bus.link: _counts(bus) for bus in can.value.buses}

@@ -20,10 +20,12 @@ from evse_core.types import (
     IoCommand,
     IoReport,
     MeterReading,
+    PowerBudget,
     PowerCommand,
     PowerFunction,
     PowerReport,
     SessionState,
+    VehicleLink,
     VehicleReport,
 )
 
@@ -47,6 +49,7 @@ class SafetyInputs:
     power_command: Sample[PowerCommand] | None = None
     io_command: Sample[IoCommand] | None = None
     meter: Sample[MeterReading] | None = None
+    budget: Sample[PowerBudget] | None = None
     nodes: Nodes = field(default_factory=dict)
     description: str = ""
     latch_problem: str = ""
@@ -73,6 +76,7 @@ class View:
     io_command: IoCommand | None
     meter: MeterReading | None
     allowed_current: float
+    allowed_discharge: float
     permitted: bool
     held: frozenset[str]
     unfollowed_stop: str
@@ -166,10 +170,14 @@ def _power_age(sample: Sample[PowerReport] | None, now: float) -> float:
 
 
 class CurrentEnvelope:
-    """The highest current that the request explains: rises with it at once, falls after a delay and with the slowest ramp that is no fault."""
+    """The highest current that the request explains: rises with it at once, falls after a delay and with the slowest ramp that is no fault.
 
-    def __init__(self, config: SafetyConfig) -> None:
+    One for each direction, both as sizes [A]; limit is the rating.
+    """
+
+    def __init__(self, config: SafetyConfig, limit: float) -> None:
         self._config = config
+        self._limit = limit
         self._value = 0.0
         self._held = -inf
         self._then = -inf
@@ -182,7 +190,7 @@ class CurrentEnvelope:
             fall = self._config.current_ramp * max(now - max(self._then, self._held + self._config.current_delay), 0.0)
             self._value = max(reference, self._value - fall)
         self._then = now
-        return min(self._with_tolerance(self._value), self._with_tolerance(self._config.max_current))
+        return min(self._with_tolerance(self._value), self._with_tolerance(self._limit))
 
     def _with_tolerance(self, current: float) -> float:
         return current + max(self._config.current_tolerance, current * self._config.current_tolerance_percent / 100.0)
@@ -195,6 +203,37 @@ def requested_current(command: PowerCommand | None, vehicle: VehicleReport | Non
     if state is ChargeState.CHARGING and vehicle is not None and isfinite(vehicle.current_request):
         return max(min(command.current, vehicle.current_request), 0.0)
     return max(command.current, 0.0)
+
+
+def requested_discharge(
+    config: SafetyConfig,
+    command: PowerCommand | None,
+    vehicle: VehicleReport | None,
+    power: PowerReport | None,
+    asked: float,
+    state: ChargeState,
+) -> float:
+    """Return the size of the current [A] from the vehicle that is commanded, as far as site (asked [W]), rating and vehicle permit; 0 where unknown."""
+    commanded = command is not None and command.function is PowerFunction.POWER_TRANSFER and command.current < 0.0
+    if not commanded or command is None or vehicle is None or power is None or state is not ChargeState.CHARGING:
+        return 0.0
+    if not may_discharge(vehicle) or not isfinite(vehicle.soc_percent) or not power.voltage > 0.0 or not isfinite(command.current):
+        return 0.0
+    vehicle_power = vehicle.max_discharge_power if vehicle.max_discharge_power > 0.0 else inf
+    watts = min(config.max_discharge_power, vehicle_power, asked)
+    return max(min(-command.current, config.max_discharge_current, vehicle.max_discharge_current, watts / power.voltage), 0.0)
+
+
+def may_discharge(vehicle: VehicleReport) -> bool:
+    """Return whether a vehicle permits that current is taken from it: by its word and a limit above 0 A, behind a charge controller by its range, too."""
+    in_range = vehicle.link is not VehicleLink.SECC or (vehicle.controller.range_mode and vehicle.controller.current_min < 0.0)
+    return vehicle.discharge_compatible and vehicle.max_discharge_current > 0.0 and in_range
+
+
+def discharge_asked(budget: Sample[PowerBudget] | None, now: float) -> float:
+    """Return the power [W] that the site asks back; 0 where it asks for none, or its word has run out."""
+    valid = budget is not None and budget.age(now) <= budget.value.valid_for and budget.value.discharge_power > 0.0
+    return budget.value.discharge_power if valid and budget is not None else 0.0
 
 
 class OutputWatch:

@@ -17,6 +17,8 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 # Plain digits only: no sign, exponent, group separators or NaN. A tenth of a cent per kWh is the finest price in use; six decimals leave room.
 _PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 WH_PER_KWH = Decimal(1000)
+# Energy from the vehicle is credited nothing.
+NO_CREDIT = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,18 @@ class Tariff:
         "0.49", "", "Price of one kWh in the currency, decimal number in quotes", "own: an example; no price suits everybody"
     )
 
+    export_price_per_kwh: str = parameter(
+        NO_CREDIT, "", "Credit for one kWh that the vehicle gives back, decimal number in quotes; 0: none", "own: only by a contract"
+    )
+
     def __post_init__(self) -> None:
         if not isinstance(self.currency, str) or not _CURRENCY.fullmatch(self.currency):
             raise ValueError(f"currency: {self.currency!r} is no currency code of three capital letters (ISO 4217)")
-        if not isinstance(self.price_per_kwh, str) or not _PRICE.fullmatch(self.price_per_kwh):
-            raise ValueError(
-                f"price_per_kwh: {self.price_per_kwh!r} is no decimal number in quotes of at most 9 digits and 6 decimals, 0 or more, as '0.49'"
-            )
+        for name, price in (("price_per_kwh", self.price_per_kwh), ("export_price_per_kwh", self.export_price_per_kwh)):
+            if not isinstance(price, str) or not _PRICE.fullmatch(price):
+                raise ValueError(
+                    f"{name}: {price!r} is no decimal number in quotes of at most 9 digits and 6 decimals, 0 or more, as '0.49'"
+                )
 
     @property
     def exponent(self) -> int:
@@ -43,7 +50,14 @@ class Tariff:
 
     def cost(self, energy: int) -> int:
         """Return the price of energy [Wh] in minor units of the currency, half a unit rounded up; negative energy costs nothing."""
-        exact = Decimal(max(energy, 0)) / WH_PER_KWH * Decimal(self.price_per_kwh)
+        return self._minor_units(energy, self.price_per_kwh)
+
+    def credit(self, energy: int) -> int:
+        """Return what energy from the vehicle [Wh] is worth, the same way."""
+        return self._minor_units(energy, self.export_price_per_kwh)
+
+    def _minor_units(self, energy: int, price_per_kwh: str) -> int:
+        exact = Decimal(max(energy, 0)) / WH_PER_KWH * Decimal(price_per_kwh)
         return int(exact.scaleb(self.exponent).to_integral_value(ROUND_HALF_UP))
 
     def text(self, minor_units: int) -> str:

@@ -576,6 +576,7 @@ class SessionState:
     plugged: bool = False
     available: bool = False
     discharge_available: float = NAN
+    discharge_refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -668,8 +669,8 @@ class ChargeRecord:
     currency: str = ""
     price_per_kwh: str = ""
     legal: bool = False
-    begin_export_register_wh: float = NAN
-    end_export_register_wh: float = NAN
+    begin_export_register_wh: float = 0.0
+    end_export_register_wh: float = 0.0
     export_price_per_kwh: str = ""
 
 

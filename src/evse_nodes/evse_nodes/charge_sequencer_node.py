@@ -6,6 +6,7 @@ Whether the EVSE is in service is kept while the node runs; ocpp_uplink, which k
 import time
 import uuid
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -94,6 +95,8 @@ class ChargeSequencerNode(Node):
         if outputs.change is not None:
             self._reason = outputs.change.reason
             self.get_logger().info(f"{outputs.change.source.name} -> {outputs.change.target.name}: {self._reason}")
+            if outputs.session.discharge_refusal and not isnan(outputs.session.discharge_available):
+                self.get_logger().info(f"no discharge: {outputs.session.discharge_refusal}")
 
     def _ask(self, request: SessionRequest, session_id: str = "") -> tuple[bool, str]:
         """Take a request if the sequence would follow it: say so on session_request, and step at once."""

@@ -7,8 +7,10 @@ from math import nan
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from evse_msgs.srv import SetDischarge
 from rclpy.node import Node
 
+from evse_core.discharge_manager import DischargeManager
 from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
 from evse_core.sample import Sample, fresh
 from evse_core.types import ChargingLimit, MeterReading, PowerBudget, SessionState
@@ -40,8 +42,10 @@ class EnergyManagerNode(Node):
             raise ValueError(f"energy_manager: parameter evses: {list(numbers)} are not different numbers from 1 on")
         self._manager = EnergyManager(self._config, tuple(numbers))
         self._evses = {number: self._connect(number) for number in numbers}
-        self._told: dict[int, float] = {}
+        self._discharge = DischargeManager(self._config, tuple(numbers))
+        self._told: dict[int, tuple[float, float]] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(SetDischarge, "set_discharge", self._set_discharge)
         every(self, self._config.period, self._tick)
 
     def _connect(self, number: int) -> _Evse:
@@ -63,6 +67,15 @@ class EnergyManagerNode(Node):
             evse.since = time.monotonic() if session.session_active else None
             self._share()
 
+    def _set_discharge(self, request: Any, response: Any) -> Any:
+        """Take what the site asks back, and share it at once."""
+        refused = self._discharge.ask(request.power, request.valid_for, time.monotonic())
+        asked = f"{request.power:.0f} W for {request.valid_for:.0f} s" if request.power else "no discharge any more"
+        self.get_logger().info(f"set_discharge refused: {refused}" if refused else f"vehicles are asked for {asked}")
+        response.success, response.message = not refused, refused or asked
+        self._share()
+        return response
+
     def _tick(self) -> None:
         self._told.clear()
         self._share()
@@ -71,12 +84,13 @@ class EnergyManagerNode(Node):
     def _share(self) -> None:
         """Publish every budget that has changed, or all where nothing counts as told."""
         now = time.monotonic()
-        shares = self._manager.step({number: self._demand(evse, now) for number, evse in self._evses.items()}, now)
+        demands = {number: self._demand(evse, now) for number, evse in self._evses.items()}
+        shares, asked = self._manager.step(demands, now), self._discharge.step(demands, now)
         # Lower ones first, so that who gets more never hears of it before who gets less.
-        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._told.get(item[0], 0.0)):
-            if self._told.get(number) != power:
-                self._told[number] = power
-                self._evses[number].write(PowerBudget(power=power, valid_for=self._config.valid_for))
+        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._told.get(item[0], (0.0, 0.0))[0]):
+            if self._told.get(number) != (power, asked[number]):
+                self._told[number] = (power, asked[number])
+                self._evses[number].write(PowerBudget(power=power, valid_for=self._config.valid_for, discharge_power=asked[number]))
 
     def _demand(self, evse: _Evse, now: float) -> Demand:
         session = fresh(evse.session, now, self._config.demand_timeout)
@@ -88,17 +102,27 @@ class EnergyManagerNode(Node):
             wanted=session.power_wanted if session is not None else nan,
             limit=evse.limit.power if evse.limit is not None else nan,
             measured=meter.power if meter is not None else nan,
+            discharge=session.discharge_available if session is not None else nan,
         )
 
     def _diagnose(self) -> None:
         now = time.monotonic()
         lost = [number for number, evse in self._evses.items() if not self._demand(evse, now).fresh]
         status = DiagnosticStatus(name="energy_manager: site", level=DiagnosticStatus.WARN if lost else DiagnosticStatus.OK)
-        status.message = f"not heard of: EVSE {', '.join(map(str, lost))}" if lost else f"{sum(self._told.values()):.0f} W given away"
-        status.values = [KeyValue(key=f"evse_{number}", value=f"{power:.0f} W") for number, power in sorted(self._told.items())]
+        status.message = (
+            f"not heard of: EVSE {', '.join(map(str, lost))}"
+            if lost
+            else f"{sum(power for power, _ in self._told.values()):.0f} W given away"
+        )
+        status.values = [KeyValue(key=f"evse_{number}", value=_words(*told)) for number, told in sorted(self._told.items())]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def _words(power: float, asked: float) -> str:
+    """Return what an EVSE was told."""
+    return f"{power:.0f} W, asked for {asked:.0f} W" if asked > 0.0 else f"{power:.0f} W"
 
 
 def make() -> EnergyManagerNode:

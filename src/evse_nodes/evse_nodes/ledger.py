@@ -1,7 +1,7 @@
 """Register and billing records of one EVSE on disk: one SQLite file, one writer.
 
 What a commit survives: every one survives the end of the process (kill -9); a durable one (records, and the register every few seconds) also a loss of
-power. The register in the file never decreases. A file that is damaged, of another program or of a newer version is never touched: ValueError names it.
+power. The registers in the file never decrease. A file that is damaged, of another program or of a newer version is never touched: ValueError names it.
 """
 
 import fcntl
@@ -13,29 +13,39 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TextIO
 
+from evse_core.energy_meter import EnergyMeter
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 
-VERSION = 2
+VERSION = 3
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
 APPLICATION = 0x45565345
 # Records that are published again for who comes late: depth of qos.HISTORY.
 LAST = 100
 _COLUMNS = tuple(item.name for item in fields(ChargeRecord))
 _SCHEMA = f"""
-CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL);
-INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL);
+CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL,
+    export_wh REAL NOT NULL DEFAULT 0.0, export_counter_wh REAL);
+INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL, 0.0, NULL);
 CREATE TABLE records (
     stamp REAL NOT NULL, status INTEGER NOT NULL, session_id TEXT NOT NULL UNIQUE, evse_id INTEGER NOT NULL, record_number INTEGER PRIMARY KEY,
     token TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, begin_register_wh REAL NOT NULL, end_register_wh REAL NOT NULL, max_power REAL NOT NULL,
     stop_cause INTEGER NOT NULL, cost INTEGER NOT NULL, currency TEXT NOT NULL, price_per_kwh TEXT NOT NULL, legal INTEGER NOT NULL,
-    transaction_id INTEGER NOT NULL DEFAULT 0
+    transaction_id INTEGER NOT NULL DEFAULT 0,
+    begin_export_register_wh REAL NOT NULL DEFAULT 0.0, end_export_register_wh REAL NOT NULL DEFAULT 0.0, export_price_per_kwh TEXT NOT NULL DEFAULT '0'
 );
 CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
-# The counter of power_report up to which the register has counted came with version 2.
-_FROM_VERSION_1 = f"BEGIN; ALTER TABLE register ADD COLUMN counter_wh REAL; PRAGMA user_version = {VERSION}; COMMIT;"
+# What came with each version: the counter of power_report up to which the register has counted; energy from vehicles.
+_SINCE = {
+    2: "ALTER TABLE register ADD COLUMN counter_wh REAL;",
+    3: """ALTER TABLE register ADD COLUMN export_wh REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE register ADD COLUMN export_counter_wh REAL;
+ALTER TABLE records ADD COLUMN begin_export_register_wh REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE records ADD COLUMN end_export_register_wh REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE records ADD COLUMN export_price_per_kwh TEXT NOT NULL DEFAULT '0';""",
+}
 
 
 class Ledger:
@@ -45,8 +55,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.register_wh = self.max_power = self.stamp = 0.0
-        self.counter_wh = nan
+        self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
+        self.counter_wh = self.export_counter_wh = nan
         self._lock: TextIO | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -76,10 +86,11 @@ class Ledger:
         if empty:
             self._db.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
         elif version < VERSION:
-            self._db.executescript(_FROM_VERSION_1)
-        row = self._db.execute("SELECT wh, max_power, stamp, counter_wh FROM register").fetchone()
-        self.register_wh, self.max_power, self.stamp = row[:3]
-        self.counter_wh = nan if row[3] is None else row[3]
+            news = "".join(sql for since, sql in _SINCE.items() if since > version)
+            self._db.executescript(f"BEGIN; {news} PRAGMA user_version = {VERSION}; COMMIT;")
+        row = self._db.execute("SELECT wh, export_wh, max_power, stamp, counter_wh, export_counter_wh FROM register").fetchone()
+        self.register_wh, self.export_register_wh, self.max_power, self.stamp = row[:4]
+        self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[4:])
 
     def _take_lock(self) -> None:
         """Two writers would count twice. The lock goes with the process, also when it is killed."""
@@ -112,16 +123,22 @@ class Ledger:
 
     # Register
 
-    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float = nan) -> None:
-        """Store the register [Wh], the highest power since the begin of the record [W], the time [s], and what power_report's counter said then [Wh]."""
-        register_wh = max(register_wh, self.register_wh)
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
+        """Store the registers [Wh], the highest power since the begin of the record [W], the time [s], and what power_report's counters said then [Wh]."""
+        counters = tuple(value if isfinite(value) else None for value in (meter.counter_wh, meter.export_counter_wh))
         with self._transaction(durable):
-            self._store(register_wh, max_power, stamp)
-            self._db.execute("UPDATE register SET counter_wh = ?", (counter_wh if isfinite(counter_wh) else None,))
-        self.register_wh, self.max_power, self.stamp, self.counter_wh = register_wh, max_power, stamp, counter_wh
+            self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp)
+            self._db.execute("UPDATE register SET counter_wh = ?, export_counter_wh = ?", counters)
+        self._stored(meter.register_wh, meter.export_register_wh)
+        self.max_power, self.stamp = meter.max_power, stamp
+        self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
 
-    def _store(self, register_wh: float, max_power: float, stamp: float) -> None:
-        self._db.execute("UPDATE register SET wh = max(wh, ?), max_power = ?, stamp = ?", (register_wh, max_power, stamp))
+    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float) -> None:
+        sql = "UPDATE register SET wh = max(wh, ?), export_wh = max(export_wh, ?), max_power = ?, stamp = ?"
+        self._db.execute(sql, (register_wh, export_wh, max_power, stamp))
+
+    def _stored(self, register_wh: float, export_wh: float) -> None:
+        self.register_wh, self.export_register_wh = max(register_wh, self.register_wh), max(export_wh, self.export_register_wh)
 
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[None]:
@@ -145,18 +162,19 @@ class Ledger:
         """Store an OPEN record and the register that it begins with, together and durably."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._transaction(durable=True):
-            self._store(record.begin_register_wh, 0.0, record.stamp)
+            self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
             self._db.execute(f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(record))
-        self.register_wh, self.max_power, self.stamp = max(self.register_wh, record.begin_register_wh), 0.0, record.stamp
+        self._stored(record.begin_register_wh, record.begin_export_register_wh)
+        self.max_power, self.stamp = 0.0, record.stamp
 
     def end(self, record: ChargeRecord) -> None:
         """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
         assignments = ", ".join(f"{name} = ?" for name in _COLUMNS)
         with self._transaction(durable=True):
-            self._store(record.end_register_wh, record.max_power, record.stamp)
+            self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
             sql = f"UPDATE records SET {assignments} WHERE session_id = ? AND status = ?"
             self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value))
-        self.register_wh = max(self.register_wh, record.end_register_wh)
+        self._stored(record.end_register_wh, record.end_export_register_wh)
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

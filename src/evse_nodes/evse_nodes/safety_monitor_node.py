@@ -15,7 +15,7 @@ from evse_core.fault_table import BY_NAME, FAULTS, Fault
 from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.safety_monitor import SafetyConfig, SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
-from evse_core.types import FaultEvent, NodeHealth, Reaction, SafetyState
+from evse_core.types import FaultEvent, NodeHealth, PowerBudget, Reaction, SafetyState
 from evse_nodes import topics
 from evse_nodes.description_watch import DescriptionWatch
 from evse_nodes.executor import every
@@ -66,6 +66,8 @@ class SafetyMonitorNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         for name, field in INPUTS.items():
             topics.reader(self, name, self._taker(name, field))
+        # Not one of INPUTS: it comes once a second, so that catching up must not wait for it.
+        topics.reader(self, "power_budget", self._on_budget)
         for namespace in ("", topics.STATION):
             topics.reader(self, "node_health", self._on_node, namespace)
         self.create_service(Trigger, "reset_faults", self._reset_faults)
@@ -98,6 +100,9 @@ class SafetyMonitorNode(Node):
             return
         nodes = {**self._inputs.nodes, health.node: Sample(health, time.monotonic())}
         self._inputs = replace(self._inputs, nodes=nodes)
+
+    def _on_budget(self, budget: PowerBudget) -> None:
+        self._inputs = replace(self._inputs, budget=Sample(budget, time.monotonic()))
 
     def _look_at_description(self) -> None:
         self._inputs = replace(self._inputs, description=self._description.look())

@@ -31,6 +31,7 @@ def diagnosis(name: str, state: SessionState, reason: str) -> DiagnosticStatus:
         "session": state.session_id,
         "stop_cause": state.stop_cause.name,
         "stop_detail": state.stop_detail,
+        "discharge_refusal": state.discharge_refusal,
     }
     values = [KeyValue(key=key, value=str(value)) for key, value in text.items()]
     return DiagnosticStatus(level=level, name=name, message=state.state.name, values=values)

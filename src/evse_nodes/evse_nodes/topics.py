@@ -69,7 +69,7 @@ EVSE_TOPICS = (
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer",)),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter",)),
     Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
-    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer",)),
+    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer", "safety_monitor")),
     _NODE_HEALTH,
     Topic("sim/station_lines", types.SimStationLines, qos.REPORT, "io_board_simulator", ("vehicle_simulator", "power_module_simulator")),
     Topic("sim/vehicle_lines", types.SimVehicleLines, qos.REPORT, "vehicle_simulator", ("io_board_simulator", "power_module_simulator")),

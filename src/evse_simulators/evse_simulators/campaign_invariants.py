@@ -219,7 +219,7 @@ class CurrentLimit:
     name = "over_current"
 
     def __init__(self, excuses: Excuses) -> None:
-        self._envelope = CurrentEnvelope(SafetyConfig())
+        self._envelope = CurrentEnvelope(SafetyConfig(), SafetyConfig().max_current)
         self._over = Lasting()
         self._blind = excuses.blind
         self._runaway = False

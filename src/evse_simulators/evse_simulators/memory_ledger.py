@@ -2,6 +2,7 @@
 
 from math import nan
 
+from evse_core.energy_meter import EnergyMeter
 from evse_core.types import ChargeRecord, RecordStatus
 
 
@@ -13,26 +14,36 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.records: list[ChargeRecord] = []
-        # Register [Wh], highest power since the begin of the record [W], time of the last save [s], counter of power_report then [Wh].
-        self.register_wh, self.max_power, self.stamp, self.counter_wh = 0.0, 0.0, 0.0, nan
+        # Registers [Wh], highest power since the begin of the record [W], time of the last save [s], counters of power_report then [Wh].
+        self.register_wh, self.export_register_wh, self.max_power, self.stamp = 0.0, 0.0, 0.0, 0.0
+        self.counter_wh = self.export_counter_wh = nan
         self._durable = self._row()
 
-    def _row(self) -> tuple[float, float, float, float]:
-        return self.register_wh, self.max_power, self.stamp, self.counter_wh
+    def _row(self) -> tuple[float, ...]:
+        return self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh
 
     @property
     def durable_register_wh(self) -> float:
         """What a loss of power leaves of the register [Wh]."""
         return self._durable[0]
 
+    @property
+    def durable_export_register_wh(self) -> float:
+        """What it leaves of the register of energy from vehicles [Wh]."""
+        return self._durable[1]
+
     def lose_power(self) -> None:
         """Forget what was stored since the last durable commit."""
-        self.register_wh, self.max_power, self.stamp, self.counter_wh = self._durable
+        self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh = self._durable
 
-    def save(self, register_wh: float, max_power: float, stamp: float, durable: bool, counter_wh: float = nan) -> None:
-        """Store these four."""
-        self.register_wh = max(register_wh, self.register_wh)
-        self.max_power, self.stamp, self.counter_wh = max_power, stamp, counter_wh
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
+        """Store the meter's registers, its highest power and its counters."""
+        self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
+        self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, durable)
+
+    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float, durable: bool = True) -> None:
+        self.register_wh, self.export_register_wh = max(register_wh, self.register_wh), max(export_wh, self.export_register_wh)
+        self.max_power, self.stamp = max_power, stamp
         if durable:
             self._durable = self._row()
 
@@ -43,12 +54,12 @@ class MemoryLedger:
     def begin(self, record: ChargeRecord) -> None:
         """Store an OPEN record and the register that it begins with, together and durably."""
         self.records = [*self.records, record]
-        self.save(record.begin_register_wh, 0.0, record.stamp, durable=True, counter_wh=self.counter_wh)
+        self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
 
     def end(self, record: ChargeRecord) -> None:
         """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
         self.records = [record if _open(old) and old.session_id == record.session_id else old for old in self.records]
-        self.save(record.end_register_wh, record.max_power, record.stamp, durable=True, counter_wh=self.counter_wh)
+        self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

@@ -56,6 +56,10 @@ ORDERS = (
     _judged_after("battery_gone_time", "under_voltage_time", "the sequencer ends a session whose battery is gone", may_equal=False),
     _judged_after("voltage_before", "connection_voltage", "what the sequencer takes for no voltage must be none for the monitor"),
     _judged_after("voltage_before_hold", "connection_time", "the sequencer refuses a connector that is live", may_equal=False),
+    Order(
+        (MONITOR, "min_soc_percent"), (SEQUENCER, "min_soc_percent"),
+        "the sequencer ends a discharge before the monitor calls it a fault",
+    ),
     _judged_after("request_excess", "request_excess", "the sequencer clamps and then ends an excessive request"),
     _judged_after("request_excess_time", "request_excess_time", "the sequencer ends an excessive request"),
     _judged_after("derate_from", "connector_temperature_limit", "a hot connector is derated before the session is stopped", may_equal=False),

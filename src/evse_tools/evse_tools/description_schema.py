@@ -41,13 +41,28 @@ class Rating:
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
     max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
     max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+    max_discharge_current: float = parameter(
+        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, 600.0
+    )
+    max_discharge_power: float = parameter(
+        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900_000.0
+    )
     module_count: int = parameter(
         0, "", "power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255
     )
     has_control_pilot: bool = parameter(False, "", "a control pilot is fitted, which has to be good", "CHAdeMO has none")
 
 
-RATINGS = ("max_voltage", "min_voltage", "max_current", "max_power", "module_count", "has_control_pilot")
+RATINGS = (
+    "max_voltage",
+    "min_voltage",
+    "max_current",
+    "max_power",
+    "max_discharge_current",
+    "max_discharge_power",
+    "module_count",
+    "has_control_pilot",
+)
 
 # What the description of an EVSE says once, for every node that has a parameter for it.
 HANDED_ON = (*RATINGS, "vehicle_link")
