@@ -128,6 +128,8 @@ def closed(pilot_state: PilotState = PilotState.C) -> Changes:
 
 
 LED, AC = SafetyConfig(vehicle_link="secc"), SafetyConfig(vehicle_link="pilot")
+
+
 def giving(current: float = -20.0, soc: float = 60.0, **vehicle: object) -> Changes:
     """Return a discharge of 20 A that station, vehicle and site agree upon; current is what flows."""
     said = {"discharge_compatible": True, "max_discharge_current": 40.0, "soc_percent": soc, "current_request": 0.0}

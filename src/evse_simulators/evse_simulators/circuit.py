@@ -4,7 +4,8 @@
                                      module_voltage                                        connector_voltage
 
 With both contactors closed the path is solved as a static network: its time constants are some 20 us. Without the battery each part is a capacitor on its
-resistors, solved by the exact exponential, so that the step length does not matter. The diode keeps the battery from feeding the converter.
+resistors, solved by the exact exponential, so that the step length does not matter. The diode keeps the battery from feeding the converter; modules that take
+power back have a switch in its place, which conducts only while they do.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,9 @@ class CircuitConfig:
 
 @dataclass(slots=True)
 class Source:
-    """What the converters do: `voltage` and `current` are limits [V, A]; `forced_voltage` is a fault: the output goes there whatever the load [V]."""
+    """What the converters do: `voltage` and `current` are limits [V, A], a negative current is taken back; `forced_voltage` is a fault: the output goes there
+    whatever the load [V].
+    """
 
     on: bool = False
     voltage: float = 0.0
@@ -96,7 +99,9 @@ class Circuit:
         delivered = 0.0
         if source.on:
             ceiling = (source.voltage * (1.0 + leak * resistance) - load.battery_voltage) / resistance
-            delivered = source.current if not isnan(source.forced_voltage) else max(min(source.current, ceiling), 0.0)
+            # A converter that takes power back regulates its current; the voltage limit is for charging.
+            held = not isnan(source.forced_voltage) or source.current < 0.0
+            delivered = source.current if held else max(min(source.current, ceiling), 0.0)
         self._output = (load.battery_voltage + delivered * resistance) / (1.0 + leak * resistance)
         if source.on and not isnan(source.forced_voltage):
             self._output = max(source.forced_voltage, self._output)

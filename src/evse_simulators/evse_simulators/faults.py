@@ -47,6 +47,8 @@ FAULTS = {
     "vehicle_contactor_welded": SimulatedFault(VEHICLE, "the vehicle's contactor does not open any more: the connector stays live"),
     "vehicle_no_request": SimulatedFault(VEHICLE, "the vehicle requests 0 A"),
     "vehicle_incompatible": SimulatedFault(VEHICLE, "the vehicle has an 800 V battery"),
+    "vehicle_stops_discharge": SimulatedFault(VEHICLE, "the vehicle gives no more power (102.5.7, 200.0) but closes its contactor on"),
+    "vehicle_lies_about_charge": SimulatedFault(VEHICLE, "the vehicle tells a state of charge of 90 %, whatever it is"),
     "plug_lost": SimulatedFault(VEHICLE, "the connector comes out of the inlet although it is locked"),
     "controller_silent": SimulatedFault(SECC, "the charge controller stops sending CAN frames; the vehicle's contactor stays as it is"),
     "controller_emergency": SimulatedFault(SECC, "the charge controller's own emergency stop (origin EVSE)"),
@@ -56,6 +58,8 @@ FAULTS = {
     "controller_keeps_asking": SimulatedFault(SECC, "the charge controller goes on asking for power after its vehicle has stopped"),
     "ccs_vehicle_emergency": SimulatedFault(SECC, "the vehicle stops in an emergency (origin PEV) and opens its contactor"),
     "ccs_no_request": SimulatedFault(SECC, "the vehicle asks for 0 A"),
+    "ccs_stops_discharge": SimulatedFault(SECC, "the vehicle gives no more power: its range begins at 0 A"),
+    "ccs_lies_about_charge": SimulatedFault(SECC, "the vehicle tells a state of charge of 90 %, whatever it is"),
     "ccs_contactor_welded": SimulatedFault(SECC, "the vehicle's contactor does not open any more: the connector stays live"),
     "ccs_contactor_opens": SimulatedFault(SECC, "the vehicle's contactor drops out, and it tells an emergency (origin PEV)"),
     "ccs_plug_lost": SimulatedFault(SECC, "the connector comes out of the inlet although it is locked"),
@@ -85,11 +89,17 @@ FAULTS = {
     "modules_offer_nothing": SimulatedFault(MODULES, "the power modules take back all current that they offered: 0 A"),
     "modules_silent": SimulatedFault(MODULES, "the power modules stop sending CAN frames but go on as commanded"),
     "module_refuses": SimulatedFault(MODULES, "the power modules withdraw System_Enable and stop"),
-    "module_runaway": SimulatedFault(MODULES, "the power modules ignore every command to stop"),
+    "module_runaway": SimulatedFault(MODULES, "the power modules ignore every command to stop, whichever way the current flows"),
     "over_voltage": SimulatedFault(MODULES, "the voltage control fails: the output rises to 1.2 times its rating"),
     "over_current": SimulatedFault(MODULES, "the current control fails: 1.3 times the set point and 15 A flow"),
     "insulation_low": SimulatedFault(MODULES, "the cable's insulation is damaged: 20 kohm to earth"),
 }
+
+
+# Faults of vehicles that give power.
+DISCHARGE = frozenset({"vehicle_stops_discharge", "vehicle_lies_about_charge", "ccs_stops_discharge", "ccs_lies_about_charge"})
+# What a vehicle tells that lies about its charge. [%]
+PRETENDED_CHARGE = 90.0
 
 
 def of(*simulators: str) -> tuple[str, ...]:

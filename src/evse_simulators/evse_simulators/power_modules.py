@@ -9,7 +9,7 @@ commanded. What flows is solved by circuit.py.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf, isnan, nan
+from math import copysign, inf, isnan, nan
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
@@ -51,6 +51,9 @@ class PowerModulesConfig(CircuitConfig):
     min_voltage: float = parameter(50.0, "V", "lowest output voltage that can be regulated", "usual for 500 V modules", 0.0, 1500.0)
     max_current: float = parameter(125.0, "A", "highest output current", "CHAdeMO 1.0 station", 1.0, 1000.0)
     max_power: float = parameter(50e3, "W", "highest output power", "CHAdeMO 1.0 station", 100.0, 1e6)
+    max_discharge_current: float = parameter(
+        0.0, "A", "highest current taken back from the vehicle; 0: none", "most modules take none", 0.0, 1000.0
+    )
     module_count: int = parameter(0, "", "modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255)
     wake_delay: float = parameter(
         2.0, "s", "from New_Charge_Session to System_Enable", "can.md 1.4 row 6: up to tens of seconds", 0.0, 60.0
@@ -121,7 +124,7 @@ class PowerModulesModel:
         self._ready = False
         self._converting_from = inf
         self._voltage = self._current = 0.0
-        self._limit_sent = -1.0
+        self._limit_sent = (-1.0, -1.0)
         self._status = Periodic(0.1)
         self._limits = Periodic(0.5)
         self._bank, self._alive = Periodic(0.1), 0
@@ -190,7 +193,7 @@ class PowerModulesModel:
     def _on_session(self, signals: Mapping[str, float], now: float) -> None:
         if not self.awake:
             self._awake_since = now
-            self._limit_sent = -1.0
+            self._limit_sent = (-1.0, -1.0)
             self._status.restart()
             self._bank.restart()
         self._sleep_at = inf
@@ -262,7 +265,7 @@ class PowerModulesModel:
     def _source(self, now: float, seconds: float) -> Source:
         """Return the limits that the converters hold during this step."""
         wanted = self._applied.function in CONVERTING and self.enabled and self.working > 0
-        runaway = "module_runaway" in self.faults and self._current > 0.0 and self.working > 0
+        runaway = "module_runaway" in self.faults and self._current != 0.0 and self.working > 0
         if not wanted and not runaway:
             return self._stop(seconds)
         if self._converting_from == inf:
@@ -286,22 +289,34 @@ class PowerModulesModel:
         if self._applied.function != POWER_TRANSFER:
             self._current = TEST_CURRENT
             return
-        current = min(max(self._applied.current, 0.0), self.offered_current())
-        self._current = toward(self._current, current, self.config.current_rise * seconds, self.config.current_fall * seconds)
+        self._ramp(min(max(self._applied.current, -self.offered_discharge()), self.offered_current()), seconds)
+
+    def _ramp(self, target: float, seconds: float) -> None:
+        """Move the current limit: away from 0 A by the one ramp, towards it by the other; to the other direction through 0 A."""
+        rise, fall = self.config.current_rise * seconds, self.config.current_fall * seconds
+        if self._current * target < 0.0 or abs(target) < abs(self._current):
+            reached = 0.0 if self._current * target < 0.0 else target
+            self._current = toward(self._current, reached, fall, fall)
+        else:
+            self._current = toward(self._current, target, rise, rise)
 
     def _limited(self) -> Source:
         """Return the source with the faults of the control applied."""
         current = self._current
-        if "over_current" in self.faults and self._applied.function == POWER_TRANSFER and current > 0.0:
-            current = current * OVER_CURRENT_FACTOR + OVER_CURRENT_OFFSET
+        if "over_current" in self.faults and self._applied.function == POWER_TRANSFER and current != 0.0:
+            current = current * OVER_CURRENT_FACTOR + copysign(OVER_CURRENT_OFFSET, current)
         forced = self._voltage if "over_voltage" in self.faults else nan
         return Source(True, self._voltage, current, False, forced)
 
     def _stop(self, seconds: float) -> Source:
         """Return the source on its way down: by the ramp where a command stops it, at once where something tripped."""
         self._converting_from = inf
-        self._current = 0.0 if not self.enabled or not self.working else toward(self._current, 0.0, 0.0, self.config.current_fall * seconds)
-        if self._current > 0.0:
+        self._current = (
+            0.0
+            if not self.enabled or not self.working
+            else toward(self._current, 0.0, self.config.current_fall * seconds, self.config.current_fall * seconds)
+        )
+        if self._current != 0.0:
             return Source(True, self._voltage, self._current)
         self._voltage = 0.0
         return Source(discharge=self._discharges())
@@ -321,10 +336,18 @@ class PowerModulesModel:
         by_power = working * self.config.max_power / max(self.state.module_voltage, 1.0)
         return min(working * self.config.max_current * min(max(share, 0.0), 1.0), by_power)
 
+    def offered_discharge(self) -> float:
+        """Return the size of the current [A] that rating, temperature and the modules that work can take back."""
+        if "modules_offer_nothing" in self.faults:
+            return 0.0
+        working = self.working / max(self.config.module_count, 1)
+        share = (self.config.max_temperature - self.temperature) / max(self.config.max_temperature - self.config.derating_temperature, 1.0)
+        return working * self.config.max_discharge_current * min(max(share, 0.0), 1.0)
+
     def _heat(self, seconds: float) -> None:
         """Warm the modules by their losses, the enclosure slowly after them."""
-        delivered = max(self.state.module_voltage * self.state.current, 0.0)
-        loss = delivered * (1.0 / self.config.efficiency - 1.0) + (self.config.standby_loss if self.awake else 0.0)
+        converted = abs(self.state.module_voltage * self.state.current)
+        loss = converted * (1.0 / self.config.efficiency - 1.0) + (self.config.standby_loss if self.awake else 0.0)
         share = WITHOUT_COOLANT if "module_hot" in self.faults else 1.0
         away = self.config.module_thermal_conductance * share * (self.temperature - self.config.cabinet_temperature)
         self.temperature += (loss - away) * seconds / (self.config.module_thermal_capacity * share)
@@ -346,10 +369,14 @@ class PowerModulesModel:
             frames.append(self._status_frame())
         if self.config.module_count and "module_bank_silent" not in self.faults and self._bank.due(now):
             frames.append(self._bank_frame())
-        offered = min(self.config.max_current, self.offered_current())
-        if abs(offered - self._limit_sent) >= 1.0 and self._limits.due(now):
+        offered = min(self.config.max_current, self.offered_current()), self.offered_discharge()
+        if any(abs(new - sent) >= 1.0 for new, sent in zip(offered, self._limit_sent, strict=True)) and self._limits.due(now):
             self._limit_sent = offered
-            limits = {"Maximum_Voltage": self.config.max_voltage, "Maximum_Charge_Current": offered}
+            limits = {
+                "Maximum_Voltage": self.config.max_voltage,
+                "Maximum_Charge_Current": offered[0],
+                "Maximum_Discharge_Current": offered[1],
+            }
             frames.append(self._wire.write("DC_Power_Parameters", limits, pistol=self._pistol))
         return tuple(frames)
 

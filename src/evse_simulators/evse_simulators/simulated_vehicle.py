@@ -34,7 +34,7 @@ class SimulatedVehicle(ABC):
         self.battery = Battery(config)
         self.faults = FaultSet(simulator)
         self.plugged = False
-        self.energy_wh = 0.0
+        self.energy_wh = self.given_wh = 0.0
         self._station: Sample[SimStationLines] | None = None
         self._power: Sample[SimPower] | None = None
         self._stop_pressed = False
@@ -47,7 +47,7 @@ class SimulatedVehicle(ABC):
             return Answer(False, f"the plug is out of the inlet by a fault: heal {self.PLUG_LOST} first")
         if self.plugged:
             return Answer(False, "is plugged in already")
-        self.plugged, self.energy_wh = True, 0.0
+        self.plugged, self.energy_wh, self.given_wh = True, 0.0, 0.0
         return Answer(True, "plugged in")
 
     def unplug(self) -> Answer:
@@ -136,7 +136,8 @@ class SimulatedVehicle(ABC):
 
     def _charge(self, current: float, watts: float, seconds: float) -> None:
         """Take mean current [A] and power [W] at the inlet for some seconds; on DC they are the battery's."""
-        self.energy_wh += watts * seconds / 3600.0
+        self.energy_wh += max(watts, 0.0) * seconds / 3600.0
+        self.given_wh += max(-watts, 0.0) * seconds / 3600.0
         self.battery.step(current, seconds)
 
     # One step
@@ -163,4 +164,5 @@ class SimulatedVehicle(ABC):
             state.soc_percent,
             self.energy_wh,
             state.temperature,
+            given_wh=self.given_wh,
         )

@@ -11,7 +11,7 @@ from evse_core.parameter import parameter
 from evse_core.sample import Sample, fresh
 from evse_core.types import SimStationLines
 from evse_simulators.battery import BatteryConfig
-from evse_simulators.faults import VEHICLE
+from evse_simulators.faults import PRETENDED_CHARGE, VEHICLE
 from evse_simulators.pace import Periodic, Wire
 from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
 from evse_simulators.vehicle_sequence import Phase, VehicleSequence
@@ -35,6 +35,8 @@ class VehicleConfig(SequenceConfig, BatteryConfig):
     """The vehicle as a whole."""
 
     frame_period: float = parameter(0.1, "s", "period of its frames", "0.1 s; one car with 0.225 s was served: can.md 2.1", 0.05, 0.5)
+    min_discharge_soc: int = parameter(20, "", "least charge for discharging (200.6), percent", "can.md 2.1", 0, 255)
+    v2h_sequence: int = parameter(0, "", "V2H sequence number (201.0); -1: sends no 0x201, as older vehicles", "can.md 2.1", -1, 255)
     unsettled_reference: int = parameter(100, "", "100.6 before it permits; 240 and 255 occur on real cars", "can.md 2.1", 1, 255)
 
 
@@ -151,6 +153,7 @@ class VehicleModel(SimulatedVehicle):
             system_fault="vehicle_fault" in faults,
             shift_not_parked="vehicle_shift" in faults,
             soc_percent=self.battery.soc_percent,
+            gives=self._gives,
             acceptable_current=self.battery.acceptable_current(),
             stop_pressed=self._stop_pressed,
             target_voltage=self._target_voltage(),
@@ -168,6 +171,16 @@ class VehicleModel(SimulatedVehicle):
         if "vehicle_fault_overvoltage" in self.faults:
             return self.config.max_voltage * 1.05
         return self.config.min_voltage * 0.9 if "vehicle_fault_undervoltage" in self.faults else voltage
+
+    @property
+    def _gives(self) -> bool:
+        """The vehicle gives power: it is one that can, its charge allows it, and nothing is broken."""
+        return self.config.max_discharge_current > 0.0 and "vehicle_stops_discharge" not in self.faults
+
+    @property
+    def told_soc(self) -> float:
+        """State of charge as it is told [%]."""
+        return PRETENDED_CHARGE if "vehicle_lies_about_charge" in self.faults else self.battery.soc_percent
 
     def _measured_temperature(self) -> float:
         return self.battery.temperature + (TEMPERATURE_SENSOR_OFFSET if "vehicle_fault_temperature" in self.faults else 0.0)
@@ -201,7 +214,15 @@ class VehicleModel(SimulatedVehicle):
             "system_malfunction": status.get("status_charging_system_malfunction", 0.0) > 0.0,
             "stop_control": status.get("status_stop_control", 1.0) > 0.0,
             "dynamic_control": extended is not None and extended.value.get("dynamic_control", 0.0) > 0.0,
+            "discharges": status.get("discharge_compatible", 0.0) > 0.0,
+            "discharge_frames": "SE_DischargeCapability" in self._charger and "SE_DischargeEstimate" in self._charger,
+            "discharge_current": self._charged_back(),
         }
+
+    def _charged_back(self) -> float:
+        """Return the current that the charger says it takes [A] (208.0)."""
+        said = self._charger.get("SE_DischargeCapability")
+        return said.value.get("present_discharge_current", 0.0) if said is not None else 0.0
 
     # Frames
 
@@ -217,7 +238,23 @@ class VehicleModel(SimulatedVehicle):
         frames = [self._limits_frame(), self._time_frame(), self._status_frame(request)]
         if self.config.extended_functions and self.config.protocol_number >= FIRST_WITH_CONTACTOR_FLAG:
             frames.append(self._wire.write("EV_ExtendedFunction", {"dynamic_control": 1.0}))
+        if self.config.max_discharge_current > 0.0:
+            frames += self._discharge_frames()
         return tuple(frames)
+
+    def _discharge_frames(self) -> list[Frame]:
+        limits = {
+            "max_discharge_current": self.config.max_discharge_current if self._gives else 0.0,
+            "min_discharge_voltage": self.config.min_voltage,
+            "min_battery_discharge_level": float(self.config.min_discharge_soc),
+            "max_remaining_capacity_for_charging": 255.0,
+        }
+        frames = [self._wire.write("EV_DischargeLimits", limits)]
+        if self.config.v2h_sequence >= 0:
+            energy = self.battery.soc_percent / 100.0 * self.battery.capacity_kwh
+            signals = {"v2h_sequence_number": float(self.config.v2h_sequence), "available_vehicle_energy": energy}
+            frames.append(self._wire.write("EV_DischargeEstimate", signals))
+        return frames
 
     def _limits_frame(self) -> Frame:
         modern = self.config.protocol_number >= FIRST_WITH_CONTACTOR_FLAG
@@ -260,6 +297,7 @@ class VehicleModel(SimulatedVehicle):
             "status_charging_enabled": float(wish.permits),
             "status_contactor_open": float(wish.contactor_open),
             "status_normal_stop_request": float(wish.normal_stop),
-            "charged_rate": float(int(self.battery.soc_percent)),
+            "charged_rate": float(int(self.told_soc)),
+            "status_discharge_compatible": float(self._gives),
         }
         return self._wire.write("EV_Status", signals | dict.fromkeys(wish.faults, 1.0))

@@ -185,6 +185,9 @@ class VehicleSequence:
     def _current_deviates(self, seen: Seen, now: float) -> bool:
         """10 % or about 10 A for about 5 s (can.md 2.4); 12 A leave room for the lag of 20 A/s ramps."""
         off = abs(seen.current - self._request) > max(12.0, 0.1 * self._request)
+        if seen.current < -SMALL_CURRENT and seen.gives and seen.charger.discharges:
+            # It gives: no more than it offered, and what the charger says.
+            off = -seen.current > self.config.max_discharge_current + 12.0 or abs(seen.current + seen.charger.discharge_current) > 12.0
         return self._lasts("current", self.phase is Phase.CHARGING and self._seen_charging and off, DEVIATION_TIME, now)
 
     def _voltage_deviates(self, seen: Seen, now: float) -> bool:
@@ -214,6 +217,8 @@ class VehicleSequence:
         for bit, name in bits:
             if bit:
                 self._stop(f"charger says {name}", now)
+        if self._lasts("alone", charger.discharges and not charger.discharge_frames, 0.5, now):
+            self._stop("charger discharges without its frames", now, "status_charging_system_fault")
         if self.phase in _REQUESTING:
             self._seen_charging |= charger.charging and not charger.stop_control
             if self._seen_charging and (charger.stop_control or not charger.charging):
@@ -289,6 +294,7 @@ class VehicleSequence:
         self._go(Phase.RAMPING_DOWN, now)
 
     def _ramping_down(self, seen: Seen, now: float) -> None:
+        # Who gives power stops by withdrawing its permission: a request of 0 A ends no discharge.
         if self._request == 0.0 and seen.current <= SMALL_CURRENT:
             self._stop(self.end, now)
 

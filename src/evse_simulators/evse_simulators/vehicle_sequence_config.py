@@ -18,6 +18,9 @@ class SequenceConfig:
     min_voltage: float = parameter(250.0, "V", "lowest battery voltage (100.2-3 from 1.0 on)", "96 cells at 2.6 V", 0.0, 1500.0)
     max_current: float = parameter(110.0, "A", "largest current", "compact car with 45 kW", 1.0, 254.0)
     min_current: float = parameter(1.0, "A", "a smaller current that the battery can take ends charging", "usual", 0.0, 50.0)
+    max_discharge_current: float = parameter(
+        0.0, "A", "largest current that the vehicle gives (200.0); 0: none, no frames of V2X", "most cars give none", 0.0, 254.0
+    )
     target_soc_percent: float = parameter(80.0, "%", "state of charge at which the vehicle stops", "usual at fast chargers", 1.0, 100.0)
     extended_functions: bool = parameter(True, "", "sends 0x110 with dynamic control (protocol 1.1 and later)", "can.md 2.1")
     think_time: float = parameter(

@@ -22,6 +22,9 @@ class Charger:
     system_malfunction: bool = False
     stop_control: bool = False
     dynamic_control: bool = False
+    discharges: bool = False
+    discharge_frames: bool = False
+    discharge_current: float = 0.0
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class Seen:
     system_fault: bool = False
     shift_not_parked: bool = False
     soc_percent: float = 0.0
+    gives: bool = False
     acceptable_current: float = 0.0
     stop_pressed: bool = False
     target_voltage: float = 0.0
