@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from notary_bench import NOTARY
 
 from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
@@ -152,7 +153,7 @@ def test_a_meter_that_dies_on_a_full_disk_ends_the_record_with_what_was_stored(d
     assert again.statuses == [RecordStatus.OPEN, RecordStatus.INTERRUPTED]
     assert again.told[-1].end_register_wh == pytest.approx(stored)
     again.book.close()
-    assert Ledger(disk.folder / LEDGER).open_records() == []
+    assert Ledger(disk.folder / LEDGER, NOTARY).open_records() == []
 
 
 def test_the_room_that_is_left_is_that_of_the_disk(disk: Disk) -> None:

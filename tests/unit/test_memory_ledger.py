@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from notary_bench import NOTARY
 
 from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.types import ChargeRecord, RecordStatus
@@ -26,7 +27,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     if request.param == "memory":
         yield MemoryLedger()
         return
-    made = Ledger(tmp_path / "ledger.sqlite")
+    made = Ledger(tmp_path / "ledger.sqlite", NOTARY)
     yield made
     made.close()
 

@@ -7,6 +7,7 @@ from math import nan
 from pathlib import Path
 
 import pytest
+from notary_bench import NOTARY
 
 from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
@@ -434,7 +435,7 @@ def test_two_meters_cannot_use_one_ledger(bench: Bench) -> None:
     bench.open()
     assert "another energy_meter" in refused(bench.folder)
     bench.die()
-    Ledger(bench.folder / FILE).close()
+    Ledger(bench.folder / FILE, NOTARY).close()
 
 
 def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> None:
@@ -457,7 +458,7 @@ def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> Non
     assert bench.told[-1].end == pytest.approx(1000.0)
 
 
-WITHOUT_EXPORT = "".join(
+WITHOUT_EXPORT = "DROP TABLE evidence;" + "".join(
     f"ALTER TABLE {table} DROP COLUMN {column};"
     for table, column in (
         ("register", "export_wh"),

@@ -13,6 +13,7 @@ from math import isfinite, nan
 
 from evse_core.parameter import parameter
 from evse_core.types import PowerReport
+from evse_core.vehicle_link import PILOT, link_parameter
 
 SECONDS_PER_HOUR = 3600.0
 # Frames come every 100 ms (can.md 1.3); what seems to be nearer to the last one is the same frame in another report, delivered a little faster. [s]
@@ -58,9 +59,17 @@ class MeterConfig:
     sync_period: float = parameter(
         5.0, "s", "Longest time that a loss of power may take from the register", "own: wear of the disk against 70 Wh at 50 kW", 0.1, 600.0
     )
+    vehicle_link: str = link_parameter()
+    serial: str = parameter("", "", "Serial number of the station on signed records", "can.md 7.1: GS, MS")
+    evse_id: str = parameter("", "", "EVSE identifier on signed records, such as DE*ABC*E0001; empty: station and number", "can.md 7.1: CI")
     station_name: str = parameter("", "", "Name of the station on receipts", "can.md 7.4: receipt")
     place: str = parameter("", "", "Business name and place on receipts", "can.md 7.4: receipt")
     time_zone: str = parameter("UTC", "", "Time zone of receipts, such as Europe/Berlin", "can.md 7.5: times with zone")
+
+    @property
+    def current_type(self) -> str:
+        """Kind of current that is metered, AC or DC."""
+        return "AC" if self.vehicle_link == PILOT else "DC"
 
 
 @dataclass(frozen=True, slots=True)

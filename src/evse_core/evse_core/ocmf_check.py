@@ -109,25 +109,33 @@ def _order(times: dict[int, tuple[datetime, str]]) -> Iterator[str]:
 
 
 def _energy(readings: Sequence[Any]) -> tuple[Decimal | None, list[str]]:
-    """Return the energy from the begin to the end [Wh], None where the record has not both, and what is wrong with the readings."""
-    problems = []
-    marks = [str(reading.get("TX", "")) for reading in readings]
-    if not marks:
-        return None, []
-    if marks.count(Mark.BEGIN) > 1 or (Mark.BEGIN in marks and marks[0] != Mark.BEGIN):
-        problems.append("readings: the begin (B) is not the first one, or there are several")
-    ends = [number for number, mark in enumerate(marks) if mark in ENDS]
-    if ends and ends != [len(marks) - 1]:
-        problems.append("readings: the end (E, L, R, A, P) is not the last one, or there are several")
-    values = []
+    """Return the energy from the begin to the end of the first register [Wh], None where the record has not both, and what is wrong with the readings."""
+    problems, rows = list[str](), dict[str, list[tuple[str, Decimal | None]]]()
+    values = list[Decimal | None]()
     for number, reading in enumerate(readings, 1):
         value, problem = _value(number, reading)
         values.append(value)
         problems += [problem] if problem else []
+        rows.setdefault(str(reading.get("RI", "")), []).append((str(reading.get("TX", "")), value))
+    problems += [*dict.fromkeys(words for row in rows.values() for words in _marks([mark for mark, _ in row]))]
     problems += _falling(readings, values)
-    if marks[0] == Mark.BEGIN and ends and values[0] is not None and values[-1] is not None:
-        return values[-1] - values[0], problems
-    return None, problems
+    return _difference(next(iter(rows.values()), [])), problems
+
+
+def _marks(marks: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the order of begin and end in the readings of one register."""
+    if marks.count(Mark.BEGIN) > 1 or (Mark.BEGIN in marks and marks[0] != Mark.BEGIN):
+        yield "readings: the begin (B) is not the first one, or there are several"
+    ends = [number for number, mark in enumerate(marks) if mark in ENDS]
+    if ends and ends != [len(marks) - 1]:
+        yield "readings: the end (E, L, R, A, P) is not the last one, or there are several"
+
+
+def _difference(row: Sequence[tuple[str, Decimal | None]]) -> Decimal | None:
+    """Return what a register counted from its begin to its end [Wh], None where it has not both."""
+    if len(row) < 2 or row[0][0] != Mark.BEGIN or row[-1][0] not in ENDS or row[0][1] is None or row[-1][1] is None:
+        return None
+    return row[-1][1] - row[0][1]
 
 
 def _value(number: int, reading: Any) -> tuple[Decimal | None, str]:

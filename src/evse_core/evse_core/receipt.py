@@ -9,7 +9,6 @@ from evse_core.energy_meter import MeterConfig, billed_wh, whole_wh
 from evse_core.tariff import NO_CREDIT, Tariff, amount
 from evse_core.types import ChargeRecord, RecordStatus
 
-CURRENT_TYPE = "DC"
 METER = "integrated from the power modules' readings"
 NOT_LEGAL = "not legal for billing"
 # Characters of a token that stay readable on paper: enough for its owner to know it, too few to copy it.
@@ -67,7 +66,7 @@ class Receipt:
             "total": amount(record.cost, tariff.exponent),
             "total_minor_units": record.cost,
             "max_power_w": round(record.max_power),
-            "current_type": CURRENT_TYPE,
+            "current_type": self.config.current_type,
             "stop_cause": record.stop_cause.name.lower(),
             "interrupted": record.status is RecordStatus.INTERRUPTED,
             "meter": METER,
@@ -94,7 +93,7 @@ class Receipt:
             ("Unit price", f"{data['price_per_kwh']} {data['currency']} per kWh"),
             *self._export_rows(data),
             ("Total", tariff.text(self.record.cost)),
-            ("Highest power", f"{self.record.max_power / 1000.0:.1f} kW {CURRENT_TYPE}"),
+            ("Highest power", f"{self.record.max_power / 1000.0:.1f} kW {self.config.current_type}"),
             ("Meter", METER if self.record.legal else f"{METER},"),
             ("", "" if self.record.legal else NOT_LEGAL),
             ("Note", "interrupted: the station stopped during the session" if data["interrupted"] else ""),

@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from evse_core.energy_meter import EnergyMeter
+from evse_core.evidence import GENESIS, Notary, link
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 
-VERSION = 3
+VERSION = 4
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
 APPLICATION = 0x45565345
 # Records that are published again for who comes late: depth of qos.HISTORY.
 LAST = 100
 _COLUMNS = tuple(item.name for item in fields(ChargeRecord))
+# Signed records as the bytes that were signed, each chained to the one before (evse_core/evidence.py). Nothing in it is ever changed, not even by this program.
+_EVIDENCE = """
+CREATE TABLE evidence (page INTEGER PRIMARY KEY, session_id TEXT NOT NULL, record BLOB NOT NULL, link BLOB NOT NULL, public_key TEXT NOT NULL);
+CREATE TRIGGER evidence_stays BEFORE UPDATE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;
+CREATE TRIGGER evidence_lasts BEFORE DELETE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence is never deleted'); END;"""
 _SCHEMA = f"""
 CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL,
     export_wh REAL NOT NULL DEFAULT 0.0, export_counter_wh REAL);
@@ -33,11 +39,12 @@ CREATE TABLE records (
     transaction_id INTEGER NOT NULL DEFAULT 0,
     begin_export_register_wh REAL NOT NULL DEFAULT 0.0, end_export_register_wh REAL NOT NULL DEFAULT 0.0, export_price_per_kwh TEXT NOT NULL DEFAULT '0'
 );
+{_EVIDENCE}
 CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
-# What came with each version: the counter of power_report up to which the register has counted; energy from vehicles.
+# What came with each version: the counter of power_report up to which the register has counted; energy from vehicles; signed records.
 _SINCE = {
     2: "ALTER TABLE register ADD COLUMN counter_wh REAL;",
     3: """ALTER TABLE register ADD COLUMN export_wh REAL NOT NULL DEFAULT 0.0;
@@ -45,6 +52,7 @@ ALTER TABLE register ADD COLUMN export_counter_wh REAL;
 ALTER TABLE records ADD COLUMN begin_export_register_wh REAL NOT NULL DEFAULT 0.0;
 ALTER TABLE records ADD COLUMN end_export_register_wh REAL NOT NULL DEFAULT 0.0;
 ALTER TABLE records ADD COLUMN export_price_per_kwh TEXT NOT NULL DEFAULT '0';""",
+    4: _EVIDENCE,
 }
 
 
@@ -53,8 +61,8 @@ class Ledger:
 
     Error: type[Exception] = sqlite3.Error
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, notary: Notary) -> None:
+        self.path, self._notary = path, notary
         self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
         self.counter_wh = self.export_counter_wh = nan
         self._lock: TextIO | None = None
@@ -164,6 +172,7 @@ class Ledger:
         with self._transaction(durable=True):
             self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
             self._db.execute(f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(record))
+            self._witness(record.session_id, self._notary.begin(record, self._page()))
         self._stored(record.begin_register_wh, record.begin_export_register_wh)
         self.max_power, self.stamp = 0.0, record.stamp
 
@@ -173,8 +182,21 @@ class Ledger:
         with self._transaction(durable=True):
             self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
             sql = f"UPDATE records SET {assignments} WHERE session_id = ? AND status = ?"
-            self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value))
+            if self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value)).rowcount:
+                self._witness(record.session_id, self._notary.end(record, self._page()))
         self._stored(record.end_register_wh, record.end_export_register_wh)
+
+    def _page(self) -> int:
+        """Return the number of the next signed record."""
+        return int(self._db.execute("SELECT coalesce(max(page), 0) + 1 FROM evidence").fetchone()[0])
+
+    def _witness(self, session_id: str, text: str) -> None:
+        """Store a signed record in the transaction of what it says."""
+        row = self._db.execute("SELECT link FROM evidence ORDER BY page DESC LIMIT 1").fetchone()
+        values = (session_id, text.encode(), link(row[0] if row else GENESIS, text), self._notary.public_key)
+        self._db.execute(
+            "INSERT INTO evidence (page, session_id, record, link, public_key) VALUES (?, ?, ?, ?, ?)", (self._page(), *values)
+        )
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

@@ -11,6 +11,7 @@ from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
+from evse_nodes.meter_key import notary
 from evse_nodes.receipt_files import ReceiptFiles
 
 LOG = logging.getLogger("energy_meter")
@@ -23,7 +24,7 @@ class MeterBook(RecordKeeper):
         self._tell = tell
         self._zone = zone(config.time_zone)
         self._receipts = ReceiptFiles(folder / "receipts")
-        self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite")
+        self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", notary(folder, evse, config))
         super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:

@@ -43,6 +43,17 @@ def can(
 
 
 @app.command()
+def records(
+    sessions: Annotated[int, typer.Option(help="sessions to sign, store and check", min=1, max=1_000_000)] = 1000,
+    json: Json = False,
+) -> None:
+    """Measure how fast sessions are signed and put on disk, and how fast records are checked."""
+    from evse_tools import records_bench  # noqa: PLC0415
+
+    raise typer.Exit(records_bench.run(sessions, json))
+
+
+@app.command()
 def mutations(
     guard: Annotated[list[str] | None, typer.Option(help="only guards with this word in their name (again for more)")] = None,
     json: Json = False,

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from evse_core import vehicle_link
-from evse_tools import bench_commands
+from evse_tools import bench_commands, records_commands
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="A charging station as a ROS 2 node graph."
 )
 app.add_typer(bench_commands.app, name="bench")
+app.add_typer(records_commands.app, name="records")
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="station description, YAML")]
 

@@ -33,6 +33,7 @@ ELSEWHERE = {key: f"belongs into the EVSE's rating.{key}" for key in RATINGS} | 
     "station_name": "is station.name",
     "place": "belongs into station.place",
     "time_zone": "belongs into station.time_zone",
+    "serial": "belongs into station.serial",
 }
 # Longest value that is repeated in a message. [characters]
 LONGEST = 60

@@ -71,7 +71,7 @@ HANDED_ON = (*RATINGS, "vehicle_link")
 EVSE_SECTIONS = {
     "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", HANDED_ON),
     "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", HANDED_ON),
-    "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*RATINGS, "station_name", "place", "time_zone")),
+    "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*HANDED_ON, "station_name", "serial", "place", "time_zone")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "secc_simulator": Source("evse_simulators.secc", "SeccConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),

@@ -137,7 +137,12 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
             parameters |= _bus(prefix, bus)
     if name == "energy_meter":
         station = description.station
-        parameters |= {"station_name": station["name"], "place": station["place"], "time_zone": station["time_zone"]}
+        parameters |= {
+            "station_name": station["name"],
+            "serial": station["serial"],
+            "place": station["place"],
+            "time_zone": station["time_zone"],
+        }
         parameters |= _plain(description.sections["tariff"]) | {"data_dir": str(description.data_dir)}
     if name == "safety_monitor":
         parameters |= {"data_dir": str(description.data_dir), "expected_nodes": _expected(description, evse)}
