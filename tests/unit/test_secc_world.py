@@ -7,7 +7,7 @@ import pytest
 from unit.world_rig import DATABASES, LED_COURSE, energy, mend, over
 
 from evse_core.types import ChargeState, CutCause, EmergencyOrigin, PowerFunction, RecordStatus, StopCause
-from evse_simulators.faults import FAULTS, SECC
+from evse_simulators.faults import DISCHARGE, FAULTS, SECC
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
 from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, secc_config
@@ -131,7 +131,7 @@ GONE_WITHIN = {"controller_silent": 0.4, "controller_emergency": 0.4, "ccs_vehic
 GOES_ON = {"ccs_no_request", "controller_skips_test", "controller_ignores_stop", "controller_keeps_asking", "ccs_contactor_welded"}
 
 
-@pytest.mark.parametrize("name", [name for name, row in FAULTS.items() if row.simulator == SECC])
+@pytest.mark.parametrize("name", [name for name, row in FAULTS.items() if row.simulator == SECC and name not in DISCHARGE])
 def test_every_fault_of_controller_and_vehicle_ends_with_power_off(charging: World, name: str) -> None:
     made = charging.fork()
     assert made.inject(name).success

@@ -32,6 +32,13 @@ RUNAWAY_TIME = 2.5 + 1.5
 BLIND_TIME = 5.0 + 2.5 + 1.0
 # Current that counts as flowing. [A]
 SOME_CURRENT = 1.0
+# A budget that was told before the site took its word back holds for so long (energy_manager.valid_for), where the new one is lost. [s]
+BUDGET_AGE = 5.0
+# Charge is told in whole percent. [%]
+SOC_STEP = 1.0
+# Current from the vehicle that is more than a sensor's offset or a leak (SafetyConfig.current_tolerance), and how long it may flow below the minimum:
+# over_discharge_time and a ramp down. [A], [s]
+DISCHARGING_CURRENT, EMPTY_TIME = 10.0, 5.0 + 2.5 + 0.5
 # Numerical noise of a register that is a sum. [Wh]
 REGISTER_NOISE = 1e-6
 # Current below which a fault has been reacted to: can.md 4, emergency end. [A]
@@ -105,6 +112,11 @@ class Observation:
     records: tuple[ChargeRecord, ...] = ()
     faults: frozenset[str] = frozenset()
     asked_power: bool = False
+    # Current from the vehicle that site, vehicle and station permit [A], its true charge, and what must stay in it [%]; register of export [Wh].
+    permitted_discharge: float = 0.0
+    soc_percent: float = 100.0
+    min_soc_percent: float = 0.0
+    export_register_wh: float = 0.0
 
 
 @dataclass(slots=True)
@@ -232,6 +244,43 @@ class CurrentLimit:
         return f"{seen.current:.1f} A for {over:.2f} s, allowed are {allowed:.1f} A" if over > limit else ""
 
 
+class DischargeLimit:
+    """No current flows from the vehicle that the site does not ask for, or that vehicle and station do not permit, beyond tolerance and debounce."""
+
+    name = "discharge_not_permitted"
+
+    def __init__(self, excuses: Excuses) -> None:
+        self._envelope = CurrentEnvelope(SafetyConfig(), inf)
+        self._over = Lasting()
+        self._late = BUDGET_AGE + (BLIND_TIME if excuses.blind else 0.0) + (SECOND_FAULT_TIME if excuses.disturbed else 0.0) + excuses.slow
+        self._runaway = False
+
+    def __call__(self, seen: Observation) -> str:
+        self._runaway |= not seen.faults.isdisjoint({"module_runaway", "over_current", "over_voltage"})
+        allowed = self._envelope.step(seen.permitted_discharge, seen.now)
+        over = self._over.time(seen.current < -allowed, seen.now)
+        limit = self._late + (RUNAWAY_TIME if self._runaway else OVER_CURRENT_TIME)
+        return f"{seen.current:.1f} A for {over:.2f} s, permitted are {-allowed:.1f} A" if over > limit else ""
+
+
+class ChargeThatStays:
+    """No vehicle is discharged below what must stay in it, unless it lies about its charge."""
+
+    name = "discharged_too_far"
+
+    def __init__(self, excuses: Excuses) -> None:
+        self._flows = Lasting()
+        self._forged = excuses.forged_vehicle
+        self._lied = False
+        self._time = EMPTY_TIME + (BLIND_TIME if excuses.blind else 0.0) + (SECOND_FAULT_TIME if excuses.disturbed else 0.0) + excuses.slow
+
+    def __call__(self, seen: Observation) -> str:
+        self._lied |= not seen.faults.isdisjoint({"vehicle_lies_about_charge", "ccs_lies_about_charge"})
+        empty = seen.soc_percent < seen.min_soc_percent - SOC_STEP
+        flows = self._flows.time(empty and seen.current < -DISCHARGING_CURRENT and not self._lied and not self._forged, seen.now)
+        return f"{seen.current:.1f} A for {flows:.2f} s at {seen.soc_percent:.1f} %" if flows > self._time else ""
+
+
 class Incompatible:
     """A vehicle that does not fit is never energised."""
 
@@ -249,16 +298,18 @@ class Incompatible:
 
 
 class RegisterRises:
-    """The register never decreases."""
+    """No register ever decreases."""
 
     name = "register_decreased"
 
     def __init__(self, excuses: Excuses) -> None:
-        self._highest = -inf
+        self._highest: tuple[float, ...] = (-inf, -inf)
 
     def __call__(self, seen: Observation) -> str:
-        before, self._highest = self._highest, max(self._highest, seen.register_wh)
-        return f"from {before:.3f} to {seen.register_wh:.3f} Wh" if seen.register_wh < before - REGISTER_NOISE else ""
+        now = (seen.register_wh, seen.export_register_wh)
+        before, self._highest = self._highest, tuple(map(max, self._highest, now))
+        fell = [f"from {old:.3f} to {new:.3f} Wh" for old, new in zip(before, now, strict=True) if new < old - REGISTER_NOISE]
+        return ", ".join(fell)
 
 
 class BilledOnce:
@@ -299,7 +350,7 @@ class FaultReaction:
         if not seen.faults:
             self._since.clear()
             return ""
-        flows = seen.current > GONE_CURRENT
+        flows = abs(seen.current) > GONE_CURRENT
         held = {name for name in seen.faults if name in REACTION_TIME and flows}
         if "contactor_welded" in seen.faults:
             # What is welded does not drop out.
@@ -320,6 +371,8 @@ INVARIANTS = (
     PowerNeedsPermit,
     VoltageLimit,
     CurrentLimit,
+    DischargeLimit,
+    ChargeThatStays,
     Incompatible,
     RegisterRises,
     BilledOnce,

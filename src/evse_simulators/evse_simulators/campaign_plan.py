@@ -13,13 +13,27 @@ from evse_core.types import ChargeState
 from evse_simulators import faults
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, QUICK_VEHICLE, TOKEN, WorldConfig, secc_config
+from evse_simulators.world_config import (
+    GIVES,
+    QUICK_CONTROLLER,
+    QUICK_MODULES,
+    QUICK_VEHICLE,
+    TOKEN,
+    WorldConfig,
+    secc_config,
+    with_discharge,
+)
 
 # What can be broken in an EVSE with a CHAdeMO vehicle, and in one behind a charge controller, which has no lock, proximity or pilot of its own.
-CHADEMO_FAULTS = faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD)
+CHADEMO_FAULTS = tuple(name for name in faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD) if name not in faults.DISCHARGE)
 _NOT_LED = {"lock_stuck", "lock_lost", "proximity_fault", "pilot_short", "pilot_diode", "ac_over_current", "ac_current_lost"}
-LED_FAULTS = tuple(name for name in faults.of(faults.SECC, faults.MODULES, faults.BOARD) if name not in _NOT_LED)
-# What a driver, a back end or an operator can do; the names are methods of campaign_world.CampaignWorld.
+LED_FAULTS = tuple(name for name in faults.of(faults.SECC, faults.MODULES, faults.BOARD) if name not in _NOT_LED | faults.DISCHARGE)
+# The same with vehicles that give power: what breaks in the vehicle's giving more often than the rest.
+CHADEMO_GIVING_FAULTS = (*CHADEMO_FAULTS, *("vehicle_stops_discharge", "vehicle_lies_about_charge", "module_runaway", "over_current") * 4)
+LED_GIVING_FAULTS = (*LED_FAULTS, *("ccs_stops_discharge", "ccs_lies_about_charge", "module_runaway", "over_current") * 4)
+# End of the name of a kind of plan whose vehicle gives power.
+GIVING = "-v2x"
+# What a driver, a back end, an operator or the site can do; the names are methods of campaign_world.CampaignWorld.
 ACTIONS = (
     "plug_in",
     "token",
@@ -34,6 +48,8 @@ ACTIONS = (
     "disable",
     "enable",
     "reset_faults",
+    "ask_discharge",
+    "end_discharge",
 )
 # Kinds of disturbances.
 FAULT, LINK, TOPIC, RULE, POWER_FAILURE = "fault", "link", "topic", "rule", "power_failure"
@@ -143,6 +159,7 @@ class Plan:
     station: Mapping[str, Any] = field(default_factory=dict)
     actions: tuple[Action, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
+    # A row of KINDS_OF: a vehicle link, or one with a vehicle that gives power.
     link: str = "chademo"
 
     @property
@@ -185,17 +202,19 @@ LED_VEHICLES: tuple[dict[str, Any], ...] = (
 
 def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> VehicleConfig | SeccConfig:
     """Return a vehicle of a link that thinks quickly, with some values changed."""
-    if link == "secc":
-        return SeccConfig(**(QUICK_CONTROLLER | dict(changes or {})))
-    return VehicleConfig(**(QUICK_VEHICLE | dict(changes or {})))
+    name = link.removesuffix(GIVING)
+    given = (GIVES[name] if link != name else {}) | dict(changes or {})
+    return SeccConfig(**(QUICK_CONTROLLER | given)) if name == "secc" else VehicleConfig(**(QUICK_VEHICLE | given))
 
 
 def config(plan: Plan) -> WorldConfig:
     """Return what the world of a plan is made of."""
     vehicle = quick_vehicle(plan.link, plan.vehicle)
     if isinstance(vehicle, SeccConfig):
-        return secc_config(vehicle, modules=QUICK_MODULES, **dict(plan.station))
-    return replace(WorldConfig(vehicle=vehicle, modules=QUICK_MODULES), **dict(plan.station))
+        found = secc_config(vehicle, modules=QUICK_MODULES, **dict(plan.station))
+    else:
+        found = replace(WorldConfig(vehicle=vehicle, modules=QUICK_MODULES), **dict(plan.station))
+    return with_discharge(found) if plan.link.endswith(GIVING) else found
 
 
 def incompatible(vehicle: VehicleConfig | SeccConfig, station: WorldConfig) -> bool:
@@ -224,6 +243,8 @@ class _Kind:
     vehicle: Callable[[Random], dict[str, Any]]
     faults: tuple[str, ...]
     anchors: tuple[str, ...]
+    # The site asks the vehicle for power.
+    discharges: bool = False
 
 
 def _vehicle(
@@ -252,6 +273,18 @@ def _led_vehicle(random: Random) -> dict[str, Any]:
     return _vehicle(random, LED_VEHICLES, (10, 2, 2, 2, 2, 2, 2, 1, 1), 200, QUICK_CONTROLLER)
 
 
+def _giving(random: Random, vehicle: Callable[[Random], dict[str, Any]]) -> dict[str, Any]:
+    """Return a vehicle that gives power, often a small battery near what must stay in it."""
+    chosen = vehicle(random)
+    chosen["max_discharge_current"] = float(random.choice((0, 5, 20, 40, 40, 40, 100)))
+    chosen["soc_percent"] = round(random.choice((random.uniform(50.5, 53.0), random.uniform(45.0, 79.0), random.uniform(53.0, 79.0))), 1)
+    if random.random() < 0.5:
+        chosen |= {"capacity_kwh": round(random.uniform(0.2, 2.0), 3), "battery_resistance": 0.2}
+    if "range_mode" in chosen or random.random() < 0.1:
+        chosen["range_mode" if vehicle is _led_vehicle else "v2h_sequence"] = random.choice((True, False)) if vehicle is _led_vehicle else 3
+    return chosen
+
+
 def _station(random: Random) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     if random.random() < 0.3:
@@ -272,6 +305,12 @@ def _actions(random: Random, kind: _Kind) -> tuple[Action, ...]:
         moment += random.choice((0.0, random.uniform(0.0, 1.5)))
     end = random.choice(("stop", "stop", "token", "stop_vehicle", "remote_stop", "remote_unlock"))
     found.append(Action(end, "CHARGING", round(random.choice((random.uniform(0.0, 0.6), random.uniform(1.0, 6.0))), 3)))
+    if kind.discharges:
+        found[-1] = Action(end, "CHARGING", round(random.uniform(4.0, 16.0), 3))
+        moment = random.uniform(0.0, 4.0)
+        for name in ("ask_discharge", "end_discharge", "ask_discharge")[: random.choice((1, 1, 2, 3))]:
+            found.append(Action(name, "CHARGING", round(moment, 3)))
+            moment += random.choice((random.uniform(0.0, 1.0), random.uniform(2.0, 8.0)))
     for _ in range(random.choice((0, 0, 0, 1, 2))):
         fiddle = random.choice(
             ("unplug", "stop", "start", "token", "wrong_token", "remote_stop", "stop_vehicle", "disable", "reset_faults")
@@ -308,7 +347,12 @@ def _disturbance(random: Random, of: _Kind) -> Disturbance:
     return Disturbance(kind, "", "", when, delay, max(short, 0.3))
 
 
-KINDS_OF = {"chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS), "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS)}
+KINDS_OF = {
+    "chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS),
+    "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS),
+    f"chademo{GIVING}": _Kind(lambda random: _giving(random, _chademo_vehicle), CHADEMO_GIVING_FAULTS, ANCHORS, discharges=True),
+    f"secc{GIVING}": _Kind(lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, discharges=True),
+}
 
 # To JSON and back
 
@@ -356,7 +400,7 @@ def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
     item = Disturbance(**value)
     _one_of("disturbance: kind", item.kind, KINDS)
     targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        FAULT: (tuple(dict.fromkeys((*CHADEMO_FAULTS, *LED_FAULTS))), ("",)),
+        FAULT: (tuple(dict.fromkeys((*CHADEMO_GIVING_FAULTS, *LED_GIVING_FAULTS))), ("",)),
         LINK: (LINKS, LINK_MODES),
         TOPIC: (TOPICS, TOPIC_MODES),
         RULE: (RULES, RULE_MODES),

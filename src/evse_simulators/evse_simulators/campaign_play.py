@@ -191,10 +191,18 @@ class Play(Stage):
         billed = sum(max(record.end_register_wh - record.begin_register_wh, 0.0) for record in world.records)
         if abs(world.meter.register_wh - billed) > UNBILLED and not self.checker.excuses.false_readings:
             self.checker.fail("energy_billed", world.now, f"register {world.meter.register_wh:.2f} Wh, billed {billed:.2f} Wh")
-        taken = world.vehicle.energy_wh
+        given = sum(max(record.end_export_register_wh - record.begin_export_register_wh, 0.0) for record in world.records)
+        if abs(world.meter.export_register_wh - given) > UNBILLED and not self.checker.excuses.false_readings:
+            self.checker.fail("energy_billed", world.now, f"register {world.meter.export_register_wh:.2f} Wh, exported {given:.2f} Wh")
+        self._compare("got", world.vehicle.energy_wh, billed)
+        self._compare("gave", world.vehicle.given_wh, given)
+
+    def _compare(self, what: str, taken: float, billed: float) -> None:
+        """Compare what the vehicle counted with the records, where the meter saw or was told everything."""
+        world = self.world
         tolerance = METER_OFFSET + METER_ERROR * taken + (BREAK_OFFSET if self.plan.disturbances else 0.0)
         if _measured(self.plan) and world.vehicle.plugged and not -tolerance <= taken - billed <= tolerance + self._not_on_disk:
-            self.checker.fail("energy_billed", world.now, f"billed {billed:.2f} Wh, the vehicle got {taken:.2f} Wh")
+            self.checker.fail("energy_billed", world.now, f"recorded {billed:.2f} Wh, the vehicle {what} {taken:.2f} Wh")
 
     # The next driver
 

@@ -12,6 +12,7 @@ from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_invariants import Checker, Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
+from evse_simulators.secc import SeccConfig
 
 # From a current to the register on disk, besides sync_period: a frame (0.1 s), its report, the next reading, hand-overs. [s]
 TO_THE_DISK = 0.5
@@ -52,7 +53,7 @@ class Stage:
         self._state: ChargeState | None = None
         self._unfit = False
         self._powered_off = any(item.kind == plans.POWER_FAILURE for item in plan.disturbances)
-        # What the vehicle had after each tick, where the mains fail, and what of it no disk can hold. [Wh]
+        # What had flowed to and from the vehicle after each tick, where the mains fail, and what of it no disk can hold. [Wh]
         self._taken: list[float] = []
         self._not_on_disk = 0.0
         self._schedule("")
@@ -67,7 +68,7 @@ class Stage:
             self._state = self.world.session.state
             self._schedule(self._state.name)
         if self._powered_off:
-            self._taken.append(self.world.vehicle.energy_wh)
+            self._taken.append(self.world.vehicle.energy_wh + self.world.vehicle.given_wh)
         self.checker.look(self._observe())
 
     def _run(self, seconds: float) -> None:
@@ -131,7 +132,7 @@ class Stage:
         return self._power_back
 
     def _taken_since(self, seconds: float) -> float:
-        """Return what the vehicle got in the last seconds [Wh]."""
+        """Return what flowed to and from the vehicle in the last seconds [Wh]."""
         ticks = round(seconds / self.world.config.tick)
         return self._taken[-1] - (self._taken[-ticks] if ticks <= len(self._taken) else 0.0) if self._taken else 0.0
 
@@ -184,7 +185,21 @@ class Stage:
             tuple(world.records),
             faults,
             world.asked_power,
+            self._permitted_discharge(),
+            vehicle.battery.soc_percent,
+            world.config.sequencer.min_soc_percent,
+            world.ledger.durable_export_register_wh if self._powered_off else world.ledger.export_register_wh,
         )
+
+    def _permitted_discharge(self) -> float:
+        """Return the current from the vehicle [A] that the site asks for and vehicle and station permit, by their truth."""
+        world, vehicle = self.world, self.world.vehicle
+        if vehicle.faults & {"vehicle_stops_discharge", "ccs_stops_discharge"} or (
+            isinstance(vehicle.config, SeccConfig) and not vehicle.config.range_mode
+        ):
+            return 0.0
+        asked = world.site.asked(world.now) / max(world.power.module_voltage, world.config.sequencer.min_voltage)
+        return min(asked, vehicle.config.max_discharge_current, world.config.sequencer.max_discharge_current)
 
     def _emergency(self, faults: frozenset[str]) -> bool:
         """Return whether something is being cut, by a rule, by the board itself, or because a rule is not there."""

@@ -11,7 +11,7 @@ from evse_core.parameter import parameter
 from evse_core.sample import fresh
 from evse_core.types import ControllerPhase
 from evse_simulators.battery import Battery, BatteryConfig
-from evse_simulators.faults import SECC, Answer
+from evse_simulators.faults import PRETENDED_CHARGE, SECC, Answer
 from evse_simulators.pace import Periodic, Wire
 from evse_simulators.secc_sequence import Asked, SeccSequence, SeccSequenceConfig, Told
 from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
@@ -145,6 +145,11 @@ class SeccModel(SimulatedVehicle):
         welded = self.sequence.was_closed and "ccs_contactor_welded" in self.faults
         return self.plugged and (welded or (self.sequence.contactor and "ccs_contactor_opens" not in self.faults))
 
+    @property
+    def told_soc(self) -> float:
+        """State of charge as it is told [%]."""
+        return PRETENDED_CHARGE if "ccs_lies_about_charge" in self.faults else self.battery.soc_percent
+
     # One step
 
     def step(self, now: float) -> VehicleOutput:
@@ -220,7 +225,7 @@ class SeccModel(SimulatedVehicle):
         return {
             "EV_Information_Battery": {
                 "Battery_Capacity": round(battery.capacity_kwh),
-                "Present_State_of_Charge": round(battery.soc_percent),
+                "Present_State_of_Charge": round(self.told_soc),
                 **({"Minimum_State_of_Charge": 10, "Target_State_of_Charge": round(config.target_soc_percent)} if newest else {}),
                 **({"Maximum_State_of_Charge": 100} if newest else {}),
             },

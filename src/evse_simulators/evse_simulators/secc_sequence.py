@@ -213,7 +213,9 @@ class SeccSequence:
 
     def _exceeds(self, told: Told, now: float) -> bool:
         high = self.phase is P.CHARGING and (
-            told.voltage > self.config.max_voltage + VOLTAGE_EXCESS or told.current > self._request(told) + CURRENT_EXCESS
+            told.voltage > self.config.max_voltage + VOLTAGE_EXCESS
+            or told.current > self._request(told) + CURRENT_EXCESS
+            or told.current < -self.config.max_discharge_current - CURRENT_EXCESS
         )
         self._excess_since = min(self._excess_since, now) if high else inf
         return now - self._excess_since > EXCESS_TIME
@@ -338,7 +340,8 @@ class SeccSequence:
             self._wind_down("target reached", now)
             return _STANDBY_CLOSED
         current = self._request(told)
-        least = -self.config.max_discharge_current if self.config.range_mode else current
+        gives = self.config.range_mode and "ccs_stops_discharge" not in faults
+        least = -self.config.max_discharge_current if gives else 0.0 if self.config.range_mode else current
         return Asked(PowerFunction.POWER_TRANSFER, self.config.target_voltage, current, least, self.config.range_mode, True, repeated=True)
 
     def _request(self, told: Told) -> float:

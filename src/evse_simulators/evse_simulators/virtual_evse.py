@@ -16,6 +16,8 @@ from evse_core.bus_load import BusLoad
 from evse_core.can_bridge import CanBridge
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, SequencerOutputs
 from evse_core.codecs.signals import SignalDatabase
+from evse_core.discharge_manager import DischargeManager
+from evse_core.energy_manager import Demand, ManagerConfig
 from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
 from evse_core.record_keeper import RecordKeeper
@@ -51,6 +53,10 @@ from evse_simulators.world_config import BITRATE, EPOCH, FREE_SPACE, NODES, Entr
 Reader = Callable[[Any, float], Any]
 
 
+# A site that may be given whatever the vehicle gives.
+SITE = ManagerConfig(export_limit=1e6)
+
+
 class VirtualEvse:
     """One EVSE, its vehicle and its CSMS. `databases` are the three CAN databases by name."""
 
@@ -71,6 +77,7 @@ class VirtualEvse:
         self.bridge = CanBridge(config.bridge, databases)
         self.sequencer = ChargeSequencer(config.sequencer)
         self.safety = SafetyMonitor(config.safety, expected=NODES)
+        self.site = DischargeManager(SITE, (1,))
         self.ledger = MemoryLedger()
         self.keeper = self._make_keeper()
         self._ticks = 0
@@ -125,7 +132,7 @@ class VirtualEvse:
             "safety_state": (self._to(bridge.on_safety), seq("safety")),
             "authorization": (seq("authorization"),),
             "charge_record": (seq("record"),),
-            "power_budget": (seq("budget"),),
+            "power_budget": (seq("budget"), safe("budget")),
             "sim/station_lines": (self._to(self.vehicle.on_station_lines), self._to(self.modules.on_station_lines)),
             "sim/vehicle_lines": (self._to(self.board.on_vehicle_lines), self._to(self.modules.on_vehicle_lines)),
             "sim/power": (self._to(self.vehicle.on_power), self._to(self.board.on_power)),
@@ -323,11 +330,18 @@ class VirtualEvse:
 
     def _run_site(self) -> None:
         if self._rate["budget"].due(self.now):
-            self.publish("power_budget", PowerBudget(EPOCH + self.now, self.config.site_power, 5.0))
+            self._tell_budget()
         if self.now >= self._answer_at:
             self._answer_at = inf
             verdict = Verdict.ACCEPTED if self._asked in self.config.tokens else Verdict.INVALID
             self.publish("authorization", Authorization(EPOCH + self.now, self._asked, verdict, "", VerdictSource.CSMS))
+
+    def _tell_budget(self) -> None:
+        """Publish what the site grants and asks back, as evse_nodes/energy_manager_node.py does."""
+        session = self.session
+        demand = Demand(fresh=True, active=session.session_active, discharge=session.discharge_available)
+        asked = self.site.step({1: demand}, self.now)[1]
+        self.publish("power_budget", PowerBudget(EPOCH + self.now, self.config.site_power, SITE.valid_for, asked))
 
     def _csms(self, session: SessionState, now: float) -> None:
         """Answer each token that asks, once per time that it asks, after a while."""

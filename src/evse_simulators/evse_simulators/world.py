@@ -53,6 +53,16 @@ class World(VirtualEvse):
         """Ask something of the sequencer as its services do."""
         self._requests.append(SessionRequest(EPOCH + self.now, kind, token, cause, authorized))
 
+    def ask_discharge(self, power: float = 10e3, seconds: float = 3600.0) -> Answer:
+        """Ask the vehicle for power [W] for some time as set_discharge does; 0 W ends it."""
+        refused = self.site.ask(power, seconds, self.now)
+        self._tell_budget()
+        return self._act("ask_discharge", Answer(not refused, refused))
+
+    def end_discharge(self) -> Answer:
+        """Ask for no power any more."""
+        return self.ask_discharge(0.0)
+
     def reset_faults(self) -> None:
         """Let an operator reset the faults."""
         self._reset_faults = True

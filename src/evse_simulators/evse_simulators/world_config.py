@@ -1,6 +1,6 @@
 """What the simulated world is made of, and the lines of its log."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evse_core.can_bridge import CanBridgeConfig
@@ -70,6 +70,25 @@ def secc_config(vehicle: SeccConfig | None = None, **others: Any) -> WorldConfig
         "safety": SafetyConfig(vehicle_link=link, module_count=MODULES),
     }
     return WorldConfig(**(parts | others))
+
+
+# A station that takes power, and what its modules, vehicle and controller are then like; the vehicle gives power down to a lower charge than the station.
+TAKES: dict[str, Any] = {"max_discharge_current": 60.0, "max_discharge_power": 20e3}
+DISCHARGING_MODULES = replace(QUICK_MODULES, max_discharge_current=60.0)
+GIVES: dict[str, dict[str, Any]] = {
+    "chademo": {"max_discharge_current": 40.0},
+    "secc": {"max_discharge_current": 40.0, "range_mode": True, "protocol": 7},
+}
+
+
+def with_discharge(config: WorldConfig) -> WorldConfig:
+    """Return the same world with a station that takes power and modules that can."""
+    return replace(
+        config,
+        modules=DISCHARGING_MODULES,
+        sequencer=replace(config.sequencer, unverified_discharge=True, **TAKES),
+        safety=replace(config.safety, **TAKES),
+    )
 
 
 @dataclass(frozen=True, slots=True)
