@@ -275,9 +275,10 @@ def _led_vehicle(random: Random) -> dict[str, Any]:
 
 def _giving(random: Random, vehicle: Callable[[Random], dict[str, Any]]) -> dict[str, Any]:
     """Return a vehicle that gives power, often a small battery near what must stay in it."""
-    chosen = vehicle(random)
-    chosen["max_discharge_current"] = float(random.choice((0, 5, 20, 40, 40, 40, 100)))
-    chosen["soc_percent"] = round(random.choice((random.uniform(50.5, 53.0), random.uniform(45.0, 79.0), random.uniform(53.0, 79.0))), 1)
+    chosen = vehicle(random) if random.random() < 0.4 else {}
+    chosen["max_discharge_current"] = float(random.choice((0, 5, 20, 40, 40, 40, 40, 100)))
+    charges = (random.uniform(50.5, 53.0), random.uniform(45.0, 79.0), random.uniform(55.0, 79.0), random.uniform(55.0, 79.0))
+    chosen["soc_percent"] = round(random.choice(charges), 1)
     if random.random() < 0.5:
         chosen |= {"capacity_kwh": round(random.uniform(0.2, 2.0), 3), "battery_resistance": 0.2}
     if "range_mode" in chosen or random.random() < 0.1:
@@ -321,6 +322,8 @@ def _actions(random: Random, kind: _Kind) -> tuple[Action, ...]:
 
 def _moment(random: Random, kind: _Kind) -> tuple[str, float]:
     """Return any moment: charging more often than the other states, for that is where the power is."""
+    if kind.discharges and random.random() < 0.6:
+        return "CHARGING", round(random.uniform(0.0, 14.0), 3)
     if random.random() < 0.1:
         return "", round(random.uniform(0.0, 4.0), 3)
     state = "CHARGING" if random.random() < 0.35 else random.choice(kind.anchors)

@@ -209,6 +209,7 @@ class Play(Stage):
     def _next_session(self) -> None:
         world = self.world
         world.config = replace(world.config, site_power=QUICK_MODULES.max_power)
+        world.site.ask(0.0, 0.0, world.now)
         world.next_vehicle(plans.quick_vehicle(self.plan.link))
         self._run(0.2)
         if world.session.state in {ChargeState.AUTHORIZING, ChargeState.AUTHORIZED}:

@@ -40,12 +40,13 @@ def demo(
     description: Annotated[Path | None, typer.Option(help="station description (default: config/single_evse.yaml)")] = None,
     output: Annotated[Path | None, typer.Option(help="folder for what the demo writes (default: station_data)")] = None,
     link: Annotated[str, typer.Option(help="what the vehicle hangs on: chademo (default), or secc for a charge controller with CCS")] = "",
+    discharge: Annotated[bool, typer.Option("--discharge", help="charge, give power to the site, charge again")] = False,
 ) -> None:
     """Charge simulated cars through whole sessions; shows receipt, time line, chart and recording."""
     from evse_tools import demo as demo_module  # noqa: PLC0415
 
     began = float(os.environ.get("STATION_BEGAN", time.time()))
-    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description, output, began, link))
+    raise typer.Exit(demo_module.run(evses, seconds, energy_wh, fault, csms, json, description, output, began, link, discharge))
 
 
 @app.command()

@@ -36,13 +36,23 @@ def run(
     output: str | Path | None = None,
     began: float | None = None,
     link: str | None = None,
+    discharge: bool = False,
 ) -> int:
     """Run a demo. Returns the exit code: 0, 1 where it failed, 2 for wrong input.
 
     began: when the command was given [s since the epoch], by default when this process began.
     """
     options = Options(
-        evses, seconds, energy_wh, fault or "", csms or "", str(json or ""), str(description or ""), str(output or ""), link or ""
+        evses,
+        seconds,
+        energy_wh,
+        fault or "",
+        csms or "",
+        str(json or ""),
+        str(description or ""),
+        str(output or ""),
+        link or "",
+        discharge,
     )
     if errors := list(options.errors()):
         print(*errors, sep="\n", file=sys.stderr)
@@ -105,10 +115,13 @@ def _folder(base: Path) -> Path:
 
 def _station(options: Options) -> tuple[Path, Description]:
     """Make this demo's folder with its description, which `./station up` can start again, and return both."""
-    original = Path(options.description) if options.description else default_description(options.default_link)
-    links = {str(evse.rating["vehicle_link"]) for evse in load(original).evses}
+    original = Path(options.description) if options.description else default_description(options.default_link, options.discharge)
+    evses = load(original).evses
+    links = {str(evse.rating["vehicle_link"]) for evse in evses}
     if problem := options.fault_problem(links):
         raise ValueError(problem)
+    if options.discharge and not evses[0].rating["max_discharge_power"] > 0.0:
+        raise ValueError(f"--discharge: {original}: evses[0].rating.max_discharge_power is 0 W: this station takes no power")
     folder = _folder(Path(options.output or "station_data"))
     rating = EXPECTED[options.fault].rating if options.fault else {}
     return folder, write_station(original, options.evses, options.csms, folder, rating)

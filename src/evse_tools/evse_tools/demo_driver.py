@@ -12,6 +12,8 @@ UNPLUG = "vehicle_simulator/unplug"
 PRESENT_TOKEN = "io_board_simulator/present_token"
 PRESS_START = "io_board_simulator/press_start"
 PRESS_STOP = "io_board_simulator/press_stop"
+# The site's, by an absolute name; its argument is the power [W] and for how long [s].
+SET_DISCHARGE = "/set_discharge"
 # A driver whose token or button shows no effect tries again after this, and gives up after so many tries. [s], [1]
 PATIENCE, TRIES = 6.0, 3
 # A driver presents his token although there is no CSMS after this. [s]
@@ -38,7 +40,10 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a driver wants: charge for `seconds` or until `energy_wh`; `fault` breaks `fault_delay` seconds into charging, or before plugging in."""
+    """What a driver wants: charge for `seconds` or until `energy_wh`; `fault` breaks `fault_delay` seconds into charging, or before plugging in.
+
+    In the second third of the time the site asks for `discharge` [W].
+    """
 
     token: str
     seconds: float = inf
@@ -47,11 +52,12 @@ class Plan:
     fault_simulator: str = ""
     fault_delay: float = 5.0
     fault_early: bool = False
+    discharge: float = 0.0
 
 
 @dataclass(frozen=True)
 class Action:
-    """A service call: its name in the EVSE's namespace, and its argument."""
+    """A service call: its name in the EVSE's namespace, or one with a leading slash, and its argument."""
 
     service: str
     argument: str = ""
@@ -70,11 +76,17 @@ class Driver:
         self._acted = -inf
         self._since = now
         self._charging_since = inf
+        self._asked = 0.0
 
     @property
     def is_done(self) -> bool:
         """There is nothing left to do."""
         return self.phase is Phase.DONE
+
+    @property
+    def asks_for_power(self) -> bool:
+        """The site asks this vehicle for power in its session."""
+        return self._plan.discharge > 0.0
 
     @property
     def has_begun(self) -> bool:
@@ -108,6 +120,8 @@ class Driver:
             self._enter(Phase.TOKEN, now)
         elif action.service == PRESS_STOP:
             self._enter(Phase.END, now)
+        elif action.service == SET_DISCHARGE:
+            self._asked = float(action.argument.split()[0])
         elif action.service.endswith("/inject_fault"):
             self.injected = True
             if self.phase is Phase.BREAK:
@@ -168,9 +182,16 @@ class Driver:
             return None
         if self._plan.fault and not self.injected and charged >= self._plan.fault_delay:
             return Action(f"{self._plan.fault_simulator}/inject_fault", self._plan.fault)
+        if self._discharge_at(charged) != self._asked:
+            return Action(SET_DISCHARGE, f"{self._discharge_at(charged):g} {self._plan.seconds:g}")
         if charged >= self._plan.seconds or (track.is_charging and track.meter.session_energy_wh >= self._plan.energy_wh):
             return Action(PRESS_STOP)
         return None
+
+    def _discharge_at(self, charged: float) -> float:
+        """Return what the site asks for so long [s] after the charging began [W]."""
+        third = self._plan.seconds / 3.0
+        return self._plan.discharge if third <= charged < 2.0 * third else 0.0
 
     def _unplugged(self, success: bool, message: str) -> None:
         """Note a connector that cannot be pulled: after a fault it may have to stay locked, after a good session never."""

@@ -38,13 +38,19 @@ def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outco
         vehicle=track.vehicle_energy_wh if isfinite(track.vehicle_energy_wh) else None,
         receipt=_number(receipt[1].get("energy_wh")),
     )
+    exported = Energies(
+        meter=record.end_export_register_wh - record.begin_export_register_wh if record else None,
+        vehicle=track.vehicle_given_wh if isfinite(track.vehicle_given_wh) else None,
+        receipt=_number(receipt[1].get("export_wh")),
+    )
     problems = [place.driver.failure] if place.driver.failure else []
     if outcome is not None:
         problems += outcome.problems
     else:
         required = ("meter", "vehicle", "receipt", *(("csms",) if bills is not None else ()))
-        problems += completeness(track) + energies.problems(required)
-    return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems))
+        problems += completeness(track) + energies.problems(required) + exported.problems(("meter", "vehicle", "receipt"))
+        problems += ["the vehicle gave nothing"] if place.driver.asks_for_power and not exported.meter else []
+    return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems), exported)
 
 
 def _number(value: Any) -> float | None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evse_msgs.srv import InjectFault, PresentToken
+from evse_msgs.srv import InjectFault, PresentToken, SetDischarge
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from evse_core.types import UplinkState
 from evse_nodes.convert import from_message
 from evse_nodes.topics import EVSE_TOPICS, STATION_TOPICS, Topic
-from evse_tools.demo_driver import PLUG_IN, PRESENT_TOKEN, PRESS_START, PRESS_STOP, UNPLUG, Action
+from evse_tools.demo_driver import PLUG_IN, PRESENT_TOKEN, PRESS_START, PRESS_STOP, SET_DISCHARGE, UNPLUG, Action
 from evse_tools.demo_track import WANTED, Track
 from evse_tools.polling import Polled, Unserved, watching
 
@@ -73,8 +73,9 @@ class Observer(Node):
     def _make_clients(self, evse: int) -> None:
         kinds = dict.fromkeys((PLUG_IN, UNPLUG, PRESS_START, PRESS_STOP), Trigger) | {PRESENT_TOKEN: PresentToken}
         kinds |= {f"{name}/inject_fault": InjectFault for name in ("vehicle_simulator", "io_board_simulator", "power_module_simulator")}
+        kinds[SET_DISCHARGE] = SetDischarge
         for name, kind in kinds.items():
-            self._callers[evse, name] = self.create_client(kind, f"/evse_{evse}/{name}")
+            self._callers[evse, name] = self.create_client(kind, name if name.startswith("/") else f"/evse_{evse}/{name}")
 
     def _take_uplink(self, value: UplinkState) -> None:
         self.uplink = value
@@ -83,6 +84,9 @@ class Observer(Node):
 def _request(kind: type[Any], action: Action) -> Any:
     if kind is PresentToken:
         return PresentToken.Request(token=action.argument)
+    if kind is SetDischarge:
+        power, seconds = map(float, action.argument.split())
+        return SetDischarge.Request(power=power, valid_for=seconds)
     return InjectFault.Request(fault=action.argument, active=True) if kind is InjectFault else Trigger.Request()
 
 

@@ -16,8 +16,12 @@ from evse_tools.description_schema import VEHICLE_SIMULATORS
 
 # Charging time that makes a demo last about a minute. [s]
 DEFAULT_SECONDS = 30.0
+# The same with a discharge between two charges. [s]
+DISCHARGE_SECONDS = 45.0
 # Processes of one machine that find each other in time: ../shared/ros/README.md measured 45; an EVSE has 7. [1]
 MOST_EVSES = 8
+# Power that the site asks back in the second third of a session. Own choice, within config/v2x.yaml. [W]
+DISCHARGE_POWER = 8000.0
 # Seconds of charging before a fault is injected. [s]
 FAULT_DELAY = 5.0
 
@@ -35,6 +39,7 @@ class Options:
     description: str = ""
     output: str = ""
     link: str = ""
+    discharge: bool = False
 
     def errors(self) -> Iterator[str]:
         """Yield what is wrong, each with its option, value and bound."""
@@ -50,6 +55,8 @@ class Options:
             yield f"--fault {self.fault}: {EXPECTED[self.fault].impossible}"
         if self.csms and (urlsplit(self.csms).scheme not in {"ws", "wss"} or not urlsplit(self.csms).netloc):
             yield f"--csms {self.csms}: not an address such as ws://host:port/path"
+        if self.discharge and self.energy_wh is not None:
+            yield "--discharge: charges and discharges by time; leave --energy-wh out"
         if self.link and self.link not in VEHICLE_SIMULATORS:
             yield f"--link {self.link}: unknown; known: {', '.join(VEHICLE_SIMULATORS)}"
         if self.link and self.description:
@@ -64,7 +71,8 @@ class Options:
         fault = self.fault if number == 1 else ""
         simulator = FAULTS[fault].node if fault else ""
         early = bool(fault) and EXPECTED[fault].early
-        return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early)
+        discharge = DISCHARGE_POWER if self.discharge and number == 1 else 0.0
+        return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early, discharge)
 
     @property
     def default_link(self) -> str:
@@ -82,4 +90,4 @@ class Options:
             return self.seconds
         if fault:
             return EXPECTED[fault].seconds
-        return DEFAULT_SECONDS if self.energy_wh is None else inf
+        return inf if self.energy_wh is not None else DISCHARGE_SECONDS if self.discharge else DEFAULT_SECONDS

@@ -10,7 +10,7 @@ from rich.text import Text
 from evse_core.vehicle_link import SECC
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
-from evse_tools.demo_report import RESOLUTION, STEPS, Report, Session
+from evse_tools.demo_report import RESOLUTION, STEPS, Energies, Report, Session
 from evse_tools.live_table import state_words
 
 # The 12 steps of the session (issue 2; CHAdeMO sequence, ../shared/reference/can.md 2.3).
@@ -55,6 +55,9 @@ def show(report: Report, out: Console) -> None:
         out.print(state_line(led))
     if stepped or led:
         out.print(energies(report.sessions))
+    gave = [session for session in report.sessions if session.exported.meter]
+    if gave:
+        out.print(exports(gave))
     if report.outcome is not None:
         out.print(fault(report.outcome))
     if report.processes:
@@ -100,7 +103,19 @@ def energies(sessions: Sequence[Session]) -> Table:
     for words in PARTIES.values():
         result.add_column(words, justify="right")
     for session in sessions:
-        result.add_row(str(session.track.evse), *(_energy(session, name) for name in PARTIES))
+        result.add_row(str(session.track.evse), *(_energy(session.energies, name) for name in PARTIES))
+    return result
+
+
+def exports(sessions: Sequence[Session]) -> Table:
+    """Return the energy that each vehicle gave, as three parties know it: OCPP 1.6 bills none."""
+    result = Table(title="energy that the vehicle gave, and deviation from the meter", title_justify="left")
+    result.add_column("EVSE", justify="right")
+    names = [name for name in PARTIES if name != "csms"]
+    for name in names:
+        result.add_column(PARTIES[name], justify="right")
+    for session in sessions:
+        result.add_row(str(session.track.evse), *(_energy(session.exported, name) for name in names))
     return result
 
 
@@ -134,11 +149,11 @@ def processes(usages: Sequence[Usage]) -> Table:
     return result
 
 
-def _energy(session: Session, name: str) -> str:
-    value = getattr(session.energies, name)
+def _energy(energies: Energies, name: str) -> str:
+    value = getattr(energies, name)
     if value is None:
         return "-"
-    deviation = session.energies.deviation(name) if name in RESOLUTION else None
+    deviation = energies.deviation(name) if name in RESOLUTION else None
     return f"{value / 1e3:.4f} kWh" + (f" ({100 * deviation:+.3f} %)" if deviation is not None else "")
 
 

@@ -69,6 +69,7 @@ class Session:
     receipt: str
     receipt_text: str
     problems: tuple[str, ...]
+    exported: Energies = Energies()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of the JSON's `sessions`; times in seconds from the session's start."""
@@ -83,6 +84,7 @@ class Session:
             "end_state": track.end_state.name.lower(),
             "duration_s": _rounded(track.relative(track.end)),
             "energy_wh": asdict(self.energies),
+            "exported_wh": {name: value for name, value in asdict(self.exported).items() if name != "csms"},
             "deviation": {name: self.energies.deviation(name) for name in RESOLUTION},
             "cost": record.cost if record else None,
             "currency": record.currency if record else None,

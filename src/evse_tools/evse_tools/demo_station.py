@@ -31,13 +31,15 @@ QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER}
 SIMULATORS = ("power_module_simulator", "io_board_simulator")
 # Description of a demo by vehicle link.
 DESCRIPTIONS = {vehicle_link.CHADEMO: "single_evse.yaml", vehicle_link.SECC: "ccs.yaml"}
+# The same for a demo in which the vehicle gives power.
+DISCHARGING = {vehicle_link.CHADEMO: "v2x_chademo.yaml", vehicle_link.SECC: "v2x.yaml"}
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
 TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 
-def default_description(link: str = vehicle_link.CHADEMO) -> Path:
+def default_description(link: str = vehicle_link.CHADEMO, discharge: bool = False) -> Path:
     """Return the description of a vehicle link, of an installed evse_bringup, else of the source tree above this file. FileNotFoundError without one."""
-    name = DESCRIPTIONS[link]
+    name = (DISCHARGING if discharge else DESCRIPTIONS)[link]
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     folders = [Path(prefix) / "share" / "evse_bringup" / "config" for prefix in prefixes]
     folders += [parent / "config" for parent in Path(__file__).resolve().parents]

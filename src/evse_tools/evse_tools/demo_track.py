@@ -58,6 +58,7 @@ class Track:
     begin: float = nan
     end: float = nan
     vehicle_energy_wh: float = nan
+    vehicle_given_wh: float = nan
     link: str = CHADEMO
 
     def take(self, value: Any) -> None:
@@ -165,7 +166,7 @@ class Track:
     def _take_vehicle(self, value: SimVehicleLines) -> None:
         self.vehicle = value
         if self.session_id and value.plugged:
-            self.vehicle_energy_wh = value.energy_wh
+            self.vehicle_energy_wh, self.vehicle_given_wh = value.energy_wh, value.given_wh
 
     def _take_record(self, value: ChargeRecord) -> None:
         self.records[value.session_id] = value

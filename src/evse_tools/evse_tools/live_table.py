@@ -66,7 +66,7 @@ def cells(track: Track) -> tuple[str, ...]:
         _number(meter.voltage, "0f"),
         _number(meter.current, "1f"),
         _number(meter.power / 1e3, "1f"),
-        _number(meter.session_energy_wh / 1e3, "3f"),
+        _number(meter.session_energy_wh / 1e3, "3f") + (f" -{meter.session_export_wh / 1e3:.3f}" if meter.session_export_wh > 0.0 else ""),
         _number(session.soc_percent, "0f", " %"),
         money(meter.session_cost, meter.currency) if meter.session_id else "-",
         safety(track),
