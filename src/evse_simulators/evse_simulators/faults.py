@@ -6,23 +6,27 @@
 from dataclasses import dataclass
 from typing import Any
 
+from evse_core.vehicle_link import PILOT
+
 VEHICLE = "vehicle_simulator"
 SECC = "secc_simulator"
+AC_VEHICLE = "ac_vehicle_simulator"
 MODULES = "power_module_simulator"
 BOARD = "io_board_simulator"
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedFault:
-    """One row: the simulator that it is injected into and what happens, in a line."""
+    """One row: the simulator that it is injected into, what happens, in a line, and the vehicle link that alone has it (empty: all)."""
 
     simulator: str
     text: str
+    link: str = ""
 
     @property
     def node(self) -> str:
         """Name of the node that shows it: whatever plays the vehicle is vehicle_simulator."""
-        return VEHICLE if self.simulator == SECC else self.simulator
+        return VEHICLE if self.simulator in {SECC, AC_VEHICLE} else self.simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,14 @@ FAULTS = {
     "ccs_contactor_welded": SimulatedFault(SECC, "the vehicle's contactor does not open any more: the connector stays live"),
     "ccs_contactor_opens": SimulatedFault(SECC, "the vehicle's contactor drops out, and it tells an emergency (origin PEV)"),
     "ccs_plug_lost": SimulatedFault(SECC, "the connector comes out of the inlet although it is locked"),
+    "ac_ignores_limit": SimulatedFault(AC_VEHICLE, "the vehicle draws its own maximum and a third more, whatever the control pilot offers"),
+    "ac_ignores_stop": SimulatedFault(AC_VEHICLE, "the vehicle goes on charging although the control pilot offers nothing any more"),
+    "ac_stays_in_c": SimulatedFault(AC_VEHICLE, "the vehicle stops charging but stays in state C"),
+    "ac_drops_out": SimulatedFault(AC_VEHICLE, "the vehicle leaves state C at once, under current, and stays in B"),
+    "ac_current_in_b": SimulatedFault(AC_VEHICLE, "the vehicle shows state B and goes on drawing current"),
+    "ac_diode_missing": SimulatedFault(AC_VEHICLE, "the vehicle has no diode in the control pilot"),
+    "ac_sleeps": SimulatedFault(AC_VEHICLE, "the vehicle falls asleep in state B until the control pilot wakes it"),
+    "ac_plug_lost": SimulatedFault(AC_VEHICLE, "the connector comes out of the inlet although it is locked"),
     "emergency_stop": SimulatedFault(BOARD, "the emergency stop button is pressed"),
     "door_open": SimulatedFault(BOARD, "the cabinet door is open"),
     "tilted": SimulatedFault(BOARD, "the cabinet leans"),
@@ -72,6 +84,15 @@ FAULTS = {
     "proximity_fault": SimulatedFault(BOARD, "the proximity circuit reads outside both valid bands"),
     "pilot_short": SimulatedFault(BOARD, "the control pilot is shorted to earth, where one is fitted"),
     "pilot_diode": SimulatedFault(BOARD, "the diode behind the control pilot is missing, where one is fitted"),
+    "pilot_broken": SimulatedFault(BOARD, "the wire of the control pilot is broken: the board sees no vehicle", PILOT),
+    "pilot_noise": SimulatedFault(BOARD, "the level of the control pilot swings by more than its bands are wide", PILOT),
+    "latch_pressed": SimulatedFault(BOARD, "the latch of a tethered connector is pressed", PILOT),
+    "cable_coding_wrong": SimulatedFault(BOARD, "the resistor in the cable's plug stands for no cable, with a socket outlet", PILOT),
+    "residual_test_fails": SimulatedFault(BOARD, "the residual current device fails its self test", PILOT),
+    "mains_lost": SimulatedFault(BOARD, "the mains before the contactor fail; the board goes on", PILOT),
+    "mains_low": SimulatedFault(BOARD, "the mains before the contactor are at 0.8 times their voltage", PILOT),
+    "pole_welded": SimulatedFault(BOARD, "one pole of the contactor does not open any more; its feedback does not show it", PILOT),
+    "output_sensor_live": SimulatedFault(BOARD, "the sensor behind the contactor shows voltage where there is none", PILOT),
     "ac_over_current": SimulatedFault(BOARD, "the AC current is 1.3 times the signalled one and 1 A, where one is signalled"),
     "ac_current_lost": SimulatedFault(BOARD, "the board stops measuring the AC current, where it does"),
     "lock_stuck": SimulatedFault(BOARD, "the lock does not move"),
@@ -102,9 +123,9 @@ DISCHARGE = frozenset({"vehicle_stops_discharge", "vehicle_lies_about_charge", "
 PRETENDED_CHARGE = 90.0
 
 
-def of(*simulators: str) -> tuple[str, ...]:
-    """Return the names of the faults of some simulators, in the order of the table."""
-    return tuple(name for name, row in FAULTS.items() if row.simulator in simulators)
+def of(*simulators: str, link: str = "") -> tuple[str, ...]:
+    """Return the names of the faults of some simulators, in the order of the table; without a link only those that all links have."""
+    return tuple(name for name, row in FAULTS.items() if row.simulator in simulators and row.link in {"", link})
 
 
 class FaultSet(set[str]):

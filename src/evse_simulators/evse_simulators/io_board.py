@@ -1,4 +1,7 @@
-"""The I/O board of one EVSE: buttons, reader, lock, contactor, sensors, and its own watchdog over the station's commands (config/can/io_board.dbc)."""
+"""The I/O board of one EVSE: buttons, reader, lock, contactor, sensors, and its own watchdog over the station's commands (config/can/io_board.dbc).
+
+What only an EVSE with an AC output has is ac_board.py.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +12,16 @@ from evse_core.frame import Frame
 from evse_core.parameter import parameter
 from evse_core.sample import Sample, fresh
 from evse_core.types import SimPower, SimStationLines, SimVehicleLines
+from evse_core.vehicle_link import PILOT
+from evse_simulators.ac_board import AC_FACTOR, AC_OFFSET, AcBoardConfig, AcSide
+from evse_simulators.board_commands import NO_CURRENT, Commands, read_commands
 from evse_simulators.faults import BOARD, Answer, FaultSet
 from evse_simulators.pace import Periodic, Wire, toward
 
 # Lock_Command (config/can/io_board.dbc).
 HOLD, LOCK, UNLOCK = 0, 1, 2
 # Raw values that mean "not fitted", as physical values (config/can/io_board.dbc). [V], [degC], [kohm]
-NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION, NO_CURRENT = 6553.5, 215.0, 65535.0, 6553.5
+NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION = 6553.5, 215.0, 65535.0
 # Highest readings that are not "not fitted". [V], [degC], [kohm], [A]
 MOST_VOLTAGE, MOST_TEMPERATURE, MOST_INSULATION, MOST_CURRENT = 6553.4, 214.0, 65534.0, 6553.4
 # Pilot_Fault (config/can/io_board.dbc).
@@ -32,12 +38,10 @@ ARC_POWER, ARC_CURRENT = 600.0, 1.0
 WORN_RESISTANCE = 0.0048
 # Impact stays 1 for so long after the shock (config/can/io_board.dbc). [s]
 IMPACT_HOLD = 1.0
-# What the vehicle draws for the fault ac_over_current: above both limits at once (safety_config.py) from 20 A on, the lower one before. Own choice. [1], [A]
-AC_FACTOR, AC_OFFSET = 1.3, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class IoBoardConfig:
+class IoBoardConfig(AcBoardConfig):
     """Times and sensors of the board."""
 
     lock_time: float = parameter(0.6, "s", "time that the lock motor needs", "usual for motor locks", 0.0, 10.0)
@@ -53,7 +57,6 @@ class IoBoardConfig:
     temperature_measured: bool = parameter(True, "", "the connector has a temperature sensor", "usual")
     insulation_monitor: bool = parameter(True, "", "the board has an insulation monitor", "can.md section 4: second source")
     has_control_pilot: bool = parameter(False, "", "a control pilot is fitted", "can.md 2.2: CHAdeMO has none")
-    ac_phases: int = parameter(0, "", "phases whose AC current the board measures", "a DC station need not", 0, 3)
     board_temperature: float = parameter(20.0, "degC", "temperature around the connector", "mild day", -40.0, 60.0)
     contact_resistance: float = parameter(0.0003, "ohm", "resistance of the connector's contacts", "new connector", 0.0, 0.1)
     contact_thermal_capacity: float = parameter(60.0, "J/K", "heat that warms the contacts by 1 K", "150 g of copper", 1.0, 1e5)
@@ -71,26 +74,19 @@ class IoBoardOutput:
     lines: SimStationLines
 
 
-@dataclass(slots=True)
-class _Commands:
-    sequence_1: bool = False
-    sequence_2: bool = False
-    close: bool = False
-    pilot_current: float = NO_CURRENT
-
-
 class IoBoardModel:
     """Take frames, lines and readings as they come, call step at 20 Hz or more and on change."""
 
     def __init__(self, config: IoBoardConfig, database: SignalDatabase) -> None:
         self.config = config
         self.faults = FaultSet(BOARD)
+        self.ac = AcSide(config, self.faults) if config.vehicle_link == PILOT else None
         self.lock_position = 0.0
         self.contactor_closed = False
         self.temperature = config.board_temperature
         self.lamp = 0
         self._wire = Wire(database)
-        self._commands = _Commands()
+        self._commands = Commands()
         self._commanded = -inf
         self._lock_target = 0.0
         self._vehicle: Sample[SimVehicleLines] | None = None
@@ -103,6 +99,7 @@ class IoBoardModel:
         self._sent_inputs: dict[str, float] = {}
         self._inputs, self._measurements, self._token = Periodic(0.05), Periodic(0.1), Periodic(1.0)
         self._currents, self._currents_alive = Periodic(0.1), 0
+        self._pilot, self._sent_pilot, self._pilot_alive = Periodic(0.05), dict[str, float](), 0
         self._hit_at = -inf
 
     # The driver
@@ -147,8 +144,7 @@ class IoBoardModel:
             self._obey(decoded.signals, now)
 
     def _obey(self, signals: Mapping[str, float], now: float) -> None:
-        first, second, close = (bool(signals.get(name, 0.0)) for name in ("Sequence_1", "Sequence_2", "Close_Contactor"))
-        self._commands = _Commands(first, second, close, signals.get("Pilot_Current", NO_CURRENT))
+        self._commands = read_commands(signals)
         self._commanded = now
         self.lamp = int(signals.get("Lamp", 0.0))
         self._lock_target = {LOCK: 1.0, UNLOCK: 0.0}.get(int(signals.get("Lock_Command", HOLD)), self._lock_target)
@@ -160,6 +156,8 @@ class IoBoardModel:
         seconds = 0.0 if self._last_step is None else max(now - self._last_step, 0.0)
         self._last_step = now
         self._move_lock(seconds)
+        if self.ac is not None:
+            self.ac.step(fresh(self._vehicle, now, INPUT_LIMIT) or SimVehicleLines(), self._effective(now), now)
         self._move_contactor(now)
         self._measure(now, seconds)
         return IoBoardOutput(self._frames(now), self.lines(now))
@@ -176,17 +174,20 @@ class IoBoardModel:
     def lines(self, now: float) -> SimStationLines:
         """Return what the station's hardware puts on the cable now."""
         commands = self._effective(now)
-        return SimStationLines(0.0, commands.sequence_1, commands.sequence_2, self.locked, self.contactor_closed)
+        if self.ac is None:
+            return SimStationLines(0.0, commands.sequence_1, commands.sequence_2, self.locked, self.contactor_closed)
+        phases, pilot = self.ac.connected_phases, self.ac.pilot_at_vehicle
+        return SimStationLines(0.0, False, False, self.locked, phases > 0, phases, pilot, self.ac.mains_voltage)
 
     def _watchdog_tripped(self, now: float) -> bool:
         return now - self._commanded > self.config.command_timeout
 
-    def _effective(self, now: float) -> _Commands:
+    def _effective(self, now: float) -> Commands:
         """Return the commands that still hold: none once the station is silent; the emergency stop drops the coils."""
         if self._watchdog_tripped(now):
-            return _Commands()
+            return Commands()
         if now - self._emergency_since >= self.config.emergency_delay:
-            return _Commands(self._commands.sequence_1)
+            return Commands(self._commands.sequence_1)
         return self._commands
 
     def _move_lock(self, seconds: float) -> None:
@@ -202,13 +203,18 @@ class IoBoardModel:
             self._emergency_since = inf
         elif self._emergency_since == inf:
             self._emergency_since = now
-        coil = self._effective(now).close and "contactor_stuck_open" not in self.faults
+        coil = self._wants_closed(now) and "contactor_stuck_open" not in self.faults
         if coil != self._coil:
             self._coil, self._coil_since = coil, now
         delay = self.config.contactor_close_time if coil else self.config.contactor_open_time
-        if now - self._coil_since < delay:
-            return
-        self.contactor_closed = coil or (self.contactor_closed and "contactor_welded" in self.faults)
+        if now - self._coil_since >= delay:
+            self.contactor_closed = coil or (self.contactor_closed and "contactor_welded" in self.faults)
+        if self.ac is not None:
+            self.ac.contact(self.contactor_closed)
+
+    def _wants_closed(self, now: float) -> bool:
+        commands = self._effective(now)
+        return commands.close if self.ac is None else self.ac.coil(commands, now)
 
     # Sensors
 
@@ -219,7 +225,7 @@ class IoBoardModel:
             self._connector_voltage = power.connector_voltage
         elif not isnan(self._connector_voltage):
             self._connector_voltage = self._voltage_without_modules(now, seconds)
-        current = abs(power.current) if power is not None and not isnan(power.current) else 0.0
+        current = max(self.ac.currents) if self.ac is not None else _current(power)
         heat = (WORN_RESISTANCE if "connector_worn" in self.faults else self.config.contact_resistance) * current**2
         heat += ARC_POWER if "connector_hot" in self.faults and current > ARC_CURRENT else 0.0
         away = self.config.contact_thermal_conductance * (self.temperature - self.config.board_temperature)
@@ -234,7 +240,7 @@ class IoBoardModel:
     def _insulation(self, now: float) -> float:
         """Return what the monitor reads [kohm]."""
         power = fresh(self._power, now, INPUT_LIMIT)
-        if not self.config.insulation_monitor or power is None or isnan(power.insulation_resistance):
+        if not self.config.insulation_monitor or self.ac is not None or power is None or isnan(power.insulation_resistance):
             return NO_INSULATION
         return min(power.insulation_resistance / 1000.0, MOST_INSULATION)
 
@@ -253,8 +259,7 @@ class IoBoardModel:
                 frames.extend(self._token_frames())
         if self._measurements.due(now):
             frames.append(self._measurement_frame(now))
-        if self.config.ac_phases and self._currents.due(now) and "ac_current_lost" not in self.faults:
-            frames.append(self._currents_frame(now))
+        frames += self._ac_frames(now)
         if self._token.due(now):
             frames.extend(self._token_frames())
         return tuple(frames)
@@ -263,7 +268,7 @@ class IoBoardModel:
         vehicle = fresh(self._vehicle, now, INPUT_LIMIT) or SimVehicleLines()
         broken = "proximity_fault" in self.faults
         return {
-            "Plugged": float(vehicle.plugged and not broken),
+            "Plugged": float((vehicle.plugged if self.ac is None else self.ac.plugged) and not broken),
             "Proximity_Fault": float(broken),
             "Permission_K": float(vehicle.plugged and vehicle.permission),
             "Locked": float(self.locked),
@@ -287,25 +292,45 @@ class IoBoardModel:
         return now - self._hit_at <= IMPACT_HOLD
 
     def _pilot_fault(self) -> int:
+        if self.ac is not None:
+            return int(self.ac.filter.fault)
         if not self.config.has_control_pilot:
             return PILOT_UNKNOWN
         if "pilot_short" in self.faults:
             return PILOT_SHORT
         return PILOT_DIODE if "pilot_diode" in self.faults else PILOT_GOOD
 
-    def _currents_frame(self, now: float) -> Frame:
-        """Return the AC currents: behind a closed contactor a vehicle draws what is signalled, or too much."""
+    def _ac_frames(self, now: float) -> list[Frame]:
+        """Return what tells of the AC side: the pilot at its rate and on change, the rest at the rate of measurements."""
+        frames = []
+        pilot = self.ac.pilot_signals() if self.ac is not None else {}
+        if pilot and (pilot != self._sent_pilot or self._pilot.due(now)):
+            self._sent_pilot, self._pilot_alive = pilot, (self._pilot_alive + 1) % 256
+            frames.append(self._wire.write("IO_Pilot", pilot | {"Alive": float(self._pilot_alive)}))
+        if self.config.ac_phases and self._currents.due(now):
+            self._currents_alive = (self._currents_alive + 1) % 256
+            frames += [
+                self._wire.write(name, signals | {"Alive": float(self._currents_alive)}) for name, signals in self._measured(now).items()
+            ]
+        return frames
+
+    def _measured(self, now: float) -> dict[str, dict[str, float]]:
+        """Return the frames of AC measurements without their counters."""
+        currents = self.ac.current_signals() if self.ac is not None else self._dc_station_currents(now)
+        found = {} if "ac_current_lost" in self.faults else {"IO_Currents": currents}
+        return found if self.ac is None else found | {"IO_Mains": self.ac.mains_signals(), "IO_Powers": self.ac.power_signals()}
+
+    def _dc_station_currents(self, now: float) -> dict[str, float]:
+        """Return the AC currents of a board without an AC output of its own: what is signalled, or too much."""
         commands = self._effective(now)
         signalled = commands.pilot_current if commands.pilot_current < NO_CURRENT and self.contactor_closed else 0.0
         drawn = signalled * AC_FACTOR + AC_OFFSET if "ac_over_current" in self.faults and signalled > 0.0 else signalled
-        self._currents_alive = (self._currents_alive + 1) % 256
-        phases = {
+        return {
             f"AC_Current_L{number}": min(drawn, MOST_CURRENT) if number <= self.config.ac_phases else NO_CURRENT for number in (1, 2, 3)
         }
-        return self._wire.write("IO_Currents", phases | {"Alive": float(self._currents_alive)})
 
     def _measurement_frame(self, now: float) -> Frame:
-        voltage = self._connector_voltage if self.config.voltage_measured else nan
+        voltage = self._connector_voltage if self.config.voltage_measured and self.ac is None else nan
         signals = {
             "Connector_Voltage": NO_VOLTAGE if isnan(voltage) else min(max(voltage, 0.0), MOST_VOLTAGE),
             "Connector_Temperature": min(self.temperature, MOST_TEMPERATURE) if self.config.temperature_measured else NO_TEMPERATURE,
@@ -322,3 +347,8 @@ class IoBoardModel:
             octets = {f"Byte{6 * part + index}": float(octet) for index, octet in enumerate(data)}
             frames.append(self._wire.write("IO_Token", head | octets | {"Part": float(part)}))
         return frames
+
+
+def _current(power: SimPower | None) -> float:
+    """Return the size of the current on a DC path [A], 0 where it is not known."""
+    return abs(power.current) if power is not None and not isnan(power.current) else 0.0
