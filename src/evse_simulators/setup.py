@@ -17,6 +17,7 @@ setup(
     entry_points={
         "console_scripts": [
             "vehicle_simulator = evse_simulators.vehicle_simulator_node:main",
+            "ac_vehicle_simulator = evse_simulators.ac_vehicle_simulator_node:main",
             "secc_simulator = evse_simulators.secc_simulator_node:main",
             "power_module_simulator = evse_simulators.power_module_simulator_node:main",
             "io_board_simulator = evse_simulators.io_board_simulator_node:main",

@@ -1,4 +1,4 @@
-"""The three simulator nodes in processes, and a probe that plays the station on their buses: lines, frames, services, wrong parameters, orderly end."""
+"""The simulator nodes in processes, and a probe that plays the station on their buses: lines, frames, services, wrong parameters, orderly end."""
 
 import os
 import random
@@ -136,6 +136,30 @@ def test_board_and_vehicle_hand_lines_and_frames_on_at_once(bench: Simulators):
     stopped = time.monotonic()
     bench.until(lambda: not bench.station_lines[-1][1].sequence_1, what="the board's watchdog")
     assert time.monotonic() - stopped < 0.5
+    assert [bench.interrupt(process) for process in processes] == [0, 0]
+
+
+def test_an_ac_vehicle_and_its_board_answer_each_other_and_the_board_opens_by_itself(bench: Simulators):
+    processes = [
+        bench.simulate("io_board_simulator", vehicle_link="pilot", ac_phases=3, socket_outlet="true"),
+        bench.simulate("ac_vehicle_simulator", start_delay=0.1),
+    ]
+    bench.until(lambda: bench.station_lines and bench.vehicle_lines and bench.named("IO_Pilot"), what="lines and frames")
+    assert bench.ask("vehicle_simulator/plug_in")[0].success
+    bench.until(lambda: bench.named("IO_Pilot")[-1]["Pilot_State"] == 2.0, what="state B")
+    test = {"Pilot_Current": 6553.5, "Residual_Current_Test": 1}
+    bench.say("io_board_simulator", ("IO_Outputs", test))
+    bench.until(lambda: bench.named("IO_Pilot")[-1]["Residual_Current_Tested"] == 1.0, what="the self test")
+    bench.say("io_board_simulator", ("IO_Outputs", {"Pilot_Current": 16.0, "Phases": 3, "Close_Contactor": 1}))
+    bench.until(lambda: bench.named("IO_Inputs")[-1]["Contactor_Closed"] == 1.0, what="the contactor")
+    bench.until(lambda: bench.named("IO_Powers")[-1]["Power_L3"] > 3600.0, what="power")
+    asked = time.monotonic()
+    assert bench.ask("vehicle_simulator/inject_fault", InjectFault, fault="ac_drops_out", active=True)[0].success
+    bench.until(lambda: not bench.station_lines[-1][1].contactor_closed, what="the board's own opening")
+    left = next(at for at, lines in bench.vehicle_lines if lines.pilot_resistance > 2000.0 and at > asked)
+    opened = next(at for at, lines in bench.station_lines if not lines.contactor_closed and at > asked)
+    assert opened - left <= 0.15
+    bench.commands.clear()
     assert [bench.interrupt(process) for process in processes] == [0, 0]
 
 

@@ -2,7 +2,7 @@
 
 from evse_nodes.container import run_container
 
-NODES = ("vehicle_simulator", "secc_simulator", "power_module_simulator", "io_board_simulator")
+NODES = ("vehicle_simulator", "secc_simulator", "ac_vehicle_simulator", "power_module_simulator", "io_board_simulator")
 
 
 def main() -> int:

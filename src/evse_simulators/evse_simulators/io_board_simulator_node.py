@@ -9,7 +9,7 @@ from evse_core.types import SimStationLines, SimVehicleLines
 from evse_nodes import topics
 from evse_nodes.run import run
 from evse_simulators.io_board import IoBoardConfig, IoBoardModel
-from evse_simulators.simulator_node import SimulatorNode
+from evse_simulators.simulator_node import SimulatorNode, comparable
 
 # Rate of sim/station_lines, msg/SimStationLines.msg. [s]
 PERIOD = 0.05
@@ -35,8 +35,9 @@ class IoBoardSimulator(SimulatorNode):
             self._write(output.lines)
 
 
-def _lines(lines: SimVehicleLines) -> tuple[bool, bool]:
-    return lines.plugged, lines.permission
+def _lines(lines: SimVehicleLines) -> tuple[Any, ...]:
+    pilot = comparable(lines.pilot_resistance), comparable(lines.cable_resistance), lines.pilot_diode
+    return lines.plugged, lines.permission, pilot
 
 
 def make() -> Node:

@@ -140,6 +140,11 @@ class SeccModel(SimulatedVehicle):
         return self.sequence.request
 
     @property
+    def end(self) -> str:
+        """Why the controller ended the session."""
+        return self.sequence.end
+
+    @property
     def contactor_closed(self) -> bool:
         """The vehicle's contactor."""
         welded = self.sequence.was_closed and "ccs_contactor_welded" in self.faults

@@ -113,6 +113,11 @@ class SimulatedVehicle(ABC):
     def phase_name(self) -> str:
         """Where its controller stands."""
 
+    @property
+    @abstractmethod
+    def end(self) -> str:
+        """Why it ended its session, in words; empty before."""
+
     # Inputs
 
     @abstractmethod

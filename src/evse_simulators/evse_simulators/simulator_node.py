@@ -1,4 +1,4 @@
-"""What the three simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
+"""What the simulator nodes share: parameters, the CAN bus, services that answer at once, and publishing at a rate and on change."""
 
 import math
 import time
@@ -12,7 +12,6 @@ from evse_msgs.srv import InjectFault
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from evse_core.codecs.signals import SignalDatabase
 from evse_nodes import databases, params, topics
 from evse_nodes.can_bus import declare_port
 from evse_nodes.executor import Waker, every
@@ -25,18 +24,21 @@ STATION_GONE = 0.5
 
 
 class SimulatorNode(Node, ABC):
-    """A model on a CAN bus. `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change.
+    """A model on a CAN bus, or on none where `database` is empty.
+
+    `publish(output)` of the subclass is called with what the model returned, periodically and at once after a change.
 
     Frames are taken at once where FRAMES_WAKE is true: commands that devices obey without delay. Else they wait for the next period.
     """
 
     FRAMES_WAKE = True
 
-    def __init__(self, name: str, database: str, config: type[Any], model: Callable[[Any, SignalDatabase], Any], period: float) -> None:
+    def __init__(self, name: str, database: str, config: type[Any], model: Callable[..., Any], period: float) -> None:
         super().__init__(name)
-        self.model = model(params.declare(self, config), databases.load(database))
+        values = params.declare(self, config)
+        self.model = model(values, databases.load(database)) if database else model(values)
         self._waker = Waker(self, self.tick)
-        self.port = declare_port(self, "bus", self._waker.wake if self.FRAMES_WAKE else lambda: None)
+        self.port = declare_port(self, "bus", self._waker.wake if self.FRAMES_WAKE else lambda: None) if database else None
         self._rate = Periodic(period)
         self._heard = -math.inf
         self._acts: dict[str, tuple[type[Any], Callable[[Any], Answer]]] = {}
@@ -81,11 +83,13 @@ class SimulatorNode(Node, ABC):
         self.serve(name, Trigger, lambda _: act())
 
     def read(self, name: str, take: Callable[[Any, float], None], matters: Callable[[Any], Any] | None = None) -> None:
-        """Give each value of a topic to the model; step at once when matters(value) differs from the last one's."""
+        """Give each value of a topic to the model; step at once when matters(value) differs from the last one's. Without a bus it shows that others live."""
         last: list[Any] = [None]
 
         def callback(value: Any) -> None:
-            take(value, time.monotonic())
+            now = time.monotonic()
+            take(value, now)
+            self._heard = self._heard if self.port else now
             seen = matters(value) if matters else None
             changed, last[0] = seen != last[0], seen
             if changed:
@@ -96,13 +100,14 @@ class SimulatorNode(Node, ABC):
     def tick(self) -> None:
         """Take the received frames, step the model, send what it sends."""
         now = time.monotonic()
-        for received in self.port.drain():
+        for received in self.port.drain() if self.port is not None else ():
             if not received.is_error:
                 self._heard = received.at
                 self.model.on_frame(received.frame, received.at)
         output = self.model.step(now)
-        for frame in output.frames:
-            self.port.send(frame)
+        if self.port is not None:
+            for frame in output.frames:
+                self.port.send(frame)
         self.publish(output, self._rate.due(now))
 
     @abstractmethod
@@ -116,4 +121,10 @@ class SimulatorNode(Node, ABC):
     def close(self) -> None:
         """Close door and bus."""
         self._door.close()
-        self.port.close()
+        if self.port is not None:
+            self.port.close()
+
+
+def comparable(value: float) -> float | None:
+    """Return a value that equals itself, None for NaN."""
+    return None if math.isnan(value) else value

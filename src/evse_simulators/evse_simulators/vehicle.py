@@ -91,6 +91,11 @@ class VehicleModel(SimulatedVehicle):
         return self.sequence.phase.value
 
     @property
+    def end(self) -> str:
+        """Why its controller ended the session."""
+        return self.sequence.end
+
+    @property
     def permission(self) -> bool:
         """Switch k."""
         return self._wish.permits and "vehicle_stops_permission" not in self.faults

@@ -6,11 +6,10 @@ from typing import Any
 from evse_msgs.srv import SetBattery
 from rclpy.node import Node
 
-from evse_core.codecs.signals import SignalDatabase
 from evse_core.types import SimStationLines, SimVehicleLines
 from evse_nodes import topics
 from evse_nodes.run import run
-from evse_simulators.simulator_node import SimulatorNode
+from evse_simulators.simulator_node import SimulatorNode, comparable
 from evse_simulators.vehicle import VehicleConfig, VehicleModel
 
 # Rate of sim/vehicle_lines, msg/SimVehicleLines.msg. [s]
@@ -23,13 +22,13 @@ class VehicleSimulator(SimulatorNode):
     FRAMES_WAKE = False
     DATABASE: str = "chademo"
     CONFIG: type[Any] = VehicleConfig
-    MODEL: Callable[[Any, SignalDatabase], Any] = VehicleModel
+    MODEL: Callable[..., Any] = VehicleModel
 
     def __init__(self) -> None:
         super().__init__("vehicle_simulator", self.DATABASE, self.CONFIG, self.MODEL, PERIOD)
         self._write = topics.writer(self, "sim/vehicle_lines")
         self._digital: Any = None
-        self.read("sim/station_lines", self.model.on_station_lines, _sequence)
+        self.read("sim/station_lines", self.model.on_station_lines, _station)
         self.read("sim/power", self.model.on_power)
         self.serve_trigger("plug_in", self.model.plug_in)
         self.serve_trigger("unplug", self.model.unplug)
@@ -47,12 +46,13 @@ class VehicleSimulator(SimulatorNode):
         return self.model.set_battery(request.soc_percent, request.capacity_kwh, request.temperature)
 
 
-def _sequence(lines: SimStationLines) -> tuple[bool, ...]:
-    return lines.sequence_1, lines.sequence_2, lines.locked, lines.contactor_closed
+def _station(lines: SimStationLines) -> tuple[Any, ...]:
+    pilot = comparable(lines.pilot_duty_percent), comparable(lines.mains_voltage), lines.phases
+    return lines.sequence_1, lines.sequence_2, lines.locked, lines.contactor_closed, pilot
 
 
-def _digital(lines: SimVehicleLines) -> tuple[bool, ...]:
-    return lines.plugged, lines.permission, lines.contactor_closed
+def _digital(lines: SimVehicleLines) -> tuple[Any, ...]:
+    return lines.plugged, lines.permission, lines.contactor_closed, comparable(lines.pilot_resistance), lines.pilot_diode
 
 
 def make() -> Node:

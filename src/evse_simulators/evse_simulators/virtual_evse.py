@@ -220,7 +220,7 @@ class VirtualEvse:
         phase = self.vehicle.phase_name
         if phase != self._last.get("phase"):
             self._last["phase"] = phase
-            self._note("vehicle", phase, self.vehicle.sequence.end)
+            self._note("vehicle", phase, self.vehicle.end)
 
     def _run_modules(self) -> None:
         output = self.modules.step(self.now)
