@@ -158,6 +158,8 @@ def test_the_self_test_takes_its_time_and_needs_an_open_contactor():
     assert closed.pilot["Residual_Current_Tested"] == 0.0, "closing begins the time until the next test"
     closed.command = CLOSED | {"Residual_Current_Test": 1}
     assert closed.run(0.5).pilot["Residual_Current_Tested"] == 0.0
+    closed.command = OFFER | {"Residual_Current_Test": 1}
+    assert closed.run(0.4).pilot["Residual_Current_Tested"] == 1.0, "asked for while the contactor was about to open"
 
 
 @pytest.mark.parametrize("fault", ["residual_test_fails", "residual_current"])

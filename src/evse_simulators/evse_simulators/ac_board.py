@@ -171,11 +171,11 @@ class AcSide:
     # Residual current
 
     def _run_test(self, commands: Commands, now: float) -> None:
-        """Run the self test from the rising edge of its command on, with an open contactor only."""
-        rises = commands.residual_current_test and not self._test_asked
-        self._test_asked = commands.residual_current_test
-        if rises and not self._closed and not self._coil:
-            self._test_since, self.tested, self._passed = now, False, False
+        """Run the self test once for each time that it is asked for, as soon as the contactor is open."""
+        if not commands.residual_current_test:
+            self._test_asked = False
+        elif not self._test_asked and not self._closed and not self._coil:
+            self._test_asked, self._test_since, self.tested, self._passed = True, now, False, False
         if now - self._test_since >= self.config.residual_test_time:
             self._test_since = inf
             self.tested = self._passed = self._faults.isdisjoint({"residual_test_fails", "residual_current"})
