@@ -123,6 +123,10 @@ def test_what_the_board_opened_by_itself_stays_open_until_the_command_was_taken_
     bench.forced = cable(C)
     bench.run(3.0)
     assert not bench.board.contactor_closed
+    bench.command = CLOSED | {"Residual_Current_Test": 1}
+    bench.run(0.5)
+    bench.command = dict(CLOSED)
+    assert not bench.run(1.0).board.contactor_closed
     bench.command = dict(OFFER)
     bench.run(0.1)
     bench.command = dict(CLOSED)
@@ -174,7 +178,7 @@ def test_a_self_test_that_fails_keeps_the_contactor_open(fault: str):
     assert (bench.board.contactor_closed, bench.pilot["Residual_Current_Tested"]) == (False, 0.0)
 
 
-def test_the_next_vehicle_needs_a_self_test_of_its_own():
+def test_each_closing_needs_a_self_test_of_its_own():
     bench = ready()
     bench.command = {"Pilot_Current": 6553.5}
     bench.forced = SimVehicleLines()
@@ -190,8 +194,8 @@ def test_phases_change_only_while_the_contactor_is_open():
     bench = ready()
     bench.command = CLOSED | {"Phases": 1}
     assert (bench.run(0.5).station.phases, bench.pilot["Phases_2_3_Closed"]) == (3, 1.0)
-    bench.command = OFFER | {"Phases": 1}
-    bench.run(0.2)
+    bench.command = OFFER | {"Phases": 1, "Residual_Current_Test": 1}
+    bench.run(0.5)
     bench.command = CLOSED | {"Phases": 1}
     bench.run(0.3)
     assert (bench.board.contactor_closed, bench.station.phases, bench.pilot["Phases_2_3_Closed"]) == (True, 1, 0.0)

@@ -60,7 +60,7 @@ def test_a_steady_pilot_ends_charging_within_3_s_and_brings_back_b():
 
 def test_after_a_pause_it_goes_on():
     bench = AcBench().charge()
-    bench.command = OFFER | STEADY
+    bench.command = OFFER | STEADY | {"Residual_Current_Test": 1}
     bench.run(10.0)
     bench.command = dict(OFFER)
     assert bench.seconds_until(lambda: state(bench) == "C") < 2.0

@@ -11,7 +11,7 @@ from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame
 from evse_core.types import BusLink, ChargeState, RecordStatus, RequestKind, StopCause
 from evse_nodes import databases
-from evse_simulators.faults import BOARD, DISCHARGE, FAULTS, MODULES, VEHICLE, of
+from evse_simulators.faults import BOARD, DISCHARGE, MODULES, VEHICLE, of
 from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world import World

@@ -31,6 +31,21 @@ COURSE = [
     "FINISHED",
 ]
 LED_COURSE = ["PRECHARGE" if state == "WAITING_FOR_CONTACTOR" else state for state in COURSE]
+# With an AC vehicle at its control pilot.
+AC_COURSE = [
+    "AVAILABLE",
+    "PREPARING",
+    "AUTHORIZING",
+    "AUTHORIZED",
+    "WAITING_FOR_VEHICLE",
+    "LOCKING",
+    "WAITING_FOR_REQUEST",
+    "CHARGING",
+    "RAMPING_DOWN",
+    "CLOSING",
+    "UNLOCKING",
+    "FINISHED",
+]
 
 
 def over(made: World) -> bool:

@@ -66,11 +66,13 @@ class AcSide:
         self.phases = 1
         self.tested = False
         """The self test has been passed since the contactor was closed last."""
+        self.powered = True
+        """The station has mains: else there is no voltage, and nothing drives the pilot."""
         self.filter = PilotFilter()
         self._faults = faults
         self._vehicle = SimVehicleLines()
         self._resistance = nan
-        self._plugged = self._passed = False
+        self._plugged = False
         self._test_asked, self._test_since = False, inf
         self._closed = self._coil = self._opened_by_itself = False
         self._steady_since = inf
@@ -97,7 +99,7 @@ class AcSide:
             return False
         good = self.state in self._ready and self.filter.fault is PilotFault.NONE and "residual_current" not in self._faults
         stays = now - self._steady_since <= STEADY_LIMIT
-        closes = self._modulated and self._passed and not self._opened_by_itself
+        closes = self._modulated and self.tested and not self._opened_by_itself
         on = good and (stays if self._coil else closes)
         self._opened_by_itself |= self._coil and not on
         self._coil = on
@@ -135,7 +137,7 @@ class AcSide:
         broken = "pilot_broken" in self._faults or not self._vehicle.plugged
         resistance = nan if broken else self._vehicle.pilot_resistance
         diode = self._vehicle.pilot_diode and "pilot_diode" not in self._faults
-        if "pilot_short" in self._faults:
+        if not self.powered or "pilot_short" in self._faults:
             self.high = self.low = 0.0
             return
         high, low = _divided(SOURCE, resistance, diode), _divided(-SOURCE, resistance, diode)
@@ -151,7 +153,6 @@ class AcSide:
             self._plugged = isfinite(self._resistance)
         elif self.state in CONNECTED or self.state is PilotState.A:
             self._plugged = self.state in CONNECTED
-        self._passed &= self._plugged
 
     def _proximity(self) -> float:
         if not self.config.socket_outlet or not self._vehicle.plugged:
@@ -166,7 +167,7 @@ class AcSide:
     @property
     def pilot_at_vehicle(self) -> float:
         """Duty cycle that arrives at the other end [%], NaN where nothing does."""
-        return nan if not self._faults.isdisjoint({"pilot_short", "pilot_broken"}) else self.duty
+        return nan if not self.powered or not self._faults.isdisjoint({"pilot_short", "pilot_broken"}) else self.duty
 
     # Residual current
 
@@ -175,12 +176,12 @@ class AcSide:
         if not commands.residual_current_test:
             self._test_asked = False
         elif not self._test_asked and not self._closed and not self._coil:
-            self._test_asked, self._test_since, self.tested, self._passed = True, now, False, False
+            self._test_asked, self._test_since, self.tested = True, now, False
         if now - self._test_since >= self.config.residual_test_time:
             self._test_since = inf
-            self.tested = self._passed = self._faults.isdisjoint({"residual_test_fails", "residual_current"})
+            self.tested = self._faults.isdisjoint({"residual_test_fails", "residual_current"})
         if "residual_current" in self._faults:
-            self.tested = self._passed = False
+            self.tested = False
 
     # The output
 
@@ -192,7 +193,7 @@ class AcSide:
     @property
     def mains_voltage(self) -> float:
         """Voltage of each phase before the contactor. [V]"""
-        if "mains_lost" in self._faults:
+        if not self.powered or "mains_lost" in self._faults:
             return 0.0
         return self.config.phase_voltage * (LOW_MAINS if "mains_low" in self._faults else 1.0)
 

@@ -28,12 +28,12 @@ from evse_simulators.campaign_filters import Filter, name_of
 from evse_simulators.campaign_plan import RIGHT_TOKEN, RULES, WRONG_TOKEN, Disturbance
 from evse_simulators.faults import Answer
 from evse_simulators.io_board import IoBoardModel
-from evse_simulators.power_modules import CONVERTING, PowerModulesModel
+from evse_simulators.power_modules import CONVERTING
 from evse_simulators.secc import SeccConfig, SeccModel
-from evse_simulators.vehicle import VehicleConfig
-from evse_simulators.virtual_evse import Reader, make_vehicle
+from evse_simulators.virtual_evse import Reader
 from evse_simulators.world import World
-from evse_simulators.world_config import EPOCH, NODES, WorldConfig
+from evse_simulators.world_config import EPOCH, NODES, VehicleKind, WorldConfig
+from evse_simulators.world_parts import PARTS, cool_down, restarted_supply
 
 # Rules after a failure of the mains: the computer starts. Own choice, short, for what happens meanwhile is the same at any time. [s]
 BOOT = 1.0
@@ -271,12 +271,12 @@ class CampaignWorld(World):
             self.kill(rule)
         self.ledger.lose_power()
         old, self.board = self.board, IoBoardModel(self.config.board, self._databases["io_board"])
-        self.board.faults, self.board.temperature = old.faults, old.temperature
+        self.board.faults.update(old.faults)
+        self.board.temperature = old.temperature
         self.board.lock_position, self.board.contactor_closed = old.lock_position, old.contactor_closed
         self.board._lock_target = old._lock_target
-        modules, self.modules = self.modules, PowerModulesModel(self.config.modules, self._databases["evse_v3"])
-        self.modules.faults, self.modules.temperature = modules.faults, modules.temperature
-        self.modules.state, self.modules._circuit = modules.state, modules._circuit
+        self.board.set_power(False)
+        self.modules = restarted_supply(self.modules, self.config, self._databases)
         if isinstance(self.vehicle, SeccModel):
             self.vehicle.set_power(False)
         self._readers = self._wiring()
@@ -285,6 +285,7 @@ class CampaignWorld(World):
         """Give it back; bring_back starts the rules."""
         self._note("power", "back")
         self.powered = True
+        self.board.set_power(True)
         if isinstance(self.vehicle, SeccModel):
             self.vehicle.set_power(True)
 
@@ -324,18 +325,18 @@ class CampaignWorld(World):
             self.request(kind, token, cause, authorized)
         return self._act(kind.name.lower(), Answer(said.accepted, said.message))
 
-    def next_vehicle(self, config: VehicleConfig | SeccConfig) -> None:
+    def next_vehicle(self, config: VehicleKind) -> None:
         """Let another vehicle come; the connector is out. A charge controller stays."""
         if isinstance(self.vehicle, SeccModel) and isinstance(config, SeccConfig):
             self.vehicle.change_vehicle(config)
             return
-        self.vehicle = make_vehicle(config, self._databases)
+        self.vehicle = PARTS[self.config.link].vehicle(config, self._databases)
         self._readers = self._wiring()
 
     def cool_down(self) -> None:
         """Let board and modules get as cold as their surroundings: nobody has to wait for it here."""
         self.board.temperature = self.config.board.board_temperature
-        self.modules.temperature = self.modules.enclosure_temperature = self.config.modules.cabinet_temperature
+        cool_down(self.modules)
 
 
 _START: dict[str, Callable[[CampaignWorld], None]] = {

@@ -13,6 +13,8 @@ SECC = "secc_simulator"
 AC_VEHICLE = "ac_vehicle_simulator"
 MODULES = "power_module_simulator"
 BOARD = "io_board_simulator"
+# The mains in place of power modules: nothing is injected there.
+MAINS = "mains"
 
 
 @dataclass(frozen=True, slots=True)

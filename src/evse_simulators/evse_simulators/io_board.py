@@ -127,6 +127,12 @@ class IoBoardModel:
         """Break or heal something."""
         return self.faults.set(name, active)
 
+    def set_power(self, on: bool) -> None:
+        """Take the mains away from a station, or give them back; the lock of an AC output opens on its own energy (can.md 3.4), that of a DC one stays."""
+        if self.ac is not None:
+            self.ac.powered = on
+            self._lock_target = self._lock_target if on else 0.0
+
     # Inputs
 
     def on_vehicle_lines(self, lines: SimVehicleLines, now: float) -> None:
@@ -139,7 +145,8 @@ class IoBoardModel:
 
     def on_frame(self, frame: Frame, now: float) -> None:
         """Take the station's command; others are ignored, and all while the processor has stopped."""
-        decoded = None if "io_board_silent" in self.faults else self._wire.read(frame)
+        off = "io_board_silent" in self.faults or (self.ac is not None and not self.ac.powered)
+        decoded = None if off else self._wire.read(frame)
         if decoded and decoded.name == "IO_Outputs":
             self._obey(decoded.signals, now)
 

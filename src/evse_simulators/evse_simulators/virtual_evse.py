@@ -37,6 +37,7 @@ from evse_core.types import (
     SessionRequest,
     SessionState,
     SimPower,
+    SimVehicleLines,
     Verdict,
     VerdictSource,
 )
@@ -44,10 +45,8 @@ from evse_simulators.io_board import IoBoardModel
 from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.memory_ledger import MemoryLedger
 from evse_simulators.pace import Periodic
-from evse_simulators.power_modules import PowerModulesModel
-from evse_simulators.secc import SeccConfig, SeccModel
-from evse_simulators.vehicle import VehicleConfig, VehicleModel
 from evse_simulators.world_config import BITRATE, EPOCH, FREE_SPACE, NODES, Entry, WorldConfig
+from evse_simulators.world_parts import PARTS, buses_of, make_supply
 
 # Takes a value at a time [s].
 Reader = Callable[[Any, float], Any]
@@ -71,8 +70,8 @@ class VirtualEvse:
         self.session = SessionState()
         self.safety_state = SafetyState()
         self.power = SimPower()
-        self.vehicle = make_vehicle(config.vehicle, databases)
-        self.modules = PowerModulesModel(config.modules, databases["evse_v3"])
+        self.vehicle = PARTS[config.link].vehicle(config.vehicle, databases)
+        self.modules = make_supply(config, databases)
         self.board = IoBoardModel(config.board, databases["io_board"])
         self.bridge = CanBridge(config.bridge, databases)
         self.sequencer = ChargeSequencer(config.sequencer)
@@ -93,7 +92,7 @@ class VirtualEvse:
         self._rate = {name: Periodic(period) for name, period in self._periods().items()}
         self._last: dict[str, Any] = {}
         self._started = dict.fromkeys(NODES, EPOCH)
-        self._load = {link: BusLoad(BITRATE) for link in (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)}
+        self._load = {link: BusLoad(BITRATE) for link in buses_of(config.link)}
         self._tell_bridge_of_buses()
         self._readers = self._wiring()
 
@@ -134,7 +133,7 @@ class VirtualEvse:
             "charge_record": (seq("record"),),
             "power_budget": (seq("budget"), safe("budget")),
             "sim/station_lines": (self._to(self.vehicle.on_station_lines), self._to(self.modules.on_station_lines)),
-            "sim/vehicle_lines": (self._to(self.board.on_vehicle_lines), self._to(self.modules.on_vehicle_lines)),
+            "sim/vehicle_lines": (self._lines_to_board, self._to(self.modules.on_vehicle_lines)),
             "sim/power": (self._to(self.vehicle.on_power), self._to(self.board.on_power)),
         }
 
@@ -182,6 +181,12 @@ class VirtualEvse:
     def _to_board(self, frame: Frame, now: float) -> None:
         self.board.on_frame(frame, now)
         self._board_news = True
+
+    def _lines_to_board(self, lines: SimVehicleLines, now: float) -> None:
+        self.board.on_vehicle_lines(lines, now)
+        seen = lines.plugged, lines.pilot_resistance, lines.pilot_diode, lines.cable_resistance
+        if PARTS[self.config.link].lines_wake and repr(seen) != self._last.get("lines"):
+            self._last["lines"], self._board_news = repr(seen), True
 
     # One tick
 
@@ -361,11 +366,6 @@ def _keeper(samples: dict[str, Sample[Any]], name: str) -> Reader:
         samples[name] = Sample(value, now)
 
     return take
-
-
-def make_vehicle(config: VehicleConfig | SeccConfig, databases: Mapping[str, SignalDatabase]) -> VehicleModel | SeccModel:
-    """Return the vehicle, with its charge controller where it has one."""
-    return SeccModel(config, databases["evse_v3"]) if isinstance(config, SeccConfig) else VehicleModel(config, databases["chademo"])
 
 
 def _memo(database: SignalDatabase) -> SignalDatabase:

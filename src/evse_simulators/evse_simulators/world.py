@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from evse_core.types import ChargeState, RequestKind, SessionRequest, StopCause
-from evse_simulators.faults import BOARD, FAULTS, MODULES, Answer
+from evse_simulators.faults import FAULTS, Answer, of
 from evse_simulators.secc import SeccModel
 from evse_simulators.virtual_evse import VirtualEvse
 from evse_simulators.world_config import EPOCH, TOKEN
@@ -76,11 +76,10 @@ class World(VirtualEvse):
         return self._break(name, False)
 
     def _break(self, name: str, active: bool) -> Answer:
-        models: dict[str, Any] = {self.vehicle.faults.simulator: self.vehicle, MODULES: self.modules, BOARD: self.board}
-        if name not in FAULTS or FAULTS[name].simulator not in models:
-            return Answer(
-                False, f"unknown fault {name!r}; known: {', '.join(key for key, row in FAULTS.items() if row.simulator in models)}"
-            )
+        models: dict[str, Any] = {model.faults.simulator: model for model in (self.vehicle, self.modules, self.board)}
+        known = of(*models, link=self.config.link)
+        if name not in known:
+            return Answer(False, f"unknown fault {name!r}; known: {', '.join(known)}")
         answer: Answer = models[FAULTS[name].simulator].inject(name, active)
         return self._act(f"{'inject' if active else 'heal'} {name}", answer)
 

@@ -1,5 +1,6 @@
 """What the simulated world is made of, and the lines of its log."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +9,8 @@ from evse_core.charge_sequencer import SequencerConfig
 from evse_core.energy_meter import MeterConfig
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.tariff import Tariff
+from evse_core.vehicle_link import PILOT, SECC
+from evse_simulators.ac_vehicle import AcVehicleConfig
 from evse_simulators.io_board import IoBoardConfig
 from evse_simulators.power_modules import PowerModulesConfig
 from evse_simulators.secc import SeccConfig
@@ -35,16 +38,30 @@ QUICK_CONTROLLER: dict[str, Any] = {
     "request_delay": 0.2,
     "welding_time": 0.3,
 }
+# An AC vehicle, as little.
+QUICK_AC_VEHICLE: dict[str, Any] = {"ready_delay": 0.2, "start_delay": 0.1, "follow_delay": 0.3, "stop_delay": 0.5, "ramp_up": 40.0}
+# An AC output of 32 A and three phases with a socket outlet.
+AC_OUTPUT: dict[str, Any] = {
+    "ac_phases": 3,
+    "phase_voltage": 230.0,
+    "max_current": 32.0,
+    "socket_outlet": True,
+    "phase_switching": True,
+    "ventilated": False,
+}
 # Modules of the world; they tell of themselves, and its board has a control pilot, so that all faults can be seen.
 MODULES = 4
 QUICK_MODULES = PowerModulesConfig(wake_delay=0.3, module_count=MODULES)
+
+
+VehicleKind = VehicleConfig | SeccConfig | AcVehicleConfig
 
 
 @dataclass(frozen=True)
 class WorldConfig:
     """What the world is made of; times in s, power in W."""
 
-    vehicle: VehicleConfig | SeccConfig = field(default_factory=VehicleConfig)
+    vehicle: VehicleKind = field(default_factory=VehicleConfig)
     modules: PowerModulesConfig = field(default_factory=lambda: PowerModulesConfig(module_count=MODULES))
     board: IoBoardConfig = field(default_factory=lambda: IoBoardConfig(has_control_pilot=True))
     bridge: CanBridgeConfig = field(default_factory=CanBridgeConfig)
@@ -58,10 +75,15 @@ class WorldConfig:
     hand_over: int = 1
     rule_period: float = 0.05
 
+    @property
+    def link(self) -> str:
+        """Name of the vehicle link."""
+        return self.bridge.vehicle_link
+
 
 def secc_config(vehicle: SeccConfig | None = None, **others: Any) -> WorldConfig:
     """Return a world in which a charge controller leads."""
-    link = "secc"
+    link = SECC
     parts: dict[str, Any] = {
         "vehicle": vehicle or SeccConfig(),
         "board": IoBoardConfig(),
@@ -89,6 +111,24 @@ def with_discharge(config: WorldConfig) -> WorldConfig:
         sequencer=replace(config.sequencer, unverified_discharge=True, **TAKES),
         safety=replace(config.safety, **TAKES),
     )
+
+
+def pilot_config(vehicle: AcVehicleConfig | None = None, output: Mapping[str, Any] | None = None, **others: Any) -> WorldConfig:
+    """Return a world of an AC output with a control pilot; `output` are values of AC_OUTPUT that differ."""
+    made = AC_OUTPUT | dict(output or {}) | {"vehicle_link": PILOT}
+    power = made["max_current"] * made["phase_voltage"] * made["ac_phases"]
+    parts: dict[str, Any] = {
+        "vehicle": vehicle or AcVehicleConfig(),
+        "board": IoBoardConfig(**_fields(IoBoardConfig, made)),
+        "bridge": CanBridgeConfig(vehicle_link=PILOT),
+        "sequencer": SequencerConfig(**_fields(SequencerConfig, made | {"max_power": power})),
+        "safety": SafetyConfig(**_fields(SafetyConfig, made | {"max_power": power})),
+    }
+    return WorldConfig(**(parts | others))
+
+
+def _fields(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)
