@@ -22,7 +22,9 @@ from rich.table import Table
 from evse_tools.bench_figures import figure, print_json
 from evse_tools.machine import processors
 from evse_tools.mutation_table import MUTATIONS, Mutation
+from evse_tools.mutation_table_ac import AC_MUTATIONS
 
+ALL = (*MUTATIONS, *AC_MUTATIONS)
 # Longest run of one test file with a mutant: it may well hang. [s]
 LONGEST = 300.0
 # The campaign that is tried where no test notices: sessions, and their seed.
@@ -64,7 +66,7 @@ def problem(mutation: Mutation, sources: Path) -> str:
 
 def run(only: list[str] | None, as_json: bool) -> int:
     """Break every guard, or those whose names hold a word of only; 0 where each was noticed, 1 where not, 2 for wrong input."""
-    chosen = [item for item in MUTATIONS if not only or any(word in item.name for word in only)]
+    chosen = [item for item in ALL if not only or any(word in item.name for word in only)]
     if not chosen or not (root() / "tests").is_dir():
         print("station bench: no such guard" if not chosen else f"station bench: no tests in {root()}", file=sys.stderr)
         return 2

@@ -369,7 +369,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter of what may be missed is stored before anything is counted",
         "record_keeper.py",
-        "isfinite(self.meter.counter_wh) and self.meter.counter_wh != self._store.counter_wh",
+        "isfinite(counted) and counted != stored",
         "False",
         (BOOK,),
     ),
