@@ -26,9 +26,10 @@ from evse_core.types import (
     Transaction,
     UplinkState,
 )
+from evse_core.vehicle_link import CHADEMO, NAMES, PILOT
 from evse_simulators.faults import FAULTS
 from evse_tools import demo_print, live_table
-from evse_tools.demo_faults import EXPECTED, Outcome, judge
+from evse_tools.demo_faults import EXPECTED, Outcome, expected, judge
 from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_report import Energies, Report, Session, completeness
@@ -218,17 +219,23 @@ def test_every_fault_of_the_simulators_has_an_expectation() -> None:
     assert set(EXPECTED) == set(FAULTS)
 
 
-def test_what_a_demo_cannot_show_is_refused_with_a_reason() -> None:
-    impossible = {name for name, expected in EXPECTED.items() if expected.impossible}
-    assert impossible == {"ac_over_current", "ac_current_lost"}
-    for name in FAULTS:
-        errors = list(Options(fault=name).errors())
-        assert bool(errors) is (name in impossible)
-        assert all(f"--fault {name}: {EXPECTED[name].impossible}" == error for error in errors)
+def test_a_demo_is_refused_a_fault_that_its_link_does_not_have() -> None:
+    for name, row in EXPECTED.items():
+        assert not list(Options(fault=name).errors())
+        for link in NAMES:
+            assert bool(Options(fault=name).fault_problem({link})) is (link not in row.links), (name, link)
+    assert EXPECTED["ac_over_current"].links == EXPECTED["mains_low"].links == EXPECTED["ac_sleeps"].links == {PILOT}
+    assert PILOT not in EXPECTED["module_hot"].links
+    assert Options(fault="mains_low").default_link == PILOT
+
+
+def test_what_an_ac_output_does_differently_is_expected_of_it_only() -> None:
+    assert (expected("contactor_welded", PILOT).stays_locked, expected("contactor_welded", CHADEMO).stays_locked) == (True, False)
+    assert Options(fault="ac_sleeps", link=PILOT).plan(1, PILOT).fault_early
 
 
 def test_a_link_is_one_that_exists_and_stands_in_one_place() -> None:
-    assert list(Options(link="pilot").errors()) == ["--link pilot: unknown; known: chademo, secc"]
+    assert list(Options(link="petrol").errors()) == ["--link petrol: unknown; known: chademo, secc, pilot"]
     assert "a description says its own" in next(Options(link="secc", description=__file__).errors())
     assert list(Options(link="secc").errors()) == []
 
@@ -238,8 +245,15 @@ def test_a_fault_that_only_one_link_knows_chooses_it() -> None:
     assert Options(fault="vehicle_silent").default_link == "chademo"
     assert Options(fault="emergency_stop").default_link == "chademo"
     assert Options(fault="controller_silent").fault_problem({"chademo"}) == "--fault controller_silent: only with vehicle link secc"
-    assert Options(fault="lock_lost").fault_problem({"secc"}) == "--fault lock_lost: only with vehicle link chademo"
+    assert Options(fault="lock_lost").fault_problem({"secc"}) == "--fault lock_lost: only with vehicle link chademo or pilot"
     assert Options(fault="emergency_stop").fault_problem({"chademo", "secc"}) == ""
+
+
+def test_a_demo_of_an_ac_output_has_one_bus_and_no_modules(tmp_path: Path) -> None:
+    built = expand({"evses": [{"evse": 1, "vehicle_link": "pilot"}]}, 2, "", tmp_path)["evses"]
+    assert [set(evse["can_bridge"]) for evse in built] == [{"io_bus"}, {"io_bus"}]
+    assert "power_module_simulator" not in built[0]
+    assert built[0]["ac_vehicle_simulator"]["follow_delay"] == 0.5
 
 
 def test_a_demo_behind_a_charge_controller_has_one_that_is_simulated(tmp_path: Path) -> None:

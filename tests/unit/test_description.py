@@ -53,7 +53,7 @@ def test_the_descriptions_have_the_evses_that_they_promise() -> None:
     assert not load(CONFIG / "real_hardware.yaml").is_simulated
 
 
-SIMULATED = {*SIMULATOR_BUSES, "csms_simulator"} - {"secc_simulator"}
+SIMULATED = {*SIMULATOR_BUSES, "csms_simulator"} - {"secc_simulator", "ac_vehicle_simulator"}
 
 
 @pytest.mark.parametrize("name", sorted(SIMULATED))
@@ -74,6 +74,49 @@ def test_a_vehicle_that_speaks_another_link_is_refused() -> None:
         from_data(data)
     assert "evses[0].vehicle_simulator" in str(caught.value)
     assert "is for vehicle_link chademo; with secc take secc_simulator" in str(caught.value)
+
+
+def ac_station() -> Any:
+    return yaml.safe_load((CONFIG / "ac_three_phase.yaml").read_text(encoding="utf-8"))
+
+
+def test_an_ac_station_has_one_bus_no_modules_and_hands_its_phases_on() -> None:
+    evse = from_data(ac_station()).evses[0]
+    assert tuple(evse.buses) == ("io_bus",)
+    assert (evse.rating["ac_phases"], evse.rating["phase_voltage"], evse.rating["has_control_pilot"]) == (3, 230.0, True)
+    level_2 = load(CONFIG / "ac_level2.yaml")
+    assert [(evse.rating["max_current"], evse.rating["phase_voltage"], evse.rating["ac_phases"]) for evse in level_2.evses] == [
+        (32.0, 240.0, 1),
+        (48.0, 240.0, 1),
+    ]
+
+
+def test_a_dc_station_hands_nothing_on_that_only_an_ac_side_has() -> None:
+    assert not {"ac_phases", "phase_voltage", "socket_outlet", "ventilated"} & set(load(CONFIG / "single_evse.yaml").evses[0].rating)
+
+
+BUS = {"interface": "udp_multicast", "channel": "ff11::6576:399"}
+WRONG_AC: list[tuple[tuple[str, ...], Any, str]] = [
+    (("can_bridge", "vehicle_bus"), BUS, "nothing hangs on it with vehicle_link pilot"),
+    (("can_bridge", "power_bus"), BUS, "nothing hangs on it with vehicle_link pilot"),
+    (("power_module_simulator",), {}, "there are no power modules with vehicle_link pilot"),
+    (("vehicle_simulator",), {}, "is for vehicle_link chademo; with pilot take ac_vehicle_simulator"),
+    (("rating", "ac_phases"), 2, "2: an AC output (vehicle_link pilot) has 1 or 3"),
+    (("rating", "ac_phases"), 0, "0: an AC output (vehicle_link pilot) has 1 or 3"),
+    (("rating", "module_count"), 4, "there are no power modules with vehicle_link pilot"),
+    (("rating", "phase_voltage"), 400, "400.0 V is above 300.0 V"),
+    (("charge_sequencer", "phase_voltage"), 230, "rating.phase_voltage"),
+    (("ac_vehicle_simulator", "cable_current"), 16.0, "16 A is none of 0, 13, 20, 32, 63"),
+    (("ac_vehicle_simulator", "charger_phases"), 2, "2 is neither 1 nor 3"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "said"), WRONG_AC, ids=lambda item: dotted(item) if isinstance(item, tuple) else None)
+def test_what_is_wrong_with_an_ac_station_is_named(path: tuple[str, ...], value: Any, said: str) -> None:
+    data = ac_station()
+    put(data, value, "evses", 0, *path)
+    found = problems(data)
+    assert any(said in text for name, text in found.items() if name.startswith(dotted(("evses", 0, *path)))), found
 
 
 WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from evse_tools.description import Description, from_data, load
-from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, STATION_SECTIONS
+from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, STATION_SECTIONS, VEHICLE_SIMULATORS
 from evse_tools.node_specs import COMPOSED, NodeSpec, node_specs, parameter_file
 from evse_tools.parameter_file import write_parameters
 
@@ -58,7 +58,7 @@ def test_one_simulator_needs_no_container() -> None:
     assert "/evse_1/vehicle_simulator" in by_name(node_specs(from_data(data)))
 
 
-@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {"vehicle_simulator", "secc_simulator", "energy_meter"}))
+@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {*VEHICLE_SIMULATORS.values(), "energy_meter"}))
 def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) -> None:
     data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
     rating = {"max_voltage": 480.0, "min_voltage": 60.0, "max_current": 100.0, "max_power": 40_000.0}
@@ -68,6 +68,18 @@ def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) ->
     known = EVSE_SECTIONS[name].load().__dataclass_fields__
     assert known.keys() & rating.keys()
     assert {key: parameters[key] for key in rating if key in known} == {key: value for key, value in rating.items() if key in known}
+
+
+def test_what_an_ac_output_is_made_of_reaches_sequencer_monitor_and_board() -> None:
+    nodes = by_name(node_specs(load(ROOT / "config/ac_three_phase.yaml")))
+    told = {"ac_phases": 3, "phase_voltage": 230.0, "vehicle_link": "pilot"}
+    for name in ("charge_sequencer", "safety_monitor", "io_board_simulator"):
+        assert told.items() <= nodes[f"/evse_1/{name}"].parameters.items()
+    for name in ("charge_sequencer", "io_board_simulator"):
+        assert nodes[f"/evse_1/{name}"].parameters["socket_outlet"] is True
+    assert nodes["/evse_1/vehicle_simulator"].executable == "ac_vehicle_simulator"
+    assert not any(key.startswith(("bus.", "vehicle_bus.", "power_bus.")) for key in nodes["/evse_1/vehicle_simulator"].parameters)
+    assert not any(key.startswith(("vehicle_bus.", "power_bus.")) for key in nodes["/evse_1/can_bridge"].parameters)
 
 
 def test_the_vehicle_link_reaches_who_must_know_it_and_chooses_what_plays_the_vehicle() -> None:

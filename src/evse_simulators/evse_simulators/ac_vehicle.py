@@ -28,7 +28,7 @@ RESISTORS = {current: resistance for resistance, current in CABLES.items()}
 SIMPLIFIED = 10.0
 # Below it no charger works: 100 V less 15 %. Own choice. [V]
 LEAST_MAINS = 80.0
-# What the fault ac_ignores_limit draws, as a share of its own maximum. [1]
+# What the fault ac_ignores_limit draws, as a share of its own maximum or of what is offered, if that is more. [1]
 EXCESS = 1.33
 # Current that counts as none, and power at which a battery counts as full. Own choice. [A], [W]
 NOTHING, LEAST_POWER = 0.1, 200.0
@@ -268,7 +268,7 @@ class AcVehicleModel(SimulatedVehicle):
         """Return what it would draw from each phase [A]."""
         most = self.config.max_current
         if "ac_ignores_limit" in self.faults:
-            return most * EXCESS
+            return max(most, self._told()) * EXCESS
         watts = self.battery.acceptable_current() * self.battery.open_circuit_voltage / self.config.efficiency
         return min(most, self._told(), watts / (lines.mains_voltage * self.phases_used))
 

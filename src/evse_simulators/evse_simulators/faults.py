@@ -69,7 +69,7 @@ FAULTS = {
     "ccs_contactor_welded": SimulatedFault(SECC, "the vehicle's contactor does not open any more: the connector stays live"),
     "ccs_contactor_opens": SimulatedFault(SECC, "the vehicle's contactor drops out, and it tells an emergency (origin PEV)"),
     "ccs_plug_lost": SimulatedFault(SECC, "the connector comes out of the inlet although it is locked"),
-    "ac_ignores_limit": SimulatedFault(AC_VEHICLE, "the vehicle draws its own maximum and a third more, whatever the control pilot offers"),
+    "ac_ignores_limit": SimulatedFault(AC_VEHICLE, "the vehicle draws a third more than the control pilot offers"),
     "ac_ignores_stop": SimulatedFault(AC_VEHICLE, "the vehicle goes on charging although the control pilot offers nothing any more"),
     "ac_stays_in_c": SimulatedFault(AC_VEHICLE, "the vehicle stops charging but stays in state C"),
     "ac_drops_out": SimulatedFault(AC_VEHICLE, "the vehicle leaves state C at once, under current, and stays in B"),

@@ -1,4 +1,7 @@
-"""Picture of charging sessions: voltage, current, state of charge and the states, one block per EVSE. Readable in greyscale: lines differ by dash, too."""
+"""Picture of charging sessions: voltage, current, state of charge and the states, one block per EVSE; with a control pilot, what it offers and each phase.
+
+Readable in greyscale: lines differ by dash, too.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,19 @@ ROOMY = 0.12
 # Light and dark in turn, so that neighbours differ; charging and what went wrong stand out. Luminance differs, for printing without colour.
 PLAIN = ("#e4e4e4", "#c6c6c6")
 STANDING_OUT = {"CHARGING": "#8fc49a", "EMERGENCY": "#8c2f2f", "FAULTED": "#b35c5c", "RECOVERING": "#b35c5c"}
+# Dashes of the three phases, which mostly lie on each other.
+PHASE_DASHES = ("-", (0, (5, 2)), (0, (2, 2)))
 VOLTAGE, CURRENT, SOC = "#14386b", "#c8641e", "#3d3d3d"
+
+
+@dataclass(frozen=True)
+class AcSeries:
+    """What is drawn of an AC output in place of voltage and current: offered current and that of each phase [A], and the states of the control pilot."""
+
+    time: Sequence[float]
+    offered: Sequence[float]
+    drawn: Sequence[Sequence[float]]
+    pilot: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class Series:
     states: Sequence[tuple[str, float]] = ()
     marks: Sequence[tuple[str, float]] = ()
     end: float = 0.0
+    ac: AcSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,10 @@ def _block(figure: Figure, place: SubplotSpec, series: Series) -> None:
     state_axes.set_xlim(begin, end)
     found = bands(series.states, end)
     _draw_bands(state_axes, found, end - begin)
-    _draw_power(power_axes, series)
+    if series.ac is None:
+        _draw_power(power_axes, series)
+    else:
+        _draw_phases(power_axes, series.ac, end)
     _draw_soc(soc_axes, series)
     for axes in (power_axes, soc_axes):
         for band in found[1:]:
@@ -131,6 +150,28 @@ def _draw_power(axes: Axes, series: Series) -> None:
     right.spines["top"].set_visible(False)
     axes.spines["top"].set_visible(False)
     axes.legend(handles=[voltage, current], loc="lower center", ncols=2, fontsize=8, framealpha=0.9)
+
+
+def _draw_phases(axes: Axes, ac: AcSeries, end: float) -> None:
+    """Draw the offered current as a step, the drawn ones as lines, and the letters of the control pilot's states on top."""
+    (offered,) = axes.step(
+        ac.time, ac.offered, where="post", color=VOLTAGE, linewidth=1.6, linestyle=(0, (1, 1)), label="offered per phase"
+    )
+    lines = [offered]
+    for number, (drawn, dash) in enumerate(zip(ac.drawn, PHASE_DASHES, strict=True), 1):
+        if any(isfinite(value) for value in drawn):
+            lines += axes.plot(ac.time, drawn, color=CURRENT, linewidth=2.2 - 0.5 * number, linestyle=dash, label=f"drawn L{number}")
+    top = 1.35 * _top([value for values in (ac.offered, *ac.drawn) for value in values], 1.0)
+    axes.set_ylabel("current [A]")
+    axes.set_ylim(0, top)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    begin, last = axes.get_xlim()
+    for band in bands(ac.pilot, end):
+        if (band.end - band.begin) / (last - begin) >= NAMED:
+            axes.text((band.begin + band.end) / 2, 0.06 * top, band.name, ha="center", va="center", fontsize=8, color="#555555")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(handles=lines, loc="upper center", ncols=4, fontsize=8, framealpha=0.9)
 
 
 def _draw_soc(axes: Axes, series: Series) -> None:

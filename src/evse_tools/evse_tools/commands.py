@@ -39,7 +39,9 @@ def demo(
     json: Annotated[str, typer.Option(metavar="FILE", help="write what happened as JSON; - for stdout")] = "",
     description: Annotated[Path | None, typer.Option(help="station description (default: config/single_evse.yaml)")] = None,
     output: Annotated[Path | None, typer.Option(help="folder for what the demo writes (default: station_data)")] = None,
-    link: Annotated[str, typer.Option(help="what the vehicle hangs on: chademo (default), or secc for a charge controller with CCS")] = "",
+    link: Annotated[
+        str, typer.Option(help="what the vehicle hangs on: chademo (default), secc for a charge controller with CCS, pilot for AC")
+    ] = "",
     discharge: Annotated[bool, typer.Option("--discharge", help="charge, give power to the site, charge again")] = False,
 ) -> None:
     """Charge simulated cars through whole sessions; shows receipt, time line, chart and recording."""

@@ -1,7 +1,7 @@
 """The chart of a demo: what was seen of its sessions, as series for chart.py."""
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 
 from evse_core.types import ChargeState
@@ -31,8 +31,19 @@ def series(session: Session, injected: float) -> chart.Series:
         soc_percent=[curves.soc_percent[number] for number in kept],
         states=states,
         marks=_marks(track, injected, zero),
+        ac=_ac(track, zero, first),
         end=max(time, default=0.0),
     )
+
+
+def _ac(track: Track, zero: float, first: float) -> chart.AcSeries | None:
+    """Return what is drawn of a control pilot; None without one."""
+    kept = [sample for sample in track.pilot if sample.time - zero >= first]
+    if not kept:
+        return None
+    pilot = [(span.state.name, max(span.begin - zero, first)) for span in track.pilot_spans()]
+    drawn = [[sample.drawn[phase] for sample in kept] for phase in range(3)]
+    return chart.AcSeries([sample.time - zero for sample in kept], [sample.offered or nan for sample in kept], drawn, pilot)
 
 
 def _from_plug_in(track: Track) -> list[tuple[ChargeState, float]]:

@@ -11,7 +11,7 @@ from typing import Any
 from evse_core import vehicle_link
 from evse_core.fault_table import BY_NAME
 from evse_core.types import ChargeState, FaultEvent, Reaction, StopCause
-from evse_simulators.faults import FAULTS, SECC, VEHICLE
+from evse_simulators.faults import AC_VEHICLE, FAULTS, MODULES, SECC, VEHICLE
 from evse_tools.demo_track import NO_CURRENT, Track
 
 # Longest time from the fault to less than 5 A after an emergency (../shared/reference/can.md 4). [s]
@@ -24,6 +24,7 @@ PERMIT_TIME = 0.1
 LONG, SHORT = 150.0, 10.0
 
 ALL, _CHADEMO, _SECC = frozenset(vehicle_link.NAMES), frozenset({vehicle_link.CHADEMO}), frozenset({vehicle_link.SECC})
+_AT_PILOT = frozenset({vehicle_link.PILOT})
 _VEHICLE = (StopCause.VEHICLE, StopCause.VEHICLE_FAULT)
 
 
@@ -33,7 +34,7 @@ class Expected:
 
     `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
     plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then. `rating`: what the EVSE must be made of.
-    `impossible`: why no demo can show it. `links`: vehicle links of stations that can.
+    `links`: vehicle links of stations that can.
     """
 
     faults: tuple[str, ...] = ()
@@ -42,13 +43,11 @@ class Expected:
     stays_locked: bool = False
     seconds: float = 60.0
     rating: Mapping[str, Any] = field(default_factory=dict)
-    impossible: str = ""
     links: frozenset[str] = ALL
 
 
 # Modules that tell of themselves, and a control pilot.
 _BANK, _PILOT = {"module_count": 4}, {"has_control_pilot": True}
-_NO_LIMIT = "a CHAdeMO station signals no limit on a control pilot"
 
 _ROWS = {
     "vehicle_silent": Expected(("vehicle_silent",)),
@@ -71,8 +70,17 @@ _ROWS = {
     "impact": Expected(("impact",)),
     "pilot_short": Expected(("pilot_fault",), rating=_PILOT),
     "pilot_diode": Expected(("pilot_fault",), rating=_PILOT),
-    "ac_over_current": Expected(("ac_over_current",), impossible=_NO_LIMIT),
-    "ac_current_lost": Expected(("ac_current_unknown",), impossible=_NO_LIMIT),
+    "ac_over_current": Expected(("ac_over_current", "ac_over_current_high"), (StopCause.VEHICLE_FAULT,)),
+    "ac_current_lost": Expected(("ac_current_unknown",)),
+    "pilot_broken": Expected((), (StopCause.UNPLUGGED,)),
+    "pilot_noise": Expected(("pilot_fault",)),
+    "latch_pressed": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "cable_coding_wrong": Expected((), (StopCause.INCOMPATIBLE,)),
+    "residual_test_fails": Expected(("residual_current_test_failed",), early=True),
+    "mains_lost": Expected(("mains_low",)),
+    "mains_low": Expected(("mains_low",)),
+    "pole_welded": Expected(("output_live",), seconds=SHORT, stays_locked=True),
+    "output_sensor_live": Expected(("output_live",), seconds=SHORT, stays_locked=True),
     "earth_lost": Expected(("earth_lost",)),
     "residual_current": Expected(("residual_current",)),
     "proximity_fault": Expected(("proximity_fault",)),
@@ -116,13 +124,38 @@ _ROWS = {
     "ccs_contactor_welded": Expected(("vehicle_contactor_welded",), seconds=SHORT),
     "ccs_contactor_opens": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY)),
     "ccs_plug_lost": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY, StopCause.UNPLUGGED)),
+    "ac_ignores_limit": Expected(("ac_over_current", "ac_over_current_high"), (StopCause.VEHICLE_FAULT,)),
+    "ac_ignores_stop": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ac_stays_in_c": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ac_drops_out": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ac_current_in_b": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ac_diode_missing": Expected(("pilot_fault",)),
+    "ac_sleeps": Expected((), (StopCause.LOCAL,), early=True, seconds=SHORT),
+    "ac_plug_lost": Expected((), (StopCause.UNPLUGGED,)),
 }
-# What only one link has: who plays the vehicle, and the station's own lock and proximity.
-_OF_SIMULATOR = {VEHICLE: _CHADEMO, SECC: _SECC}
+# What an AC output does differently: a contact that does not open leaves mains voltage in the connector, and contacts hardly warm at its currents.
+_PILOT_ROWS = {
+    "contactor_welded": Expected(("contactor_welded",), seconds=SHORT, stays_locked=True),
+    "connector_worn": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+}
+# What not every link has: who plays the vehicle, power modules, the station's own lock and proximity, a current that a control pilot offers.
+_OF_SIMULATOR = {VEHICLE: _CHADEMO, SECC: _SECC, AC_VEHICLE: _AT_PILOT, MODULES: _CHADEMO | _SECC}
 _LOCK = ("lock_stuck", "lock_lost", "proximity_fault")
-EXPECTED = {
-    name: replace(row, links=_CHADEMO if name in _LOCK else _OF_SIMULATOR.get(FAULTS[name].simulator, ALL)) for name, row in _ROWS.items()
-}
+_OFFER = ("ac_over_current", "ac_current_lost")
+
+
+def _links(name: str) -> frozenset[str]:
+    if name in _LOCK:
+        return _CHADEMO | _AT_PILOT
+    return _AT_PILOT if FAULTS[name].link or name in _OFFER else _OF_SIMULATOR.get(FAULTS[name].simulator, ALL)
+
+
+EXPECTED = {name: replace(row, links=_links(name)) for name, row in _ROWS.items()}
+
+
+def expected(name: str, link: str) -> Expected:
+    """Return what is expected of a fault with a vehicle link."""
+    return _PILOT_ROWS.get(name, EXPECTED[name]) if link == vehicle_link.PILOT else EXPECTED[name]
 
 
 @dataclass(frozen=True)
@@ -151,8 +184,8 @@ def judge(name: str, track: Track, injected: float, locked_in: str = "") -> Outc
     permit = next((time for permit, time in track.permits if not permit and time >= injected), nan)
     off = track.power_off_after(injected)
     problems = (
-        _ending(EXPECTED[name], track, locked_in)
-        + _raising(EXPECTED[name], raised, track)
+        _ending(expected(name, track.link), track, locked_in)
+        + _raising(expected(name, track.link), raised, track)
         + _table(raised)
         + _times(raised, reaction, track, off)
     )
@@ -172,11 +205,11 @@ def judge(name: str, track: Track, injected: float, locked_in: str = "") -> Outc
     )
 
 
-def _ending(expected: Expected, track: Track, locked_in: str) -> list[str]:
+def _ending(row: Expected, track: Track, locked_in: str) -> list[str]:
     """Check what holds after every fault: the session is over and no power flows."""
-    over = track.has_ended if expected.stays_locked else track.is_over
+    over = track.has_ended if row.stays_locked else track.is_over
     problems = [] if over else [f"the session did not end; it is in {track.session.state.name}"]
-    if expected.stays_locked and not locked_in:
+    if row.stays_locked and not locked_in:
         problems.append("the connector could be pulled although it is live")
     if track.currents and abs(track.currents[-1][0]) > NO_CURRENT:
         problems.append(f"{track.currents[-1][0]:.0f} A still flow")
@@ -187,13 +220,13 @@ def _ending(expected: Expected, track: Track, locked_in: str) -> list[str]:
     return problems
 
 
-def _raising(expected: Expected, raised: tuple[FaultEvent, ...], track: Track) -> list[str]:
+def _raising(row: Expected, raised: tuple[FaultEvent, ...], track: Track) -> list[str]:
     names = {event.fault for event in raised}
     problems = []
-    if expected.faults and names.isdisjoint(expected.faults):
-        problems.append(f"none of {', '.join(expected.faults)} was raised, but {', '.join(sorted(names)) or 'nothing'}")
-    if expected.causes and track.session.stop_cause not in expected.causes:
-        wanted = " or ".join(cause.name for cause in expected.causes)
+    if row.faults and names.isdisjoint(row.faults):
+        problems.append(f"none of {', '.join(row.faults)} was raised, but {', '.join(sorted(names)) or 'nothing'}")
+    if row.causes and track.session.stop_cause not in row.causes:
+        wanted = " or ".join(cause.name for cause in row.causes)
         problems.append(f"the session ended by {track.session.stop_cause.name}, not by {wanted}")
     return problems
 

@@ -10,7 +10,7 @@ from evse_core.vehicle_link import CHADEMO
 from evse_simulators.faults import FAULTS
 from evse_tools import json_target
 from evse_tools.demo_driver import Plan
-from evse_tools.demo_faults import EXPECTED
+from evse_tools.demo_faults import EXPECTED, expected
 from evse_tools.demo_station import TOKENS
 from evse_tools.description_schema import VEHICLE_SIMULATORS
 
@@ -51,8 +51,6 @@ class Options:
             yield f"--energy-wh {self.energy_wh}: outside 0 to 1000000 Wh"
         if self.fault and self.fault not in FAULTS:
             yield f"--fault {self.fault}: unknown; known: {', '.join(sorted(FAULTS))}"
-        elif self.fault and EXPECTED[self.fault].impossible:
-            yield f"--fault {self.fault}: {EXPECTED[self.fault].impossible}"
         if self.csms and (urlsplit(self.csms).scheme not in {"ws", "wss"} or not urlsplit(self.csms).netloc):
             yield f"--csms {self.csms}: not an address such as ws://host:port/path"
         if self.discharge and self.energy_wh is not None:
@@ -66,13 +64,13 @@ class Options:
         if problem := json_target.refusal(self.json):
             yield problem
 
-    def plan(self, number: int) -> Plan:
-        """Return what the driver at EVSE `number`, counted from 1, does: the fault hits the first one."""
+    def plan(self, number: int, link: str = CHADEMO) -> Plan:
+        """Return what the driver at EVSE `number`, counted from 1, with a vehicle link does: the fault hits the first one."""
         fault = self.fault if number == 1 else ""
         simulator = FAULTS[fault].node if fault else ""
-        early = bool(fault) and EXPECTED[fault].early
+        early = bool(fault) and expected(fault, link).early
         discharge = DISCHARGE_POWER if self.discharge and number == 1 else 0.0
-        return Plan(TOKENS[number - 1], self._seconds(fault), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early, discharge)
+        return Plan(TOKENS[number - 1], self._seconds(fault, link), self.energy_wh or inf, fault, simulator, FAULT_DELAY, early, discharge)
 
     @property
     def default_link(self) -> str:
@@ -85,9 +83,9 @@ class Options:
         known = EXPECTED[self.fault].links if self.fault else frozenset(links)
         return "" if known >= set(links) else f"--fault {self.fault}: only with vehicle link {' or '.join(sorted(known))}"
 
-    def _seconds(self, fault: str) -> float:
+    def _seconds(self, fault: str, link: str) -> float:
         if self.seconds is not None:
             return self.seconds
         if fault:
-            return EXPECTED[fault].seconds
+            return expected(fault, link).seconds
         return inf if self.energy_wh is not None else DISCHARGE_SECONDS if self.discharge else DEFAULT_SECONDS

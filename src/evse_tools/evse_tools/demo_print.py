@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evse_core.vehicle_link import SECC
+from evse_core.vehicle_link import PILOT
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
-from evse_tools.demo_report import RESOLUTION, STEPS, Energies, Report, Session
+from evse_tools.demo_report import RESOLUTION, STATES_OF, STEPS, Energies, Report, Session
 from evse_tools.live_table import state_words
 
 # The 12 steps of the session (issue 2; CHAdeMO sequence, ../shared/reference/can.md 2.3).
@@ -48,11 +48,14 @@ def show(report: Report, out: Console) -> None:
             out.print(Text(session.receipt_text.rstrip()))
             out.print()
     stepped = [session for session in report.sessions if session.track.steps]
-    led = [session for session in report.sessions if session.track.link == SECC and session.track.session_id]
+    led = [session for session in report.sessions if session.track.link in STATES_OF and session.track.session_id]
     if stepped:
         out.print(time_line(stepped))
     if led:
         out.print(state_line(led))
+    for session in led:
+        if session.track.link == PILOT:
+            out.print(pilot_line(session))
     if stepped or led:
         out.print(energies(report.sessions))
     gave = [session for session in report.sessions if session.exported.meter]
@@ -68,7 +71,7 @@ def show(report: Report, out: Console) -> None:
 
 
 def state_line(sessions: Sequence[Session]) -> Table:
-    """Return when each session that a charge controller led came into each state."""
+    """Return when each session without the steps of CHAdeMO came into each state."""
     result = Table(title="when each state began, seconds since the session's start", title_justify="left")
     result.add_column("state")
     for session in sessions:
@@ -77,6 +80,18 @@ def state_line(sessions: Sequence[Session]) -> Table:
     order = dict.fromkeys(state for session in sessions for state, _ in session.track.session_states())
     for state in order:
         result.add_row(state.name, *(f"{found[state]:.2f}" if state in found else "-" for found in entered))
+    return result
+
+
+def pilot_line(session: Session) -> Table:
+    """Return what the control pilot showed and offered in turn, and the most that was drawn from each phase meanwhile."""
+    title = f"EVSE {session.track.evse}: control pilot, seconds since the session's start"
+    result = Table(title=title, title_justify="left")
+    for name in ("from", "state", "offered A", "L1 A", "L2 A", "L3 A"):
+        result.add_column(name, justify="left" if name == "state" else "right")
+    for span in session.track.pilot_spans():
+        drawn = (f"{value:.1f}" if isfinite(value) else "-" for value in span.drawn)
+        result.add_row(f"{session.track.relative(span.begin):.2f}", span.state.name, f"{span.offered:.1f}" if span.offered else "-", *drawn)
     return result
 
 

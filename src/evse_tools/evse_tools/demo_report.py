@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from evse_core.types import ChargeState
-from evse_core.vehicle_link import SECC
+from evse_core.vehicle_link import PILOT, SECC
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_track import Track
@@ -133,14 +133,27 @@ class Report:
         }
 
 
+# States that every session of an AC output passes.
+AC_STATES = (
+    ChargeState.WAITING_FOR_VEHICLE,
+    ChargeState.LOCKING,
+    ChargeState.WAITING_FOR_REQUEST,
+    ChargeState.CHARGING,
+    ChargeState.RAMPING_DOWN,
+    ChargeState.CLOSING,
+)
+# By vehicle link, where states and not the 12 steps of CHAdeMO tell how far a session came.
+STATES_OF = {SECC: LED_STATES, PILOT: AC_STATES}
+
+
 def completeness(track: Track) -> list[str]:
     """Return what is missing for a session that went as it should."""
     problems = [] if track.is_over else [f"the session did not end; it is in {track.session.state.name}"]
     steps = [step for step, _ in track.steps]
-    missed = [state.name for state in LED_STATES if not isfinite(track.entered(state))]
-    if track.link == SECC and missed:
+    missed = [state.name for state in STATES_OF.get(track.link, ()) if not isfinite(track.entered(state))]
+    if missed:
         problems.append(f"states not reached: {', '.join(missed)}")
-    elif track.link != SECC and steps != list(range(1, STEPS + 1)):
+    elif track.link not in STATES_OF and steps != list(range(1, STEPS + 1)):
         problems.append(f"steps reached: {', '.join(map(str, steps)) or 'none'}")
     if not isfinite(track.entered(ChargeState.CHARGING)):
         problems.append(f"never charged: {track.session.stop_cause.name} {track.session.stop_detail}".rstrip())

@@ -42,6 +42,10 @@ class Place:
     injected: float = nan
 
 
+def _place(options: Options, number: int, link: str) -> Place:
+    return Place(Track(number, link=link), Driver(options.plan(number, link), time.monotonic()))
+
+
 @dataclass
 class Found:
     """What a demo has found out when it is over."""
@@ -69,10 +73,7 @@ class DemoRun:
         self._began = began or process_start()
         self.problems: list[str] = []
         self._dead: set[str] = set()
-        self._places = [
-            Place(Track(evse.number, link=str(evse.rating["vehicle_link"])), Driver(options.plan(evse.number), time.monotonic()))
-            for evse in description.evses
-        ]
+        self._places = [_place(options, evse.number, str(evse.rating["vehicle_link"])) for evse in description.evses]
         self._processes = Processes()
         self._arrival = ARRIVAL if len(self._places) > processors() else 0.0
         self._opened = inf

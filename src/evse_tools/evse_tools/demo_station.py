@@ -16,21 +16,20 @@ import yaml
 from evse_core import vehicle_link
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
-from evse_tools.description_schema import VEHICLE_SIMULATORS
+from evse_tools.description_schema import BUSES_OF, VEHICLE_SIMULATORS
 from evse_tools.machine import processors
 
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
 DOMAINS = range(1, 101)
 # The simulated CSMS may come up after the uplink, and a demo is short: tried again soon, and enough meter values to look at. [s]
 QUICK_UPLINK = {"back_off_wait_minimum": 0.5, "back_off_random_range": 0.3, "meter_value_sample_interval": 5}
-BUSES = ("vehicle_bus", "power_bus", "io_bus")
 # A car that makes up its mind quickly, where the description has no other: real ones take 5 s longer in all (vehicle_sequence_config.py). [s]
 QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 0.5, "request_delay": 0.5}
 QUICK_CONTROLLER = {"boot_time": 0.5, "negotiation_time": 1.0, "request_delay": 0.5}
-QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER}
-SIMULATORS = ("power_module_simulator", "io_board_simulator")
+QUICK_AC_VEHICLE = {"ready_delay": 0.3, "start_delay": 0.3, "follow_delay": 0.5}
+QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER, "ac_vehicle_simulator": QUICK_AC_VEHICLE}
 # Description of a demo by vehicle link.
-DESCRIPTIONS = {vehicle_link.CHADEMO: "single_evse.yaml", vehicle_link.SECC: "ccs.yaml"}
+DESCRIPTIONS = {vehicle_link.CHADEMO: "single_evse.yaml", vehicle_link.SECC: "ccs.yaml", vehicle_link.PILOT: "ac_three_phase.yaml"}
 # The same for a demo in which the vehicle gives power.
 DISCHARGING = {vehicle_link.CHADEMO: "v2x_chademo.yaml", vehicle_link.SECC: "v2x.yaml"}
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
@@ -39,7 +38,7 @@ TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 def default_description(link: str = vehicle_link.CHADEMO, discharge: bool = False) -> Path:
     """Return the description of a vehicle link, of an installed evse_bringup, else of the source tree above this file. FileNotFoundError without one."""
-    name = (DISCHARGING if discharge else DESCRIPTIONS)[link]
+    name = (DESCRIPTIONS | DISCHARGING if discharge else DESCRIPTIONS)[link]
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     folders = [Path(prefix) / "share" / "evse_bringup" / "config" for prefix in prefixes]
     folders += [parent / "config" for parent in Path(__file__).resolve().parents]
@@ -91,13 +90,14 @@ def write_station(original: Path, evses: int | None, csms: str, folder: Path, ra
 def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any]) -> dict[str, Any]:
     """Return an EVSE with simulated parts on buses of its own."""
     result: dict[str, Any] = copy.deepcopy(dict(original))
-    result["evse"] = number
+    result["evse"], link = number, result.get("vehicle_link", vehicle_link.CHADEMO)
     result["rating"] = dict(result.get("rating") or {}) | dict(rating)
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
-        name: {"interface": "udp_multicast", "channel": group()} for name in BUSES
+        name: {"interface": "udp_multicast", "channel": group()} for name in BUSES_OF[link]
     }
-    vehicle = VEHICLE_SIMULATORS[result.get("vehicle_link", vehicle_link.CHADEMO)]
-    for name in (vehicle, *SIMULATORS):
+    vehicle = VEHICLE_SIMULATORS[link]
+    modules = ("power_module_simulator",) if "power_bus" in BUSES_OF[link] else ()
+    for name in (vehicle, *modules, "io_board_simulator"):
         result[name] = result.get(name) or {}
     result[vehicle] = QUICK[vehicle] | result[vehicle]
     return result

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from itertools import groupby
+from math import inf, isfinite, nan
 from typing import Any
 
+from evse_core.control_pilot import current_of
 from evse_core.types import (
     ChargeRecord,
     ChargeState,
     FaultEvent,
     IoReport,
     MeterReading,
+    PilotState,
     PowerReport,
     Reaction,
     RecordStatus,
@@ -20,10 +23,12 @@ from evse_core.types import (
     SimVehicleLines,
     Transaction,
 )
-from evse_core.vehicle_link import CHADEMO
+from evse_core.vehicle_link import CHADEMO, PILOT
 
 # Current that counts as none: an emergency end must get below it (../shared/reference/can.md 4). [A]
 NO_CURRENT = 5.0
+# States of a control pilot with a vehicle at its other end.
+_AT_PILOT = frozenset({PilotState.B, PilotState.C, PilotState.D})
 
 
 @dataclass
@@ -34,6 +39,26 @@ class Curves:
     voltage: list[float] = field(default_factory=list)
     current: list[float] = field(default_factory=list)
     soc_percent: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class PilotSample:
+    """What a board report says of a control pilot: state, offered current [A], current of each phase [A], NaN where not measured."""
+
+    time: float
+    state: PilotState
+    offered: float
+    drawn: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PilotSpan:
+    """A time in which state and offer stayed: when it began, and the most that was drawn from each phase [A]."""
+
+    begin: float
+    state: PilotState
+    offered: float
+    drawn: tuple[float, ...]
 
 
 @dataclass
@@ -54,6 +79,7 @@ class Track:
     permits: list[tuple[bool, float]] = field(default_factory=list)
     currents: list[tuple[float, float]] = field(default_factory=list)
     curves: Curves = field(default_factory=Curves)
+    pilot: list[PilotSample] = field(default_factory=list)
     session_id: str = ""
     begin: float = nan
     end: float = nan
@@ -130,6 +156,20 @@ class Track:
         flowing = [number for number, (current, _) in enumerate(self.currents) if abs(current) > NO_CURRENT]
         return max(self.currents[flowing[-1] + 1][1] - time, 0.0) if flowing else 0.0
 
+    def pilot_spans(self) -> Iterator[PilotSpan]:
+        """Yield what the control pilot showed in turn since the plug was in."""
+        plugged = [sample for sample in self.pilot if sample.state in _AT_PILOT]
+        first = plugged[0].time if plugged else inf
+        for (state, offered), group in groupby(
+            (sample for sample in self.pilot if sample.time >= first), lambda one: (one.state, one.offered)
+        ):
+            found = list(group)
+            drawn = (
+                max((value for value in values if isfinite(value)), default=nan)
+                for values in zip(*(one.drawn for one in found), strict=True)
+            )
+            yield PilotSpan(found[0].time, state, offered, tuple(drawn))
+
     def _take_session(self, value: SessionState) -> None:
         if not self.states or self.states[-1][0] is not value.state:
             self.states.append((value.state, value.stamp))
@@ -165,6 +205,8 @@ class Track:
 
     def _take_vehicle(self, value: SimVehicleLines) -> None:
         self.vehicle = value
+        if self.link == PILOT:
+            self.currents.append((value.ac_current * value.ac_phases if value.ac_phases else 0.0, value.stamp))
         if self.session_id and value.plugged:
             self.vehicle_energy_wh, self.vehicle_given_wh = value.energy_wh, value.given_wh
 
@@ -173,6 +215,10 @@ class Track:
 
     def _take_io(self, value: IoReport) -> None:
         self.io = value
+        if self.link == PILOT:
+            offered = round(current_of(value.ac.pilot_duty_percent), 1) if isfinite(value.ac.pilot_duty_percent) else 0.0
+            drawn = (value.ac_current_l1, value.ac_current_l2, value.ac_current_l3)
+            self.pilot.append(PilotSample(value.stamp, value.ac.pilot_state, offered, drawn))
 
     def _take_transaction(self, value: Transaction) -> None:
         self.transaction = value

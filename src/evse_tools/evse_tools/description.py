@@ -12,12 +12,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from evse_core.parameter import check
+from evse_core.vehicle_link import PILOT
 from evse_tools import yaml_source
 from evse_tools.description_checks import semantic_problems
 from evse_tools.description_errors import explain
 from evse_tools.description_schema import (
+    AC_RATINGS,
     BRIDGE,
     BUSES,
+    BUSES_OF,
     EVSE_SECTIONS,
     HANDED_ON,
     SIMULATOR_BUSES,
@@ -144,8 +147,16 @@ def _evse(model: Any) -> Evse:
     bridge = _given(model.can_bridge)
     sections = {"can_bridge": {key: value for key, value in bridge.items() if key not in BUSES}}
     sections |= {name: _given(getattr(model, name)) for name in EVSE_SECTIONS if getattr(model, name) is not None}
-    buses = {name: getattr(model.can_bridge, name) for name in BUSES}
-    return Evse(model.evse, model.rating.model_dump() | {"vehicle_link": model.vehicle_link}, buses, sections)
+    buses = {name: getattr(model.can_bridge, name) for name in BUSES_OF[model.vehicle_link]}
+    return Evse(model.evse, _rating(model), buses, sections)
+
+
+def _rating(model: Any) -> dict[str, Any]:
+    """Return what several nodes are told; of an AC side only where there is one."""
+    values = model.rating.model_dump() | {"vehicle_link": model.vehicle_link}
+    if model.vehicle_link == PILOT:
+        values["has_control_pilot"] = True
+    return {key: value for key, value in values.items() if values["ac_phases"] or key not in AC_RATINGS}
 
 
 def _given(model: BaseModel) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from evse_core.vehicle_link import CHADEMO
+from evse_core.vehicle_link import CHADEMO, PILOT
 from evse_nodes.can_interfaces import bus_arguments
 from evse_tools.description_orders import order_problems
-from evse_tools.description_schema import BUSES, SIMULATOR_BUSES, VEHICLE_SIMULATORS
+from evse_tools.description_schema import BUSES, BUSES_OF, SIMULATOR_BUSES, VEHICLE_SIMULATORS
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
 
 Finding = tuple[KeyPath, str]
@@ -119,12 +119,40 @@ def _stays_here(channel: str) -> bool:
     return address.is_multicast and address.packed[1] & 0x0F == 1
 
 
+def _buses_of_link(data: dict[str, Any]) -> Iterator[Finding]:
+    """can_bridge opens the buses that the vehicle link has, all of them and no others."""
+    for index, evse in _evses(data):
+        link, bridge = evse.get("vehicle_link", CHADEMO), evse.get("can_bridge")
+        if not isinstance(link, str) or link not in BUSES_OF or not isinstance(bridge, dict):
+            continue
+        for bus in BUSES:
+            if bus in BUSES_OF[link] and bus not in bridge:
+                yield ("evses", index, "can_bridge", bus), "is missing"
+            elif bus not in BUSES_OF[link] and bus in bridge:
+                yield ("evses", index, "can_bridge", bus), f"nothing hangs on it with vehicle_link {link}"
+
+
+def _ac_output(data: dict[str, Any]) -> Iterator[Finding]:
+    """An AC output has one phase or three, and no power modules."""
+    for index, evse in _evses(data):
+        rating = _section(evse, "rating")
+        phases, path = rating.get("ac_phases", 0), ("evses", index, "rating", "ac_phases")
+        if evse.get("vehicle_link", CHADEMO) != PILOT:
+            continue
+        if isinstance(phases, int) and phases not in (1, 3):
+            yield path, f"{phases}: an AC output (vehicle_link {PILOT}) has 1 or 3"
+        if rating.get("module_count"):
+            yield ("evses", index, "rating", "module_count"), f"there are no power modules with vehicle_link {PILOT}"
+        if "power_module_simulator" in evse:
+            yield ("evses", index, "power_module_simulator"), f"there are no power modules with vehicle_link {PILOT}"
+
+
 def _simulators(data: dict[str, Any]) -> Iterator[Finding]:
     """A simulator sits on the bus of the part that it replaces."""
     for index, evse in _evses(data):
         bridge = _section(evse, "can_bridge")
         for name, bus in SIMULATOR_BUSES.items():
-            if name in evse and not isinstance(bridge.get(bus), dict):
+            if bus and name in evse and not isinstance(bridge.get(bus), dict):
                 yield ("evses", index, name), f"has no bus: can_bridge.{bus} is missing"
 
 
@@ -159,8 +187,10 @@ CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _derating,
     _channels,
     _interfaces,
+    _buses_of_link,
     _simulators,
     _vehicles,
+    _ac_output,
     _csms,
     order_problems,
 )

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
 from evse_core import vehicle_link
+from evse_core.can_bridge_devices import DATABASES
 from evse_core.parameter import Parameter, parameter
+from evse_core.types import BusLink
 from evse_tools.config_models import Section, checked, section_model
 
 
@@ -50,9 +52,28 @@ class Rating:
     module_count: int = parameter(
         0, "", "power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255
     )
-    has_control_pilot: bool = parameter(False, "", "a control pilot is fitted, which has to be good", "CHAdeMO has none")
+    has_control_pilot: bool = parameter(
+        False, "", "a control pilot is fitted, which has to be good; with vehicle_link pilot there always is one", "CHAdeMO has none"
+    )
+    ac_phases: int = parameter(
+        0,
+        "",
+        "phases of an AC output, 1 or 3, max_current being that of each; of a DC station those that its board measures",
+        "0: none",
+        0,
+        3,
+    )
+    phase_voltage: float = parameter(
+        230.0, "V", "voltage of a phase of an AC output", "IEC 60038: 230 V; 120 or 240 V in North America", 90.0, 300.0
+    )
+    socket_outlet: bool = parameter(
+        False, "", "an AC output has a socket outlet for detachable cables; false: a tethered cable", "can.md 3.4"
+    )
+    ventilated: bool = parameter(False, "", "the room is ventilated: vehicles that need it (state D) are charged", "can.md 3.1")
 
 
+# Handed on only where there is an AC side: its nodes have defaults of their own for it.
+AC_RATINGS = ("ac_phases", "phase_voltage", "socket_outlet", "ventilated")
 RATINGS = (
     "max_voltage",
     "min_voltage",
@@ -62,6 +83,7 @@ RATINGS = (
     "max_discharge_power",
     "module_count",
     "has_control_pilot",
+    *AC_RATINGS,
 )
 
 # What the description of an EVSE says once, for every node that has a parameter for it.
@@ -74,8 +96,9 @@ EVSE_SECTIONS = {
     "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*HANDED_ON, "station_name", "serial", "place", "time_zone")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "secc_simulator": Source("evse_simulators.secc", "SeccConfig"),
+    "ac_vehicle_simulator": Source("evse_simulators.ac_vehicle", "AcVehicleConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
-    "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", RATINGS),
+    "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", HANDED_ON),
 }
 BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", HANDED_ON)
 
@@ -87,16 +110,23 @@ STATION_SECTIONS = {
     "energy_manager": Source("evse_core.energy_manager", "ManagerConfig", ("evses",)),
     "tariff": Source("evse_core.tariff", "Tariff"),
 }
-# Simulated parts, and the bus that each hangs on.
+# Simulated parts, and the bus that each hangs on; an AC vehicle has none.
 SIMULATOR_BUSES = {
     "vehicle_simulator": "vehicle_bus",
     "secc_simulator": "vehicle_bus",
+    "ac_vehicle_simulator": "",
     "power_module_simulator": "power_bus",
     "io_board_simulator": "io_bus",
 }
-BUSES = tuple(dict.fromkeys(SIMULATOR_BUSES.values()))
-# What hangs on the vehicle bus of each vehicle link, where it is simulated.
-VEHICLE_SIMULATORS = {vehicle_link.CHADEMO: "vehicle_simulator", vehicle_link.SECC: "secc_simulator"}
+BUSES = tuple(dict.fromkeys(filter(None, SIMULATOR_BUSES.values())))
+# The buses that can_bridge opens, by vehicle link.
+BUSES_OF = {link: tuple(bus for bus in BUSES if BusLink[bus.removesuffix("_bus").upper()] in found) for link, found in DATABASES.items()}
+# What plays the vehicle of each vehicle link.
+VEHICLE_SIMULATORS = {
+    vehicle_link.CHADEMO: "vehicle_simulator",
+    vehicle_link.SECC: "secc_simulator",
+    vehicle_link.PILOT: "ac_vehicle_simulator",
+}
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -177,7 +207,8 @@ def _made(name: str, source: Source) -> type[Section]:
 
 
 def _buses(names: Collection[str]) -> dict[str, Any]:
-    return {name: (Annotated[Bus, BeforeValidator(given)], Field(default=...)) for name in names}
+    """Return the keys of the buses; which of them a description needs, its vehicle link says (description_checks.py)."""
+    return {name: (Annotated[Bus | None, BeforeValidator(given)], Field(default=None)) for name in names}
 
 
 @cache
@@ -190,7 +221,8 @@ def evse_model() -> type[Section]:
         "evse": (_key(int, "number: 1, 2, ...; the connector towards the CSMS, N in the namespace /evse_N", "", 1, 99), Field(default=...)),
         "vehicle_link": (
             _key(
-                Literal[vehicle_link.NAMES], "chademo: the station is the charger on the vehicle's CAN bus; secc: a charge controller leads"
+                Literal[vehicle_link.NAMES],
+                "chademo: the station is the charger on the vehicle's CAN bus; secc: a charge controller leads; pilot: AC",
             ),
             Field(default=vehicle_link.CHADEMO),
         ),

@@ -81,7 +81,7 @@ def _world(description: Description) -> Iterator[NodeSpec]:
 
 def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
     """Return a simulator; whatever plays the vehicle is the node vehicle_simulator, for drivers and tests."""
-    parameters = _values(evse, name, EVSE_SECTIONS[name]) | _bus("bus", evse.buses[bus])
+    parameters = _values(evse, name, EVSE_SECTIONS[name]) | (_bus("bus", evse.buses[bus]) if bus else {})
     node = "vehicle_simulator" if name in VEHICLE_SIMULATORS.values() else name
     return NodeSpec("evse_simulators", name, node, evse.namespace, parameters)
 
@@ -159,7 +159,8 @@ def _expected(description: Description, evse: Evse) -> list[str]:
 def _values(evse: Evse, name: str, source: Source) -> dict[str, Any]:
     """Return what the file says about a node, and the ratings that it has parameters for."""
     known = source.load().__dataclass_fields__
-    return {key: evse.rating[key] for key in HANDED_ON if key in source.without and key in known} | _plain(evse.sections[name])
+    shared = {key: value for key, value in evse.rating.items() if key in HANDED_ON and key in source.without and key in known}
+    return shared | _plain(evse.sections[name])
 
 
 def _bus(prefix: str, bus: Bus) -> dict[str, Any]:
