@@ -149,7 +149,7 @@ def _draw_power(axes: Axes, series: Series) -> None:
     right.set_ylim(min(0.0, 1.1 * _bottom(series.current)), 1.35 * _top(series.current, 1.0))
     right.spines["top"].set_visible(False)
     axes.spines["top"].set_visible(False)
-    axes.legend(handles=[voltage, current], loc="lower center", ncols=2, fontsize=8, framealpha=0.9)
+    axes.legend(handles=[voltage, current], loc="center", ncols=2, fontsize=8, framealpha=0.9)
 
 
 def _draw_phases(axes: Axes, ac: AcSeries, end: float) -> None:

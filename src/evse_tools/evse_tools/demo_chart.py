@@ -54,7 +54,8 @@ def _from_plug_in(track: Track) -> list[tuple[ChargeState, float]]:
 
 def _title(session: Session) -> str:
     energy = f"{session.energies.meter / 1e3:.3f} kWh" if session.energies.meter is not None else "no record"
-    return f"EVSE {session.track.evse}: {energy}, ended by {session.track.session.stop_cause.name.lower().replace('_', ' ')}"
+    given = f", {session.exported.meter / 1e3:.3f} kWh given" if session.exported.meter else ""
+    return f"EVSE {session.track.evse}: {energy}{given}, ended by {session.track.session.stop_cause.name.lower().replace('_', ' ')}"
 
 
 def _marks(track: Track, injected: float, zero: float) -> list[tuple[str, float]]:
