@@ -20,6 +20,7 @@ setup(
             "ac_vehicle_simulator = evse_simulators.ac_vehicle_simulator_node:main",
             "secc_simulator = evse_simulators.secc_simulator_node:main",
             "power_module_simulator = evse_simulators.power_module_simulator_node:main",
+            "power_cabinet_simulator = evse_simulators.power_cabinet_simulator_node:main",
             "io_board_simulator = evse_simulators.io_board_simulator_node:main",
             "simulator_container = evse_simulators.container:main",
             "csms_simulator = evse_simulators.csms_simulator:main",

@@ -12,6 +12,7 @@ from evse_core.types import (
     AcReport,
     BusHealth,
     BusLink,
+    CabinetReport,
     CanBusStatus,
     CanStatus,
     ChargeState,
@@ -169,7 +170,14 @@ def healthy(state: ChargeState, link: str = "chademo") -> dict[str, Any]:
             module_count=MODULES,
             modules_working=MODULES,
         ),
-        "io": replace(io, connector_voltage=voltage, connector_temperature=40.0, pilot_fault=PilotFault.NONE),
+        "io": replace(
+            io,
+            connector_voltage=voltage,
+            connector_temperature=40.0,
+            coolant_flow=4.0,
+            coolant_temperature=30.0,
+            pilot_fault=PilotFault.NONE,
+        ),
         "can_status": CanStatus(buses=buses, power_allowed=state in PERMIT_STATES, cut_cause=CutCause.NONE),
         "session": SessionState(
             state=state, session_id="s-1" if session else "", session_active=session, transaction_active=session, plugged=plugged
@@ -181,6 +189,7 @@ def healthy(state: ChargeState, link: str = "chademo") -> dict[str, Any]:
             lower_output_voltage=state in _LOWERED,
         ),
         "io_command": IoCommand(close_contactor=closed, lock=powered),
+        "cabinet": CabinetReport(outlet=1, age=0.05, modules_connected=2, modules_running=2),
         "meter": MeterReading(register_wh=1000.0, session_id="s-1" if session else "", healthy=True),
     }
 

@@ -159,6 +159,8 @@ FLAGS = {
     "vehicle_voltage_deviation": "fault_voltage_deviation",
     "vehicle_not_parked": "shift_not_parked",
 }
+COOLED = SafetyConfig(uncooled_current=60.0)
+CABINET = SafetyConfig(has_cabinet=True, module_count=1)
 BANK, PILOT = SafetyConfig(module_count=MODULES), SafetyConfig(has_control_pilot=True)
 CASES = (
     Case("emergency_stop", S.CHARGING, io(emergency_stop=True)),
@@ -305,6 +307,26 @@ CASES = (
     Case("modules_disagree", S.CHARGING, power(module_current_min=float("nan")), near=power(module_current_min=20.0), config=BANK),
     Case("modules_disagree", S.CHARGING, power(module_current_min=18.9, module_current_max=21.0), near=power(module_current_min=19.1, module_current_max=21.0),
          config=replace(BANK, module_spread_percent=1.0)),
+    *(
+        case
+        for state in (S.CHARGING, S.AVAILABLE)
+        for case in (
+            Case("outlets_connected", state, {"cabinet": {"bridged": "module 3 connects the outlets 1, 2"}}, config=CABINET),
+            Case("module_switch_stuck", state, {"cabinet": {"stuck": "module 3 has a switch that does not open"}}, config=CABINET),
+            Case("module_lost", state, {"cabinet": {"lost": "module 3 is silent"}}, config=CABINET),
+        )
+    ),
+    Case("cabinet_silent", S.CHARGING, {"cabinet": {"age": 0.8}}, {"cabinet": 0.25}, near={"cabinet": {"age": 0.8}}, near_ages={"cabinet": 0.15},
+         config=CABINET),
+    Case("cabinet_silent", S.CABLE_CHECK, {"cabinet": {"age": float("nan")}}, near={"cabinet": {"age": 0.9}},
+         extra_time=SafetyConfig().cabinet_timeout, config=CABINET),
+    Case("cabinet_silent", S.AVAILABLE, {}, {"cabinet": 1.1}, near_ages={"cabinet": 0.9}, config=CABINET),
+    Case("coolant_failed", S.CHARGING, io(coolant_flow=1.9), near=io(coolant_flow=2.0), also=("cable_overload",), config=COOLED),
+    Case("coolant_failed", S.WAITING_FOR_REQUEST, io(coolant_temperature=61.0), near=io(coolant_temperature=60.0), config=COOLED),
+    Case("coolant_failed", S.RAMPING_DOWN, io(coolant_flow=float("nan")), config=COOLED),
+    Case("cable_overload", S.CHARGING, io(coolant_flow=0.0), near={**io(coolant_flow=0.0), **power(current=70.0)}, also=("coolant_failed",), config=COOLED),
+    Case("cable_overload", S.CHARGING, {**io(coolant_temperature=float("nan")), **power(current=71.0)}, near=power(current=90.0), also=("coolant_failed",),
+         config=COOLED),
     Case("connector_derated", S.CHARGING, io(connector_temperature=81.0), near=io(connector_temperature=80.0)),
     Case("enclosure_derated", S.CHARGING, power(enclosure_temperature=56.0), near=power(enclosure_temperature=55.0)),
     Case("connector_over_temperature", S.CHARGING, io(connector_temperature=91.0), near=io(connector_temperature=90.0), also=("connector_derated",)),

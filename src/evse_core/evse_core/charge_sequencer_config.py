@@ -115,6 +115,14 @@ class SequencerConfig:
     enclosure_derate_to: float = parameter(
         65.0, "degC", "cabinet temperature at which the current is 0", "safety_monitor.enclosure_temperature_limit", 31.0, 90.0
     )
+    uncooled_current: float = parameter(
+        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+    )
+    coolant_flow_minimum: float = parameter(2.0, "L/min", "flow with which a cable is cooled", "own: a cooled cable has about 4", 0.1, 25.0)
+    coolant_derate_from: float = parameter(50.0, "degC", "coolant temperature from which the current falls", "own choice", 20.0, 90.0)
+    coolant_derate_to: float = parameter(
+        60.0, "degC", "coolant temperature at which the cable counts as not cooled", "own: contacts may have 90 (can.md 4)", 21.0, 90.0
+    )
     derate_hysteresis: float = parameter(
         2.0,
         "K",

@@ -1,6 +1,6 @@
 """How much current the station offers and gives (step 10).
 
-Theory of operation. What is available is the least of rating, modules, site budget, and what the temperatures of connector and cabinet allow. Before the
+Theory of operation. What is available is the least of rating, modules, site budget, and what coolant of the cable, connector and cabinet allow. Before the
 permission it is announced as it is. From then on two cases differ (can.md S15). With dynamic control on both sides the announcement follows what is
 available, and the vehicle follows the announcement. Without it the announcement stands, because such a vehicle reads it once; what the site takes away is
 cut from the delivery all the same, since a fuse does not negotiate, and a vehicle that minds the difference ends the session itself. The set point follows
@@ -18,6 +18,7 @@ from evse_core.charge_sequencer_discharge import asked_current, note_exhausted, 
 from evse_core.charge_sequencer_facts import connector_words
 from evse_core.charge_sequencer_session import CurrentControl, VehicleLimits, known
 from evse_core.charge_sequencer_view import View
+from evse_core.cooled_cable import cable_current, coolant_works
 from evse_core.types import ChargeState
 
 # Rounded down: the frame carries whole amperes, and what is announced must be there (can.md 2.1, 108.3).
@@ -131,16 +132,29 @@ def available_current(view: View) -> float:
 
 def rated_current(view: View, margin: float = 0.0) -> float:
     """Return the current [A] that rating, modules and temperatures allow, for a connector and a cabinet that are hotter by margin [K]."""
-    return min(view.config.max_current, _modules_current(view), _connector_current(view, margin), _enclosure_current(view, margin))
+    cable = cooled_current(view)
+    return min(view.config.max_current, cable, _modules_current(view), _connector_current(view, margin), _enclosure_current(view, margin))
 
 
 def limit_words(view: View) -> str:
     """Return what keeps rated_current low, in words."""
+    if cooled_current(view) <= min(_modules_current(view), _connector_current(view), _enclosure_current(view)):
+        return f"the cable's coolant allows {cooled_current(view):.0f} A"
     if _modules_current(view) < min(_connector_current(view), _enclosure_current(view)):
         return f"the modules offer {_modules_current(view):.0f} A"
     if _enclosure_current(view) < _connector_current(view) and view.power is not None:
         return f"cabinet at {view.power.enclosure_temperature:.0f} degC"
     return connector_words(view)
+
+
+def cooled_current(view: View) -> float:
+    """Return the current [A] that the cable allows by its coolant; a board that is silent knows nothing of it."""
+    config, io = view.config, view.io
+    flow, temperature = (io.coolant_flow, io.coolant_temperature) if io is not None else (NAN, NAN)
+    works = coolant_works(flow, temperature, config.coolant_flow_minimum, config.coolant_derate_to)
+    return cable_current(
+        config.max_current, config.uncooled_current, works, temperature, config.coolant_derate_from, config.coolant_derate_to
+    )
 
 
 def _modules_current(view: View) -> float:

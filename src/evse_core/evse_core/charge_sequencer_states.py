@@ -8,6 +8,7 @@ from evse_core.charge_sequencer_outputs import OUTPUTS
 from evse_core.charge_sequencer_session import Ending
 from evse_core.charge_sequencer_table import States, Transition
 from evse_core.charge_sequencer_view import View
+from evse_core.module_switching import switching_markdown
 from evse_core.parameter import parameters
 from evse_core.types import ChargeState, Lamp, PowerFunction, StopCause
 
@@ -25,6 +26,10 @@ connector is known to be dead, and opens in UNLOCKING; in every state a closed l
 With a charge controller there are no signals 1 and 2 and no lock of the station: INSULATION_TEST, PRECHARGE and POWER_TRANSFER go out only while the controller
 asks for them in that state, and lowering before the precharge on its word."""
 
+_CABINET_NOTE = """Where several EVSEs share a cabinet of power modules, module_allocator takes each module through these states
+(`evse_core/module_switching.py`). The first row whose state and guard fit is taken. A module gives current only in CONNECTED; a switch is asked to close
+only in CLOSING and what follows it."""
+
 
 def states_markdown() -> str:
     """Return docs/states.md."""
@@ -40,7 +45,8 @@ def states_markdown() -> str:
         _OUTPUT_NOTE,
         _outputs(),
     )
-    return "\n\n".join(part.strip() for part in (*parts, "## Parameters", _parameters())) + "\n"
+    cabinet = ("## A module of a cabinet", _CABINET_NOTE, switching_markdown())
+    return "\n\n".join(part.strip() for part in (*parts, "## Parameters", _parameters(), *cabinet)) + "\n"
 
 
 def _diagram(link: Link) -> str:

@@ -46,7 +46,7 @@ def modules_disagree(view: View) -> str | None:
     if power is None or power.module_count == 0:
         return None
     low, high = power.module_current_min, power.module_current_max
-    share = view.config.max_current / view.config.module_count
+    share = view.config.max_current / max(view.config.module_count, power.module_count)
     allowed = max(view.config.module_spread, share * view.config.module_spread_percent / 100.0)
     return "" if high - low <= allowed else f"modules give {low:.1f} to {high:.1f} A, at most {allowed:.1f} A apart"
 

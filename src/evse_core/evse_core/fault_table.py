@@ -9,6 +9,8 @@ from dataclasses import fields
 
 from evse_core.fault import Effect, Fault, Reset
 from evse_core.fault_rows_ac import AC
+from evse_core.fault_rows_cabinet import CABINET
+from evse_core.fault_rows_cable import CABLE
 from evse_core.fault_rows_hardware import HARDWARE
 from evse_core.fault_rows_links import LINKS
 from evse_core.fault_rows_output import OUTPUT
@@ -19,7 +21,7 @@ from evse_core.safety_config import SafetyConfig
 
 __all__ = ["BY_NAME", "FAULTS", "Effect", "Fault", "Reset", "faults_markdown"]
 
-FAULTS: tuple[Fault, ...] = (*OUTPUT, *AC, *HARDWARE, *LINKS, *VEHICLE, *SYSTEM)
+FAULTS: tuple[Fault, ...] = (*OUTPUT, *AC, *HARDWARE, *CABLE, *CABINET, *LINKS, *VEHICLE, *SYSTEM)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
 _HEAD = """# Faults

@@ -28,6 +28,10 @@ class SafetyConfig:
     )
     has_control_pilot: bool = parameter(False, "", "A control pilot is fitted, which has to be good", f"{CAN} 2.2: CHAdeMO has none")
 
+    has_cabinet: bool = parameter(
+        False, "", "The power modules are those of a cabinet that several EVSEs share (power_cabinet)", "the builder knows"
+    )
+
     vehicle_timeout: float = parameter(1.0, "s", "A vehicle silent for longer is lost", f"{CAN} 2.4: charger 1 s", 0.3, 2.0)
     controller_timeout: float = parameter(
         0.3,
@@ -49,6 +53,17 @@ class SafetyConfig:
     )
     session_timeout: float = parameter(0.3, "s", "A session_state older than this is stale", "own: three messages of 100 ms", 0.15, 1.0)
     meter_timeout: float = parameter(3.0, "s", "A meter silent for longer is lost", "own: three readings of 1 s", 1.0, 30.0)
+    cabinet_timeout: float = parameter(
+        1.0, "s", "Switches of a cabinet are not known any more after this silence", "own: five cabinet_report of 200 ms", 0.5, 5.0
+    )
+    cabinet_time: float = parameter(
+        5.0,
+        "s",
+        "Longest charging without knowing how the switches of a cabinet stand",
+        "own: module_allocator restarts in 3 s; meanwhile the cabinet moves no switch (config/can/cabinet.dbc)",
+        1.0,
+        30.0,
+    )
     idle_silence: float = parameter(
         2.0,
         "s",
@@ -311,6 +326,24 @@ class SafetyConfig:
         1.0, "s", "Change of the clock in one step that is a jump", "own: OCPP and receipts count in seconds", 0.1, 3600.0
     )
 
+    uncooled_current: float = parameter(
+        0.0, "A", "Current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+    )
+    coolant_flow_limit: float = parameter(
+        2.0, "L/min", "Flow below which a cable is not cooled", "charge_sequencer.coolant_flow_minimum", 0.1, 25.0
+    )
+    coolant_temperature_limit: float = parameter(
+        60.0, "degC", "Coolant temperature above which a cable is not cooled", "charge_sequencer.coolant_derate_to", 21.0, 90.0
+    )
+    coolant_time: float = parameter(2.0, "s", "Failures of the coolant for less are not reported", "own: twenty reports", 0.0, 30.0)
+    cable_overload_time: float = parameter(
+        10.0,
+        "s",
+        "Longest current above the uncooled one without coolant",
+        "own: a cable warms up in minutes; the ramp takes 1 s",
+        1.0,
+        60.0,
+    )
     connector_derating_temperature: float = parameter(
         80.0, "degC", "Contact temperature from which less is charged", f"{CAN} 4: 80 to 85; charge_sequencer.derate_from", 40.0, 90.0
     )

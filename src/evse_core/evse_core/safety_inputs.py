@@ -35,3 +35,4 @@ class Input(StrEnum):
     POWER_COMMAND = "power_command"
     IO_COMMAND = "io_command"
     METER = "meter_reading"
+    CABINET = "cabinet_report"

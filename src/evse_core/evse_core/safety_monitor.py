@@ -140,6 +140,7 @@ class SafetyMonitor:
         vehicle = inputs.vehicle.value if inputs.vehicle and self._is_fresh(Input.VEHICLE, found) else None
         power = inputs.power.value if inputs.power and self._is_fresh(Input.POWER, found) else None
         io = inputs.io.value if inputs.io and self._is_fresh(Input.IO, found) else None
+        cabinet = inputs.cabinet.value if inputs.cabinet and self._is_fresh(Input.CABINET, found) else None
         in_grace = now - self._start < self._config.startup_grace
         return View(
             config=self._config,
@@ -155,6 +156,7 @@ class SafetyMonitor:
             command=command,
             io_command=fresh(inputs.io_command, now, self._config.command_timeout),
             meter=fresh(inputs.meter, now, self._config.meter_timeout),
+            cabinet=cabinet,
             allowed_current=self._envelope.step(requested_current(command, vehicle, self._state), now),
             allowed_discharge=self._discharge.step(
                 requested_discharge(self._config, command, vehicle, power, discharge_asked(inputs.budget, now), self._state), now

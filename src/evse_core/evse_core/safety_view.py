@@ -15,6 +15,7 @@ from evse_core.safety_links import LINKS, Link
 from evse_core.safety_trends import Trends
 from evse_core.sample import Sample
 from evse_core.types import (
+    CabinetReport,
     CanStatus,
     ChargeState,
     IoCommand,
@@ -50,6 +51,7 @@ class SafetyInputs:
     io_command: Sample[IoCommand] | None = None
     meter: Sample[MeterReading] | None = None
     budget: Sample[PowerBudget] | None = None
+    cabinet: Sample[CabinetReport] | None = None
     nodes: Nodes = field(default_factory=dict)
     description: str = ""
     latch_problem: str = ""
@@ -75,6 +77,7 @@ class View:
     command: PowerCommand | None
     io_command: IoCommand | None
     meter: MeterReading | None
+    cabinet: CabinetReport | None
     allowed_current: float
     allowed_discharge: float
     permitted: bool
@@ -135,6 +138,7 @@ def ages(inputs: SafetyInputs, now: float) -> dict[Input, float]:
         Input.POWER_COMMAND: _age(inputs.power_command, now),
         Input.IO_COMMAND: _age(inputs.io_command, now),
         Input.METER: _age(inputs.meter, now),
+        Input.CABINET: _cabinet_age(inputs.cabinet, now),
     }
 
 
@@ -149,6 +153,7 @@ def limits(config: SafetyConfig) -> dict[Input, float]:
         Input.POWER_COMMAND: config.command_timeout,
         Input.IO_COMMAND: config.command_timeout,
         Input.METER: config.meter_timeout,
+        Input.CABINET: config.cabinet_timeout,
     }
 
 
@@ -167,6 +172,11 @@ def _power_age(sample: Sample[PowerReport] | None, now: float) -> float:
     """Return the same for the modules; a report without voltage or current tells nothing."""
     known = sample is not None and isfinite(sample.value.voltage) and isfinite(sample.value.current)
     return _report_age(sample, now) if known else NEVER
+
+
+def _cabinet_age(sample: Sample[CabinetReport] | None, now: float) -> float:
+    """Return the age of the newest frame of the cabinet: a module_allocator that hears nothing knows nothing."""
+    return NEVER if sample is None or isnan(sample.value.age) else max(sample.value.age, 0.0) + max(now - sample.received, 0.0)
 
 
 class CurrentEnvelope:

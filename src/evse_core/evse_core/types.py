@@ -420,6 +420,23 @@ class AcReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CabinetReport:
+    """What the cabinet of power modules does for one EVSE, where several EVSEs share one."""
+
+    stamp: float = 0.0
+    outlet: int = 0
+    age: float = NAN
+    modules_connected: int = 0
+    modules_running: int = 0
+    current_available: float = NAN
+    current_wanted: float = NAN
+    switch_operations: int = 0
+    bridged: str = ""
+    stuck: str = ""
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IoReport:
     """What the I/O board sees, and how old it is."""
 
@@ -443,6 +460,8 @@ class IoReport:
     connector_voltage: float = NAN
     connector_temperature: float = NAN
     insulation_resistance: float = NAN
+    coolant_flow: float = NAN
+    coolant_temperature: float = NAN
     ac_current_l1: float = NAN
     ac_current_l2: float = NAN
     ac_current_l3: float = NAN

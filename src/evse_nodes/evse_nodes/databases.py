@@ -10,7 +10,7 @@ import cantools.database
 from evse_core.codecs.signals import SignalDatabase
 
 # Databases of this project, one per link: docs/design.md, section CAN.
-NAMES = ("chademo", "evse_v3", "io_board")
+NAMES = ("chademo", "evse_v3", "io_board", "cabinet")
 # Own frames on a bus of somebody else's protocol, in files of their own.
 EXTENSIONS = {"evse_v3": ("module_bank",)}
 

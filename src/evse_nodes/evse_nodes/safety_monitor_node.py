@@ -34,12 +34,20 @@ DESCRIPTION_PERIOD = 2.0
 # Nodes that are remembered: an EVSE and its station have a dozen, and whoever makes up names must not fill the memory. [1]
 MOST_NODES = 100
 # Fields of SafetyInputs by topic. What may show an emergency is judged when it comes, the rest with the next period.
-AT_ONCE = {"session_state": "session", "vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "can_status": "can_status"}
+AT_ONCE = {
+    "session_state": "session",
+    "vehicle_report": "vehicle",
+    "power_report": "power",
+    "io_report": "io",
+    "can_status": "can_status",
+    "cabinet_report": "cabinet",
+}
 WITH_THE_NEXT = {"meter_reading": "meter", "power_command": "power_command", "io_command": "io_command"}
 INPUTS = AT_ONCE | WITH_THE_NEXT
 # Of these only a change in the named fields cannot wait: they repeat themselves ten times a second.
 NEWS: dict[str, Callable[[Any], Any]] = {
     "session_state": attrgetter("state", "session_active"),
+    "cabinet_report": attrgetter("bridged", "stuck", "lost"),
     "can_status": lambda status: (status.power_allowed, status.cut_cause, [bus.health for bus in status.buses]),
 }
 LEVELS = {Reaction.EMERGENCY: DiagnosticStatus.ERROR, Reaction.STOP: DiagnosticStatus.ERROR, Reaction.BLOCK: DiagnosticStatus.ERROR}

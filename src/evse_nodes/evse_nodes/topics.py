@@ -46,8 +46,14 @@ _NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NOD
 
 # Topics of one EVSE, in its namespace.
 EVSE_TOPICS = (
-    Topic("vehicle_report", types.VehicleReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
-    Topic("power_report", types.PowerReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor", "energy_meter")),
+    Topic("vehicle_report", types.VehicleReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor", "module_allocator")),
+    Topic(
+        "power_report",
+        types.PowerReport,
+        qos.REPORT,
+        "can_bridge",
+        ("charge_sequencer", "safety_monitor", "energy_meter", "module_allocator"),
+    ),
     Topic("io_report", types.IoReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
     Topic("can_status", types.CanStatus, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
     Topic("can_frames", types.CanFrames, qos.BULK, "can_bridge", ()),
@@ -59,7 +65,7 @@ EVSE_TOPICS = (
         types.SessionState,
         qos.EVENT,
         "charge_sequencer",
-        ("safety_monitor", "energy_meter", "ocpp_uplink", "energy_manager"),
+        ("safety_monitor", "energy_meter", "ocpp_uplink", "energy_manager", "module_allocator"),
     ),
     Topic("session_request", types.SessionRequest, qos.EVENT, "charge_sequencer", ()),
     Topic("safety_state", types.SafetyState, qos.HEARTBEAT, "safety_monitor", ("can_bridge", "charge_sequencer", "ocpp_uplink")),
@@ -69,10 +75,23 @@ EVSE_TOPICS = (
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer",)),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter",)),
     Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
-    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer", "safety_monitor")),
+    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer", "safety_monitor", "module_allocator")),
+    Topic("cabinet_report", types.CabinetReport, qos.REPORT, "module_allocator", ("safety_monitor",)),
     _NODE_HEALTH,
-    Topic("sim/station_lines", types.SimStationLines, qos.REPORT, "io_board_simulator", ("vehicle_simulator", "power_module_simulator")),
-    Topic("sim/vehicle_lines", types.SimVehicleLines, qos.REPORT, "vehicle_simulator", ("io_board_simulator", "power_module_simulator")),
+    Topic(
+        "sim/station_lines",
+        types.SimStationLines,
+        qos.REPORT,
+        "io_board_simulator",
+        ("vehicle_simulator", "power_module_simulator", "power_cabinet_simulator"),
+    ),
+    Topic(
+        "sim/vehicle_lines",
+        types.SimVehicleLines,
+        qos.REPORT,
+        "vehicle_simulator",
+        ("io_board_simulator", "power_module_simulator", "power_cabinet_simulator"),
+    ),
     Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
 )
 # Topics of the station, in the root namespace.

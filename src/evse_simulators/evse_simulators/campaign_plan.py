@@ -25,8 +25,12 @@ from evse_simulators.world_config import (
 )
 
 # What can be broken in an EVSE with a CHAdeMO vehicle, and in one behind a charge controller, which has no lock, proximity or pilot of its own.
-CHADEMO_FAULTS = tuple(name for name in faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD) if name not in faults.DISCHARGE)
-_NOT_LED = {"lock_stuck", "lock_lost", "proximity_fault", "pilot_short", "pilot_diode", "ac_over_current", "ac_current_lost"}
+# The cables of the campaign need no coolant.
+_NOT_COOLED = {"coolant_pump_fails", "coolant_unknown"}
+CHADEMO_FAULTS = tuple(
+    name for name in faults.of(faults.VEHICLE, faults.MODULES, faults.BOARD) if name not in _NOT_COOLED | faults.DISCHARGE
+)
+_NOT_LED = {"lock_stuck", "lock_lost", "proximity_fault", "pilot_short", "pilot_diode", "ac_over_current", "ac_current_lost"} | _NOT_COOLED
 LED_FAULTS = tuple(name for name in faults.of(faults.SECC, faults.MODULES, faults.BOARD) if name not in _NOT_LED | faults.DISCHARGE)
 # The same with vehicles that give power: what breaks in the vehicle's giving more often than the rest.
 CHADEMO_GIVING_FAULTS = (*CHADEMO_FAULTS, *("vehicle_stops_discharge", "vehicle_lies_about_charge", "module_runaway", "over_current") * 4)

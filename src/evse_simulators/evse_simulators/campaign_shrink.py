@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
+from evse_simulators.campaign_cabinet_plan import CabinetPlan
 from evse_simulators.campaign_plan import FOR_EVER, Plan
+
+# Both kinds of plans: disturbances and actions with a delay, station and vehicle as mappings.
+P = TypeVar("P", bound=Plan | CabinetPlan)
 
 # Plays that the search may cost; most plans are small after half of them. [1]
 BUDGET = 80
@@ -13,7 +17,7 @@ SIMPLE_DELAYS = (0.0, 0.5, 1.0)
 SIMPLE_DURATIONS = (FOR_EVER, 0.5, 1.0)
 
 
-def shrink(plan: Plan, fails: Callable[[Plan], bool], budget: int = BUDGET) -> Plan:
+def shrink(plan: P, fails: Callable[[P], bool], budget: int = BUDGET) -> P:
     """Return a plan that fails and of which, within the budget, no simpler one was found to fail; the same plan gives the same answer."""
     found = True
     while found and budget > 0:
@@ -28,10 +32,10 @@ def shrink(plan: Plan, fails: Callable[[Plan], bool], budget: int = BUDGET) -> P
     return plan
 
 
-def _simpler(plan: Plan) -> Iterator[Plan]:
+def _simpler(plan: P) -> Iterator[P]:
     """Yield simpler plans, the much simpler first."""
     for name in ("disturbances", "actions"):
-        items = getattr(plan, name)
+        items: tuple[Any, ...] = getattr(plan, name)
         for index in range(len(items)):
             yield _changed(plan, name, items[:index] + items[index + 1 :])
     for name in ("station", "vehicle"):
@@ -59,11 +63,11 @@ def _simpler_times(item: Any) -> Iterator[Any]:
         yield replace(item, duration=simple)
 
 
-def _with(plan: Plan, name: str, index: int, item: Any) -> Plan:
-    items = getattr(plan, name)
+def _with(plan: P, name: str, index: int, item: Any) -> P:
+    items: tuple[Any, ...] = getattr(plan, name)
     return _changed(plan, name, (*items[:index], item, *items[index + 1 :]))
 
 
-def _changed(plan: Plan, name: str, value: Any) -> Plan:
+def _changed(plan: P, name: str, value: Any) -> P:
     changes: dict[str, Any] = {name: value}
     return replace(plan, **changes)

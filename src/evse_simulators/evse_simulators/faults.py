@@ -15,6 +15,7 @@ MODULES = "power_module_simulator"
 BOARD = "io_board_simulator"
 # The mains in place of power modules: nothing is injected there.
 MAINS = "mains"
+CABINET = "power_cabinet_simulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class SimulatedFault:
 
     @property
     def node(self) -> str:
-        """Name of the node that shows it: whatever plays the vehicle is vehicle_simulator."""
-        return VEHICLE if self.simulator in {SECC, AC_VEHICLE} else self.simulator
+        """Name of the node that shows it: whatever plays the vehicle is vehicle_simulator, and an outlet of a cabinet is power_module_simulator."""
+        return {SECC: VEHICLE, AC_VEHICLE: VEHICLE, CABINET: MODULES}.get(self.simulator, self.simulator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ FAULTS = {
     "contactor_welded": SimulatedFault(BOARD, "the output contactor does not open any more"),
     "connector_hot": SimulatedFault(BOARD, "a contact of the connector burns while current flows"),
     "connector_worn": SimulatedFault(BOARD, "a contact of the connector is worn and gets warm under current"),
+    "coolant_pump_fails": SimulatedFault(BOARD, "the coolant of a liquid-cooled cable stands still"),
+    "coolant_unknown": SimulatedFault(BOARD, "the sensors of the coolant of a liquid-cooled cable fail"),
     "io_board_silent": SimulatedFault(BOARD, "the board's processor stops: no frames, and its watchdog opens the outputs"),
     "module_hot": SimulatedFault(MODULES, "the power modules lose their coolant"),
     "module_failed": SimulatedFault(MODULES, "one of the power modules fails; the others go on"),
@@ -115,6 +118,13 @@ FAULTS = {
     "module_runaway": SimulatedFault(MODULES, "the power modules ignore every command to stop, whichever way the current flows"),
     "over_voltage": SimulatedFault(MODULES, "the voltage control fails: the output rises to 1.2 times its rating"),
     "over_current": SimulatedFault(MODULES, "the current control fails: 1.3 times the set point and 15 A flow"),
+    "cabinet_module_dies": SimulatedFault(CABINET, "a module of the cabinet dies that serves this EVSE"),
+    "cabinet_switch_welded": SimulatedFault(CABINET, "the switch of a module of the cabinet welds that serves this EVSE"),
+    "cabinet_switch_stuck_open": SimulatedFault(
+        CABINET, "the switches of a module of the cabinet do not close any more that does not serve this EVSE yet"
+    ),
+    "cabinet_status_frozen": SimulatedFault(CABINET, "a module of the cabinet that serves this EVSE repeats its last status for ever"),
+    "cabinet_silent": SimulatedFault(CABINET, "the cabinet stops telling of its modules and switches; the power links go on"),
     "insulation_low": SimulatedFault(MODULES, "the cable's insulation is damaged: 20 kohm to earth"),
 }
 

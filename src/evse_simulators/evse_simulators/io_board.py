@@ -22,6 +22,11 @@ from evse_simulators.pace import Periodic, Wire, toward
 HOLD, LOCK, UNLOCK = 0, 1, 2
 # Raw values that mean "not fitted", as physical values (config/can/io_board.dbc). [V], [degC], [kohm]
 NO_VOLTAGE, NO_TEMPERATURE, NO_INSULATION = 6553.5, 215.0, 65535.0
+# The same of the coolant's flow. [L/min]
+NO_FLOW = 25.5
+# Heat that the coolant takes from the contacts, and the heat exchanger from the coolant; how fast the coolant warms up. Own choice: contacts 6 K above the
+# coolant and coolant 15 K above the air at 500 A. [W/K], [W/K], [s]
+COOLED_CONDUCTANCE, COOLANT_CONDUCTANCE, COOLANT_TIME = 12.0, 25.0, 30.0
 # Highest readings that are not "not fitted". [V], [degC], [kohm], [A]
 MOST_VOLTAGE, MOST_TEMPERATURE, MOST_INSULATION, MOST_CURRENT = 6553.4, 214.0, 65534.0, 6553.4
 # Pilot_Fault (config/can/io_board.dbc).
@@ -59,6 +64,13 @@ class IoBoardConfig(AcBoardConfig):
     has_control_pilot: bool = parameter(False, "", "a control pilot is fitted", "can.md 2.2: CHAdeMO has none")
     board_temperature: float = parameter(20.0, "degC", "temperature around the connector", "mild day", -40.0, 60.0)
     contact_resistance: float = parameter(0.0003, "ohm", "resistance of the connector's contacts", "new connector", 0.0, 0.1)
+    uncooled_current: float = parameter(
+        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+    )
+    coolant_flow: float = parameter(4.0, "L/min", "flow while a liquid-cooled cable is plugged in", "usual", 0.0, 25.0)
+    coolant_resistance: float = parameter(
+        0.0015, "ohm", "resistance of the cable that warms the coolant", "5 m of 35 mm2, both poles, and contacts", 0.0, 0.1
+    )
     contact_thermal_capacity: float = parameter(60.0, "J/K", "heat that warms the contacts by 1 K", "150 g of copper", 1.0, 1e5)
     contact_thermal_conductance: float = parameter(0.5, "W/K", "heat that the contacts lose per kelvin", "10 K at 125 A", 0.01, 1e3)
     cable_discharge_time: float = parameter(
@@ -84,6 +96,7 @@ class IoBoardModel:
         self.lock_position = 0.0
         self.contactor_closed = False
         self.temperature = config.board_temperature
+        self.coolant_temperature, self.coolant_flow = config.board_temperature, 0.0
         self.lamp = 0
         self._wire = Wire(database)
         self._commands = Commands()
@@ -235,8 +248,24 @@ class IoBoardModel:
         current = max(self.ac.currents) if self.ac is not None else _current(power)
         heat = (WORN_RESISTANCE if "connector_worn" in self.faults else self.config.contact_resistance) * current**2
         heat += ARC_POWER if "connector_hot" in self.faults and current > ARC_CURRENT else 0.0
-        away = self.config.contact_thermal_conductance * (self.temperature - self.config.board_temperature)
-        self.temperature += (heat - away) * min(seconds, 10.0) / self.config.contact_thermal_capacity
+        self._cool(current, seconds)
+        flows = self.coolant_flow > 0.0
+        conductance = self.config.contact_thermal_conductance + (COOLED_CONDUCTANCE if flows else 0.0)
+        settled = (self.coolant_temperature if flows else self.config.board_temperature) + heat / conductance
+        self.temperature = settled + (self.temperature - settled) * exp(-seconds * conductance / self.config.contact_thermal_capacity)
+
+    def _cool(self, current: float, seconds: float) -> None:
+        """Let the coolant flow while the connector is in a vehicle, and take the cable's heat with it to a heat exchanger."""
+        plugged = self._vehicle is not None and self._vehicle.value.plugged
+        runs = self.config.uncooled_current > 0.0 and plugged and "coolant_pump_fails" not in self.faults
+        self.coolant_flow = self.config.coolant_flow if runs else 0.0
+        warm = self.config.board_temperature + (self.config.coolant_resistance * current**2 / COOLANT_CONDUCTANCE if runs else 0.0)
+        self.coolant_temperature = warm + (self.coolant_temperature - warm) * exp(-seconds / COOLANT_TIME)
+
+    @property
+    def _coolant_measured(self) -> bool:
+        """There is coolant, and its sensors work."""
+        return self.config.uncooled_current > 0.0 and "coolant_unknown" not in self.faults
 
     def _voltage_without_modules(self, now: float, seconds: float) -> float:
         vehicle = fresh(self._vehicle, now, INPUT_LIMIT)
@@ -342,6 +371,8 @@ class IoBoardModel:
             "Connector_Voltage": NO_VOLTAGE if isnan(voltage) else min(max(voltage, 0.0), MOST_VOLTAGE),
             "Connector_Temperature": min(self.temperature, MOST_TEMPERATURE) if self.config.temperature_measured else NO_TEMPERATURE,
             "Insulation_Resistance": self._insulation(now),
+            "Coolant_Temperature": self.coolant_temperature if self._coolant_measured else NO_TEMPERATURE,
+            "Coolant_Flow": self.coolant_flow if self._coolant_measured else NO_FLOW,
         }
         return self._wire.write("IO_Measurements", signals)
 

@@ -3,9 +3,7 @@
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import Any
 
 from evse_msgs.srv import InjectFault
@@ -16,8 +14,8 @@ from evse_nodes import databases, params, topics
 from evse_nodes.can_bus import declare_port
 from evse_nodes.executor import Waker, every
 from evse_simulators.faults import Answer
-from evse_simulators.local_door import LocalDoor
 from evse_simulators.pace import Periodic
+from evse_simulators.service_desk import ServiceDesk
 
 # A station that has sent nothing for so long has ended: its slowest frame comes every 0.1 s. [s]
 STATION_GONE = 0.5
@@ -41,42 +39,13 @@ class SimulatorNode(Node, ABC):
         self.port = declare_port(self, "bus", self._waker.wake if self.FRAMES_WAKE else lambda: None) if database else None
         self._rate = Periodic(period)
         self._heard = -math.inf
-        self._acts: dict[str, tuple[type[Any], Callable[[Any], Answer]]] = {}
-        self._asked: SimpleQueue[tuple[Future[tuple[bool, str]], str, Mapping[str, Any]]] = SimpleQueue()
-        self._door_waker = Waker(self, self._answer_at_the_door)
-        self._door = LocalDoor(self.get_fully_qualified_name(), self._ask_at_the_door)
+        self._desk = ServiceDesk(self, self.get_fully_qualified_name(), self.tick)
         every(self, period, self.tick)
         self.serve("inject_fault", InjectFault, lambda request: self.model.inject(request.fault, request.active))
 
     def serve(self, name: str, kind: type[Any], act: Callable[[Any], Answer]) -> None:
         """Offer a private service: act on the request, step at once so that the change is on the lines, answer."""
-
-        def answer(request: Any, response: Any) -> Any:
-            response.success, response.message = self._do(name, request)
-            return response
-
-        self._acts[name] = kind, act
-        self.create_service(kind, f"~/{name}", answer)
-
-    def _do(self, name: str, request: Any) -> tuple[bool, str]:
-        result = self._acts[name][1](request)
-        self.tick()
-        return result.success, result.message
-
-    def _ask_at_the_door(self, name: str, fields: Mapping[str, Any]) -> "Future[tuple[bool, str]]":
-        """Queue a request for the executor; called by the door's thread."""
-        future: Future[tuple[bool, str]] = Future()
-        self._asked.put((future, name, fields))
-        self._door_waker.wake()
-        return future
-
-    def _answer_at_the_door(self) -> None:
-        while not self._asked.empty():
-            future, name, fields = self._asked.get()
-            try:
-                future.set_result(self._do(name, self._acts[name][0].Request(**fields)))
-            except (KeyError, TypeError, ValueError, AssertionError, AttributeError) as error:
-                future.set_exception(error)
+        self._desk.serve(name, kind, act)
 
     def serve_trigger(self, name: str, act: Callable[[], Answer]) -> None:
         """Offer a private service without arguments."""
@@ -120,7 +89,7 @@ class SimulatorNode(Node, ABC):
 
     def close(self) -> None:
         """Close door and bus."""
-        self._door.close()
+        self._desk.close()
         if self.port is not None:
             self.port.close()
 

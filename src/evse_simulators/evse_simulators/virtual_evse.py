@@ -46,7 +46,7 @@ from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.memory_ledger import MemoryLedger
 from evse_simulators.pace import Periodic
 from evse_simulators.world_config import BITRATE, EPOCH, FREE_SPACE, NODES, Entry, WorldConfig
-from evse_simulators.world_parts import PARTS, buses_of, make_supply
+from evse_simulators.world_parts import PARTS, Supply, buses_of, make_supply
 
 # Takes a value at a time [s].
 Reader = Callable[[Any, float], Any]
@@ -71,7 +71,7 @@ class VirtualEvse:
         self.safety_state = SafetyState()
         self.power = SimPower()
         self.vehicle = PARTS[config.link].vehicle(config.vehicle, databases)
-        self.modules = make_supply(config, databases)
+        self.modules = self._make_modules()
         self.board = IoBoardModel(config.board, databases["io_board"])
         self.bridge = CanBridge(config.bridge, databases)
         self.sequencer = ChargeSequencer(config.sequencer)
@@ -95,6 +95,10 @@ class VirtualEvse:
         self._load = {link: BusLoad(BITRATE) for link in buses_of(config.link)}
         self._tell_bridge_of_buses()
         self._readers = self._wiring()
+
+    def _make_modules(self) -> Supply:
+        """Return what feeds the output of this EVSE."""
+        return make_supply(self.config, self._databases)
 
     def _periods(self) -> dict[str, float]:
         """Return the rates of the nodes [s], each starting anywhere in its period."""

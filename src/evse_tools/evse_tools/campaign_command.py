@@ -18,15 +18,25 @@ from rich.table import Table
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_nodes import databases
-from evse_simulators.campaign_plan import FAULT, KINDS_OF, Plan, from_json, random_plan, to_json
-from evse_simulators.campaign_play import Result, play
+from evse_simulators.campaign_plan import FAULT
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.memo_database import MemoDatabase
 from evse_tools import json_target
+from evse_tools.campaign_kinds import (
+    CABINET,
+    LINKS,
+    AnyPlan,
+    AnyResult,
+    cabinet_figures,
+    cabinet_table,
+    from_json,
+    option,
+    play,
+    random_plan,
+    to_json,
+)
 from evse_tools.machine import processors, rare_collection
 
-# Links of a vehicle that the world knows.
-LINKS = tuple(KINDS_OF)
 # Violations that are shrunk; more of them have the same few causes. [1]
 SHRUNK = 20
 # Pause between two lines of progress: on a terminal, and in a log. [s]
@@ -38,7 +48,7 @@ CHUNK = 4
 def run(sessions: int, seed: int, json_file: str, jobs: int, only: int, plan_file: Path | None, link: str) -> int:
     """Run a campaign on `jobs` processes, 0 for one per processor; returns 0 where everything held, 1 where not, 2 for wrong input."""
     console = Console(stderr=json_file == "-", highlight=False, soft_wrap=True)
-    if link not in LINKS:
+    if link not in (*LINKS, CABINET):
         return _wrong(f"--link {link}: none of {', '.join(LINKS)}")
     if problem := json_target.refusal(json_file):
         return _wrong(problem)
@@ -64,7 +74,7 @@ def _wrong(text: str) -> int:
     return 2
 
 
-def _read(path: Path) -> Plan:
+def _read(path: Path) -> AnyPlan:
     try:
         return from_json(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
@@ -80,12 +90,12 @@ def shared_databases() -> dict[str, SignalDatabase]:
 # Playing
 
 
-def play_number(task: tuple[int, int, str]) -> Result:
+def play_number(task: tuple[int, int, str]) -> AnyResult:
     """Play session `number` of `seed` on a link."""
     return play(random_plan(*task), shared_databases())
 
 
-def _played(seed: int, numbers: Iterable[int], jobs: int, link: str) -> Iterator[Result]:
+def _played(seed: int, numbers: Iterable[int], jobs: int, link: str) -> Iterator[AnyResult]:
     """Yield the results in the order of the numbers."""
     tasks = [(seed, number, link) for number in numbers]
     if jobs == 1 or len(tasks) == 1:
@@ -94,10 +104,10 @@ def _played(seed: int, numbers: Iterable[int], jobs: int, link: str) -> Iterator
     shared_databases()
     context = multiprocessing.get_context("fork")
     with context.Pool(min(jobs, len(tasks)), initializer=rare_collection) as pool:
-        yield from pool.imap(play_number, tasks, chunksize=CHUNK)
+        yield from pool.imap(play_number, tasks, chunksize=1 if link == CABINET else CHUNK)
 
 
-def _progress(console: Console, results: Iterator[Result], total: int, began: float) -> Iterator[Result]:
+def _progress(console: Console, results: Iterator[AnyResult], total: int, began: float) -> Iterator[AnyResult]:
     """Say how far it is and tell each violation at once."""
     told, broken = began, 0
     pause = TERMINAL_PAUSE if console.is_terminal else LOG_PAUSE
@@ -115,14 +125,15 @@ def _progress(console: Console, results: Iterator[Result], total: int, began: fl
 # What came of it
 
 
-def summarise(results: list[Result], seed: int, seconds: float) -> dict[str, Any]:
+def summarise(results: list[AnyResult], seed: int, seconds: float) -> dict[str, Any]:
     """Return the figures of a campaign; only `seconds` and `realtime_factor` depend on the machine."""
     virtual = sum(result.virtual for result in results)
     injected = Counter(name for result in results for name in result.injected)
+    link = results[0].plan.link if results else LINKS[0]
     return {
         "sessions": len(results),
         "seed": seed,
-        "link": results[0].plan.link if results else LINKS[0],
+        "link": link,
         "seconds": round(seconds, 3),
         "realtime_factor": round(virtual / max(seconds, 1e-9), 1),
         "violations": [],
@@ -130,17 +141,17 @@ def summarise(results: list[Result], seed: int, seconds: float) -> dict[str, Any
         "by_outcome": dict(sorted(Counter(result.outcome for result in results).items())),
         "virtual_seconds": round(virtual, 3),
         "sessions_disturbed": sum(bool(result.injected) for result in results),
-    }
+    } | ({"cabinet": cabinet_figures(results)} if link == CABINET else {})
 
 
-def _violations(console: Console, results: list[Result], seed: int, plan_file: Path | None) -> list[dict[str, Any]]:
+def _violations(console: Console, results: list[AnyResult], seed: int, plan_file: Path | None) -> list[dict[str, Any]]:
     """Return every broken invariant with the shortest plan that breaks it, too."""
     found: list[dict[str, Any]] = []
     for result in results:
         for item in result.broken:
             shortest = _shortest(console, result.plan, item.invariant) if len(found) < SHRUNK else result.plan
             again = f"--plan {plan_file}" if plan_file else f"--sessions 1 --seed {seed} --only {result.plan.number}"
-            again += f" --link {result.plan.link}" if result.plan.link != LINKS[0] and not plan_file else ""
+            again += option(result.plan.link) if not plan_file else ""
             found.append(
                 {
                     "seed": seed,
@@ -155,10 +166,10 @@ def _violations(console: Console, results: list[Result], seed: int, plan_file: P
     return found
 
 
-def _shortest(console: Console, plan: Plan, invariant: str) -> Plan:
+def _shortest(console: Console, plan: AnyPlan, invariant: str) -> AnyPlan:
     console.print(f"session {plan.number}: looking for the shortest plan that breaks {invariant} ...")
 
-    def fails(candidate: Plan) -> bool:
+    def fails(candidate: AnyPlan) -> bool:
         return any(item.invariant == invariant for item in play(candidate, shared_databases()).broken)
 
     return shrink(plan, fails)
@@ -177,6 +188,8 @@ def _print(console: Console, summary: dict[str, Any]) -> None:
         console.print(f"\nVIOLATION {item['invariant']} in session {item['session']} at {item['time']:.3f} s: {item['detail']}")
         console.print(f"  again: {item['again']}\n  shortest plan (for --plan FILE): {json.dumps(item['plan'])}", soft_wrap=True)
     broken = len(summary["violations"])
+    if "cabinet" in summary:
+        console.print(cabinet_table(summary["cabinet"], broken))
     console.print(
         f"{summary['sessions']} sessions with seed {summary['seed']} in {summary['seconds']:.1f} s, {summary['realtime_factor']:.0f} times real time: "
         f"{'everything held' if not broken else f'{broken} violations'}"

@@ -99,11 +99,12 @@ def campaign(
     only: Annotated[int, typer.Option(min=0, help="play only the session of this number")] = 0,
     plan: Annotated[Path | None, typer.Option(help="play the plan in this JSON file, as a violation prints it")] = None,
     link: Annotated[str, typer.Option(help="link of the vehicle")] = vehicle_link.CHADEMO,
+    cabinet: Annotated[bool, typer.Option("--cabinet", help="runs of four EVSEs that share a cabinet of twelve modules")] = False,
 ) -> None:
     """Break thousands of simulated sessions at random and prove that nothing unsafe happens."""
     from evse_tools import campaign_command  # noqa: PLC0415
 
-    raise typer.Exit(campaign_command.run(sessions, seed, json, jobs, only, plan, link))
+    raise typer.Exit(campaign_command.run(sessions, seed, json, jobs, only, plan, "cabinet" if cabinet else link))
 
 
 @app.command()

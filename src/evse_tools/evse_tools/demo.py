@@ -115,10 +115,13 @@ def _folder(base: Path) -> Path:
 
 def _station(options: Options) -> tuple[Path, Description]:
     """Make this demo's folder with its description, which `./station up` can start again, and return both."""
-    original = Path(options.description) if options.description else default_description(options.default_link, options.discharge)
-    evses = load(original).evses
+    usual = "cabinet" if options.needs_cabinet and not options.link else options.default_link
+    original = Path(options.description) if options.description else default_description(usual, options.discharge)
+    station = load(original)
+    # The fault hits the first EVSE, and those of a cabinet are not all alike.
+    evses = station.evses[:1] if station.cabinet is not None else station.evses
     links = {str(evse.rating["vehicle_link"]) for evse in evses}
-    if problem := options.fault_problem(links):
+    if problem := options.fault_problem(links, station.cabinet is not None):
         raise ValueError(problem)
     if options.discharge and not evses[0].rating["max_discharge_power"] > 0.0:
         raise ValueError(f"--discharge: {original}: evses[0].rating.max_discharge_power is 0 W: this station takes no power")

@@ -34,7 +34,7 @@ class Expected:
 
     `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
     plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then. `rating`: what the EVSE must be made of.
-    `links`: vehicle links of stations that can.
+    `links`: vehicle links of stations that can. `cabinet`: only a station whose EVSEs share a cabinet of modules can.
     """
 
     faults: tuple[str, ...] = ()
@@ -44,10 +44,13 @@ class Expected:
     seconds: float = 60.0
     rating: Mapping[str, Any] = field(default_factory=dict)
     links: frozenset[str] = ALL
+    cabinet: bool = False
 
 
 # Modules that tell of themselves, and a control pilot.
 _BANK, _PILOT = {"module_count": 4}, {"has_control_pilot": True}
+# A cable that carries less without coolant.
+_COOLED = {"uncooled_current": 60.0}
 
 _ROWS = {
     "vehicle_silent": Expected(("vehicle_silent",)),
@@ -113,6 +116,13 @@ _ROWS = {
     "over_voltage": Expected(("over_voltage", "over_voltage_emergency", "vehicle_battery_over_voltage")),
     "over_current": Expected(("over_current", "vehicle_current_deviation")),
     "insulation_low": Expected(("insulation_fault",)),
+    "coolant_pump_fails": Expected(("coolant_failed",), (StopCause.LOCAL,), seconds=SHORT, rating=_COOLED),
+    "coolant_unknown": Expected(("coolant_failed",), (StopCause.LOCAL,), seconds=SHORT, rating=_COOLED),
+    "cabinet_module_dies": Expected(("module_lost",), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
+    "cabinet_switch_welded": Expected((), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
+    "cabinet_switch_stuck_open": Expected((), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
+    "cabinet_status_frozen": Expected(("module_lost",), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
+    "cabinet_silent": Expected(("cabinet_silent",), (StopCause.CHARGER_FAULT,), cabinet=True),
     "controller_silent": Expected(("controller_silent",)),
     "controller_emergency": Expected(("controller_emergency",), (StopCause.EMERGENCY,)),
     "controller_restarts": Expected((), _VEHICLE),

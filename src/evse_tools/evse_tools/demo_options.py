@@ -78,8 +78,15 @@ class Options:
         known = EXPECTED[self.fault].links if self.fault else frozenset()
         return self.link or (next(iter(known)) if len(known) == 1 else CHADEMO)
 
-    def fault_problem(self, links: Collection[str]) -> str:
-        """Return why the fault cannot be shown by a station with these vehicle links, "" where it can."""
+    @property
+    def needs_cabinet(self) -> bool:
+        """Only a station whose EVSEs share a cabinet of modules can show the fault."""
+        return bool(self.fault) and EXPECTED[self.fault].cabinet
+
+    def fault_problem(self, links: Collection[str], cabinet: bool = False) -> str:
+        """Return why the fault cannot be shown by a station with these vehicle links, with a cabinet of modules or without, "" where it can."""
+        if self.needs_cabinet and not cabinet:
+            return f"--fault {self.fault}: only with power_cabinet, as in config/cabinet.yaml"
         known = EXPECTED[self.fault].links if self.fault else frozenset(links)
         return "" if known >= set(links) else f"--fault {self.fault}: only with vehicle link {' or '.join(sorted(known))}"
 

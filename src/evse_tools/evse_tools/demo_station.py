@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 from evse_core import vehicle_link
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
+from evse_tools.description_cabinet import CABINET, SIMULATOR, served
 from evse_tools.description_schema import BUSES_OF, VEHICLE_SIMULATORS
 from evse_tools.machine import processors
 
@@ -28,8 +29,13 @@ QUICK_VEHICLE = {"think_time": 1.0, "permission_delay": 0.3, "contactor_delay": 
 QUICK_CONTROLLER = {"boot_time": 0.5, "negotiation_time": 1.0, "request_delay": 0.5}
 QUICK_AC_VEHICLE = {"ready_delay": 0.3, "start_delay": 0.3, "follow_delay": 0.5}
 QUICK = {"vehicle_simulator": QUICK_VEHICLE, "secc_simulator": QUICK_CONTROLLER, "ac_vehicle_simulator": QUICK_AC_VEHICLE}
-# Description of a demo by vehicle link.
-DESCRIPTIONS = {vehicle_link.CHADEMO: "single_evse.yaml", vehicle_link.SECC: "ccs.yaml", vehicle_link.PILOT: "ac_three_phase.yaml"}
+# Description of a demo by vehicle link, and for what only a cabinet of modules can show.
+DESCRIPTIONS = {
+    vehicle_link.CHADEMO: "single_evse.yaml",
+    vehicle_link.SECC: "ccs.yaml",
+    vehicle_link.PILOT: "ac_three_phase.yaml",
+    "cabinet": "cabinet.yaml",
+}
 # The same for a demo in which the vehicle gives power.
 DISCHARGING = {vehicle_link.CHADEMO: "v2x_chademo.yaml", vehicle_link.SECC: "v2x.yaml"}
 # Tokens that the simulated CSMS knows, one per driver: UIDs of 4 bytes in hexadecimal digits.
@@ -37,7 +43,10 @@ TOKENS = tuple(f"04A1B2{number:02X}" for number in range(1, 100))
 
 
 def default_description(link: str = vehicle_link.CHADEMO, discharge: bool = False) -> Path:
-    """Return the description of a vehicle link, of an installed evse_bringup, else of the source tree above this file. FileNotFoundError without one."""
+    """Return the description of a vehicle link, or of a cabinet of modules: of an installed evse_bringup, else of the source tree above this file.
+
+    FileNotFoundError without one.
+    """
     name = (DESCRIPTIONS | DISCHARGING if discharge else DESCRIPTIONS)[link]
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     folders = [Path(prefix) / "share" / "evse_bringup" / "config" for prefix in prefixes]
@@ -62,7 +71,13 @@ def expand(
     result: dict[str, Any] = copy.deepcopy(dict(description))
     originals: Sequence[dict[str, Any]] = result["evses"]
     count = evses or len(originals)
-    result["evses"] = [_evse(originals[number % len(originals)], number + 1, rating or {}) for number in range(count)]
+    shared = served(result)
+    if shared and count != len(originals):
+        raise ValueError(f"--evses {count}: a description with {CABINET} has as many EVSEs as it says: {len(originals)}")
+    result["evses"] = [_evse(originals[number % len(originals)], number + 1, rating or {}, shared) for number in range(count)]
+    if shared:
+        result[CABINET] = result[CABINET] | {"bus": {"interface": "udp_multicast", "channel": group()}}
+        result[SIMULATOR] = result.get(SIMULATOR) or {}
     if count > processors():
         result.setdefault("composition", "evse")
     result["data_dir"] = str(data_dir)
@@ -87,16 +102,18 @@ def write_station(original: Path, evses: int | None, csms: str, folder: Path, ra
     return load(path)
 
 
-def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an EVSE with simulated parts on buses of its own."""
+def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any], shared: Collection[int]) -> dict[str, Any]:
+    """Return an EVSE with simulated parts on buses of its own; those of `shared` have the modules of a cabinet."""
     result: dict[str, Any] = copy.deepcopy(dict(original))
-    result["evse"], link = number, result.get("vehicle_link", vehicle_link.CHADEMO)
-    result["rating"] = dict(result.get("rating") or {}) | dict(rating)
+    result["evse"], link = result["evse"] if shared else number, result.get("vehicle_link", vehicle_link.CHADEMO)
+    on_cabinet = result["evse"] in shared
+    own = {key: value for key, value in rating.items() if not on_cabinet or key != "module_count"}
+    result["rating"] = dict(result.get("rating") or {}) | own
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
         name: {"interface": "udp_multicast", "channel": group()} for name in BUSES_OF[link]
     }
     vehicle = VEHICLE_SIMULATORS[link]
-    modules = ("power_module_simulator",) if "power_bus" in BUSES_OF[link] else ()
+    modules = ("power_module_simulator",) if "power_bus" in BUSES_OF[link] and not on_cabinet else ()
     for name in (vehicle, *modules, "io_board_simulator"):
         result[name] = result.get(name) or {}
     result[vehicle] = QUICK[vehicle] | result[vehicle]

@@ -4,16 +4,18 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from evse_core.module_allocator import Cabinet
 from evse_core.parameter import check
 from evse_core.vehicle_link import PILOT
 from evse_tools import yaml_source
+from evse_tools.description_cabinet import SIMULATOR, layout
 from evse_tools.description_checks import semantic_problems
 from evse_tools.description_errors import explain
 from evse_tools.description_schema import (
@@ -74,6 +76,8 @@ class Description:
     composition: str
     sections: Mapping[str, Values]
     evses: tuple[Evse, ...] = field(default=())
+    cabinet: Cabinet | None = None
+    cabinet_bus: Bus | None = None
     digest: str = ""
 
     @property
@@ -91,7 +95,8 @@ class Description:
     @property
     def is_simulated(self) -> bool:
         """Whether any part is simulated."""
-        return "csms_simulator" in self.sections or any(name in evse.sections for evse in self.evses for name in SIMULATOR_BUSES)
+        station = "csms_simulator" in self.sections or SIMULATOR in self.sections
+        return station or any(name in evse.sections for evse in self.evses for name in SIMULATOR_BUSES)
 
 
 def load(path: str | Path) -> Description:
@@ -132,6 +137,12 @@ def _description(source: YamlSource, model: Any) -> Description:
         del sections["recorder"]
     if model.csms_simulator is not None:
         sections["csms_simulator"] = model.csms_simulator.model_dump()
+    if model.power_cabinet_simulator is not None:
+        sections[SIMULATOR] = _given(model.power_cabinet_simulator)
+    evses = tuple(_evse(item) for item in model.evses)
+    cabinet = layout(model.power_cabinet, evses) if model.power_cabinet is not None else None
+    if cabinet is not None:
+        evses = tuple(_on_cabinet(evse, cabinet) for evse in evses)
     return Description(
         file=source.file,
         digest=source.digest,
@@ -139,8 +150,17 @@ def _description(source: YamlSource, model: Any) -> Description:
         data_dir=Path(model.data_dir).expanduser().absolute(),
         composition=model.composition,
         sections=sections,
-        evses=tuple(_evse(item) for item in model.evses),
+        evses=evses,
+        cabinet=cabinet,
+        cabinet_bus=model.power_cabinet.bus if model.power_cabinet is not None else None,
     )
+
+
+def _on_cabinet(evse: Evse, cabinet: Cabinet) -> Evse:
+    """Tell an EVSE that its modules are those of a cabinet: at least one of them has to be there in a session."""
+    if all(outlet.outlet != evse.number for outlet in cabinet.outlets):
+        return evse
+    return replace(evse, rating={**evse.rating, "has_cabinet": True, "module_count": 1})
 
 
 def _evse(model: Any) -> Evse:
@@ -153,7 +173,7 @@ def _evse(model: Any) -> Evse:
 
 def _rating(model: Any) -> dict[str, Any]:
     """Return what several nodes are told; of an AC side only where there is one."""
-    values = model.rating.model_dump() | {"vehicle_link": model.vehicle_link}
+    values = model.rating.model_dump() | {"vehicle_link": model.vehicle_link, "has_cabinet": False}
     if model.vehicle_link == PILOT:
         values["has_control_pilot"] = True
     return {key: value for key, value in values.items() if values["ac_phases"] or key not in AC_RATINGS}

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from evse_core.vehicle_link import CHADEMO, PILOT
 from evse_nodes.can_interfaces import bus_arguments
+from evse_tools.description_cabinet import CABINET, cabinet_problems, served
 from evse_tools.description_orders import order_problems
 from evse_tools.description_schema import BUSES, BUSES_OF, SIMULATOR_BUSES, VEHICLE_SIMULATORS
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
@@ -37,6 +38,8 @@ def _buses(data: dict[str, Any]) -> Iterator[tuple[KeyPath, dict[str, Any]]]:
     for index, evse in _evses(data):
         bridge = _section(evse, "can_bridge")
         yield from ((("evses", index, "can_bridge", name), bridge[name]) for name in BUSES if isinstance(bridge.get(name), dict))
+    if isinstance(bus := _section(data, CABINET).get("bus"), dict):
+        yield (CABINET, "bus"), bus
 
 
 def _numbers(data: dict[str, Any]) -> Iterator[Finding]:
@@ -68,15 +71,30 @@ def _derating(data: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _channels(data: dict[str, Any]) -> Iterator[Finding]:
-    """Each link is a bus of its own: identifiers of different links mean different things."""
+    """Each link is a bus of its own: identifiers of different links mean different things. EVSEs of a cabinet may share their power bus by pistol index."""
     first: dict[tuple[str, ...], KeyPath] = {}
+    pistols: set[tuple[str, ...]] = set()
     for path, bus in _buses(data):
         options = bus.get("options")
         options = options if isinstance(options, dict) else {}
         place = (str(bus.get("interface")), _canonical(str(bus.get("channel"))), str(options.get("port", "")))
-        if place in first:
+        pistol = _cabinet_pistol(data, path)
+        shares = pistol is not None and place in first and first[place][-1] == "power_bus"
+        if shares and (*place, str(pistol)) in pistols:
+            yield (*path[:-1], "pistol"), f"{pistol} is the pistol index of another EVSE on {dotted(first[place])}; each needs its own"
+        elif place in first and not shares:
             yield (*path, "channel"), f"{bus.get('channel')!r} is the bus of {dotted(first[place])} already; each link needs its own"
         first.setdefault(place, path)
+        pistols.add((*place, str(pistol)))
+
+
+def _cabinet_pistol(data: dict[str, Any], path: KeyPath) -> int | None:
+    """Return the pistol index of a power bus behind a cabinet; None for any other bus."""
+    if path[-1] != "power_bus":
+        return None
+    evse = data["evses"][path[1]]
+    pistol, number = _section(evse, "can_bridge").get("pistol", 1), evse.get("evse")
+    return pistol if isinstance(number, int) and number in served(data) and isinstance(pistol, int) else None
 
 
 def _canonical(channel: str) -> str:
@@ -193,4 +211,5 @@ CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _ac_output,
     _csms,
     order_problems,
+    cabinet_problems,
 )

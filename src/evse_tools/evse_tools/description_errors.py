@@ -26,6 +26,7 @@ KINDS = {
 # Keys of a section that are said somewhere else.
 ELSEWHERE = {key: f"belongs into the EVSE's rating.{key}" for key in RATINGS} | {
     "vehicle_link": "belongs into the EVSE itself",
+    "has_cabinet": "follows from power_cabinet",
     "serial_number": "belongs into station.serial",
     "vendor": "belongs into station.vendor",
     "model": "belongs into station.model",

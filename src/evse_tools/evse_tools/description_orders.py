@@ -63,6 +63,9 @@ ORDERS = (
     _judged_after("request_excess", "request_excess", "the sequencer clamps and then ends an excessive request"),
     _judged_after("request_excess_time", "request_excess_time", "the sequencer ends an excessive request"),
     _judged_after("derate_from", "connector_temperature_limit", "a hot connector is derated before the session is stopped", may_equal=False),
+    _judged_after("coolant_derate_to", "coolant_temperature_limit", "a warm cable is derated before it counts as not cooled"),
+    Order((SEQUENCER, "coolant_derate_from"), (SEQUENCER, "coolant_derate_to"), "the current falls between the two", may_equal=False),
+    Order((MONITOR, "coolant_flow_limit"), (SEQUENCER, "coolant_flow_minimum"), "what cools the cable for the sequencer must do so for the monitor"),
     Order(
         (MONITOR, "insulation_fault_limit"), (SEQUENCER, "insulation_minimum"),
         "a resistance that passes the cable check must not end charging",

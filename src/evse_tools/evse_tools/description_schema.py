@@ -19,6 +19,7 @@ from evse_core.can_bridge_devices import DATABASES
 from evse_core.parameter import Parameter, parameter
 from evse_core.types import BusLink
 from evse_tools.config_models import Section, checked, section_model
+from evse_tools.description_cabinet import ALLOCATOR, SIMULATOR, CabinetContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Rating:
     )
     max_discharge_power: float = parameter(
         0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900_000.0
+    )
+    uncooled_current: float = parameter(
+        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: the cable needs none", "rating of the cable", 0.0, 600.0
     )
     module_count: int = parameter(
         0, "", "power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255
@@ -81,13 +85,14 @@ RATINGS = (
     "max_power",
     "max_discharge_current",
     "max_discharge_power",
+    "uncooled_current",
     "module_count",
     "has_control_pilot",
     *AC_RATINGS,
 )
 
 # What the description of an EVSE says once, for every node that has a parameter for it.
-HANDED_ON = (*RATINGS, "vehicle_link")
+HANDED_ON = (*RATINGS, "vehicle_link", "has_cabinet")
 
 # Nodes of one EVSE. The vehicle's voltages and current are its own.
 EVSE_SECTIONS = {
@@ -109,7 +114,10 @@ STATION_SECTIONS = {
     "ocpp_uplink": Source("evse_core.ocpp16", "OcppConfig", _IDENTITY),
     "energy_manager": Source("evse_core.energy_manager", "ManagerConfig", ("evses",)),
     "tariff": Source("evse_core.tariff", "Tariff"),
+    ALLOCATOR: Source("evse_core.module_allocator", "AllocatorConfig"),
 }
+# The simulated cabinet; ratings are those of its modules and outlets.
+CABINET_SIMULATOR = Source("evse_simulators.power_cabinet", "PowerCabinetConfig", RATINGS)
 # Simulated parts, and the bus that each hangs on; an AC vehicle has none.
 SIMULATOR_BUSES = {
     "vehicle_simulator": "vehicle_bus",
@@ -176,6 +184,17 @@ class Bus(Section):
     options: _key(dict[str, Any], "further arguments of that interface") = Field(default_factory=dict)  # type: ignore[valid-type]
 
 
+def given(value: Any) -> Any:
+    """Take a section that is named but empty (`vehicle_simulator:`) as one with all defaults."""
+    return {} if value is None else value
+
+
+class PowerCabinet(CabinetContent):
+    """Power modules that several EVSEs share through a switch matrix, and the bus on which its switches are commanded."""
+
+    bus: Annotated[Bus, BeforeValidator(given)]
+
+
 class CsmsSimulator(Section):
     """A simulated CSMS on 127.0.0.1; without this section ocpp_uplink.url names a real one."""
 
@@ -185,11 +204,6 @@ class CsmsSimulator(Section):
         tuple[str, ...], "tokens that it knows, ID or ID=STATUS or ID=STATUS:PARENT; without any, it accepts all"
     ) = ()
     heartbeat: _key(int, "heartbeat interval that it asks for", "s", 1, 86400) = 300  # type: ignore[valid-type]
-
-
-def given(value: Any) -> Any:
-    """Take a section that is named but empty (`vehicle_simulator:`) as one with all defaults."""
-    return {} if value is None else value
 
 
 def _section(model: type[Section], required: bool = False) -> Any:
@@ -260,6 +274,8 @@ def station_model() -> type[Section]:
         **{name: _optional_with_defaults(_made(name, source)) for name, source in STATION_SECTIONS.items() if name != "recorder"},
         "recorder": _optional_with_defaults(recorder),
         "csms_simulator": _section(CsmsSimulator),
+        "power_cabinet": _section(PowerCabinet),
+        SIMULATOR: _section(_made(SIMULATOR, CABINET_SIMULATOR)),
         "evses": (evses, Field(default=...)),
     }
     return create_model("description", __base__=Section, __doc__="A station.", **keys)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from evse_core.node_watch import VITAL
+from evse_nodes.cabinet_layout import to_json
 from evse_tools.description import Description, Evse, Values
+from evse_tools.description_cabinet import ALLOCATOR, SIMULATOR
 from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, HANDED_ON, SIMULATOR_BUSES, VEHICLE_SIMULATORS, Bus, Source
 
 # Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate; the energy meter waits for
@@ -74,9 +76,31 @@ def _observers(description: Description) -> Iterator[NodeSpec]:
 def _world(description: Description) -> Iterator[NodeSpec]:
     if "csms_simulator" in description.sections:
         yield NodeSpec("evse_simulators", "csms_simulator", "csms_simulator", arguments=_csms_arguments(description))
+    if SIMULATOR in description.sections:
+        yield _cabinet_simulator(description)
     for evse in description.evses:
         simulators = [_simulator(evse, name, bus) for name, bus in SIMULATOR_BUSES.items() if name in evse.sections]
         yield from _together(SIMULATOR_CONTAINER, simulators) if description.composition == "evse" else simulators
+
+
+def _cabinet_simulator(description: Description) -> NodeSpec:
+    """Return the simulated cabinet with the power bus of each of its EVSEs; a bus that several share is opened once."""
+    parameters = _plain(description.sections[SIMULATOR]) | _cabinet(description)
+    opened: dict[tuple[str, str, str], int] = {}
+    served = {outlet.outlet for outlet in description.cabinet.outlets} if description.cabinet is not None else set()
+    for evse in (evse for evse in description.evses if evse.number in served):
+        bus, prefix = evse.buses["power_bus"], f"evse_{evse.number}"
+        parameters[f"{prefix}.pistol"] = evse.sections["can_bridge"].get("pistol", 1)
+        first = opened.setdefault((bus.interface, bus.channel, json.dumps(bus.options)), evse.number)
+        parameters |= _bus(prefix, bus) if first == evse.number else {f"{prefix}.shares_bus_with": first}
+    return NodeSpec("evse_simulators", SIMULATOR, SIMULATOR, parameters=parameters)
+
+
+def _cabinet(description: Description) -> dict[str, Any]:
+    """Return what both ends of the cabinet's bus are told."""
+    assert description.cabinet is not None
+    assert description.cabinet_bus is not None
+    return {"cabinet": json.dumps(to_json(description.cabinet))} | _bus("bus", description.cabinet_bus)
 
 
 def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
@@ -113,6 +137,9 @@ def _station(description: Description) -> Iterator[NodeSpec]:
     evses = {"evses": list(description.numbers)}
     yield NodeSpec("evse_nodes", "energy_manager", "energy_manager", parameters=_plain(description.sections["energy_manager"]) | evses)
     yield NodeSpec("evse_nodes", "ocpp_uplink", "ocpp_uplink", parameters=_uplink(description) | evses)
+    if description.cabinet is not None:
+        parameters = _plain(description.sections[ALLOCATOR]) | _cabinet(description)
+        yield NodeSpec("evse_nodes", ALLOCATOR, ALLOCATOR, parameters=parameters)
     for evse in description.evses:
         yield from _evse(description, evse)
 
@@ -152,7 +179,9 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
 
 def _expected(description: Description, evse: Evse) -> list[str]:
     """Return the full names of the nodes that the monitor of an EVSE listens for: its own ones, and those of the station."""
-    station = [name for name in ("energy_manager", "ocpp_uplink", "recorder") if name != "recorder" or name in description.sections]
+    station = ["energy_manager", "ocpp_uplink"]
+    station += ["recorder"] if "recorder" in description.sections else []
+    station += [ALLOCATOR] if evse.rating.get("has_cabinet") else []
     return [*(f"{evse.namespace}/{name}" for name in VITAL), *(f"/{name}" for name in station)]
 
 

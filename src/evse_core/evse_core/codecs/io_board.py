@@ -15,6 +15,8 @@ from evse_core.types import AcReport, IoCommand, IoReport, PilotFault, PilotStat
 OWN_NODE = "Station"
 # Values that mean "not fitted": raw 0xFFFF, 0xFF, 0xFFFF, 0xFFFF in units of the database. [V], [degC], [kOhm], [A]
 NO_VOLTAGE, NO_TEMPERATURE, NO_RESISTANCE, NO_CURRENT = 6553.5, 215.0, 65535.0, 6553.5
+# The same of the coolant's flow. [L/min]
+NO_FLOW = 25.5
 # The same of IO_Pilot, IO_Mains and IO_Powers: raw -128, 0xFFFF, 0xFFFF, 255, -32768. [V], [%], [ohm], [Hz], [W]
 NO_LEVEL, NO_DUTY, NO_RESISTOR, NO_FREQUENCY, NO_POWER = -12.8, 655.35, 65535.0, 65.5, -32768.0
 # UID lengths of ISO/IEC 14443-3; 0 before the first token. [byte]
@@ -226,6 +228,8 @@ class IoBoard:
             "stop_count": int(inputs.get("Stop_Count", 0)),
             "connector_voltage": _fitted(measured.get("Connector_Voltage", NAN), NO_VOLTAGE),
             "connector_temperature": _fitted(measured.get("Connector_Temperature", NAN), NO_TEMPERATURE),
+            "coolant_flow": _fitted(measured.get("Coolant_Flow", NAN), NO_FLOW),
+            "coolant_temperature": _fitted(measured.get("Coolant_Temperature", NAN), NO_TEMPERATURE),
             "insulation_resistance": _fitted(measured.get("Insulation_Resistance", NAN), NO_RESISTANCE) * 1000.0,
             **{field: bool(inputs.get(signal)) for field, signal in _INPUTS.items()},
         }
