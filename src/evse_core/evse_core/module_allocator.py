@@ -21,10 +21,10 @@ from evse_core.parameter import parameter
 from evse_core.sample import fresh
 from evse_core.types import CabinetReport
 
-# Stages of a module that can be sent somewhere.
 # Steps of currents and voltages in a plan, so that it does not follow noise, and the part of a switching operation that a step of hours is worth. Own choice.
 # [A], [V], [1]
 CURRENT_STEP, VOLTAGE_STEP, HOURS_STEP = 5.0, 10.0, 0.25
+# Stages of a module that can be sent somewhere.
 _USABLE = frozenset({Stage.APART, Stage.MATCHING, Stage.CLOSING, Stage.CONNECTED, Stage.RELEASING, Stage.OPENING})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from evse_core.vehicle_link import CHADEMO, PILOT
+from evse_core.vehicle_link import CHADEMO, PILOT, SECC
 from evse_nodes.can_interfaces import bus_arguments
 from evse_tools.description_cabinet import CABINET, cabinet_problems, served
 from evse_tools.description_orders import order_problems
@@ -71,30 +71,36 @@ def _derating(data: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _channels(data: dict[str, Any]) -> Iterator[Finding]:
-    """Each link is a bus of its own: identifiers of different links mean different things. EVSEs of a cabinet may share their power bus by pistol index."""
+    """Each link is a bus of its own: identifiers of different links mean different things. Some EVSEs may share a bus by pistol index."""
     first: dict[tuple[str, ...], KeyPath] = {}
     pistols: set[tuple[str, ...]] = set()
     for path, bus in _buses(data):
         options = bus.get("options")
         options = options if isinstance(options, dict) else {}
         place = (str(bus.get("interface")), _canonical(str(bus.get("channel"))), str(options.get("port", "")))
-        pistol = _cabinet_pistol(data, path)
-        shares = pistol is not None and place in first and first[place][-1] == "power_bus"
+        key, pistol = _pistol(data, path)
+        shares = pistol is not None and place in first and first[place][-1] == path[-1]
         if shares and (*place, str(pistol)) in pistols:
-            yield (*path[:-1], "pistol"), f"{pistol} is the pistol index of another EVSE on {dotted(first[place])}; each needs its own"
+            yield (*path[:-1], key), f"{pistol} is the pistol index of another EVSE on {dotted(first[place])}; each needs its own"
         elif place in first and not shares:
             yield (*path, "channel"), f"{bus.get('channel')!r} is the bus of {dotted(first[place])} already; each link needs its own"
         first.setdefault(place, path)
         pistols.add((*place, str(pistol)))
 
 
-def _cabinet_pistol(data: dict[str, Any], path: KeyPath) -> int | None:
-    """Return the pistol index of a power bus behind a cabinet; None for any other bus."""
-    if path[-1] != "power_bus":
-        return None
+def _pistol(data: dict[str, Any], path: KeyPath) -> tuple[str, int | None]:
+    """Return the key and the pistol index of a bus that several EVSEs can share: of a cabinet, and of a charge controller; None for any other bus."""
+    if path[0] != "evses":
+        return "", None
     evse = data["evses"][path[1]]
-    pistol, number = _section(evse, "can_bridge").get("pistol", 1), evse.get("evse")
-    return pistol if isinstance(number, int) and number in served(data) and isinstance(pistol, int) else None
+    number = evse.get("evse")
+    shared = {
+        "power_bus": ("pistol", isinstance(number, int) and number in served(data)),
+        "vehicle_bus": ("controller_pistol", evse.get("vehicle_link") == SECC),
+    }
+    key, can_share = shared.get(str(path[-1]), ("", False))
+    pistol = _section(evse, "can_bridge").get(key, 1)
+    return key, pistol if can_share and isinstance(pistol, int) else None
 
 
 def _canonical(channel: str) -> str:

@@ -35,6 +35,7 @@ ELSEWHERE = {key: f"belongs into the EVSE's rating.{key}" for key in RATINGS} | 
     "place": "belongs into station.place",
     "time_zone": "belongs into station.time_zone",
     "serial": "belongs into station.serial",
+    "pistol": "follows from can_bridge.controller_pistol",
 }
 # Longest value that is repeated in a message. [characters]
 LONGEST = 60

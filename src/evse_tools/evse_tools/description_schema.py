@@ -100,7 +100,7 @@ EVSE_SECTIONS = {
     "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", HANDED_ON),
     "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*HANDED_ON, "station_name", "serial", "place", "time_zone")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
-    "secc_simulator": Source("evse_simulators.secc", "SeccConfig"),
+    "secc_simulator": Source("evse_simulators.secc", "SeccConfig", ("pistol",)),
     "ac_vehicle_simulator": Source("evse_simulators.ac_vehicle", "AcVehicleConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", HANDED_ON),

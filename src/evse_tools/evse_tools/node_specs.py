@@ -106,6 +106,8 @@ def _cabinet(description: Description) -> dict[str, Any]:
 def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
     """Return a simulator; whatever plays the vehicle is the node vehicle_simulator, for drivers and tests."""
     parameters = _values(evse, name, EVSE_SECTIONS[name]) | (_bus("bus", evse.buses[bus]) if bus else {})
+    if name == "secc_simulator":
+        parameters["pistol"] = evse.sections["can_bridge"].get("controller_pistol", 1)
     node = "vehicle_simulator" if name in VEHICLE_SIMULATORS.values() else name
     return NodeSpec("evse_simulators", name, node, evse.namespace, parameters)
 
