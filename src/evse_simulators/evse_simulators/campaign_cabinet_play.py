@@ -26,7 +26,7 @@ from evse_simulators.campaign_cabinet_plan import Arrival, CabinetPlan, Trouble
 from evse_simulators.campaign_invariants import Broken
 from evse_simulators.campaign_plan import FOR_EVER
 from evse_simulators.power_cabinet import PowerCabinetConfig
-from evse_simulators.secc import SeccConfig
+from evse_simulators.secc import SeccConfig, SeccModel
 from evse_simulators.world_config import QUICK_CONTROLLER
 
 # A run ends when its last vehicle was stopped so long ago: ramp, welding detection, closing, unlocking, and a stop by a fault (campaign_play.END_TIME). [s]
@@ -181,7 +181,8 @@ class CabinetPlay:
         if world.vehicle.plugged or world.session.session_active:
             return
         values: dict[str, Any] = QUICK_CONTROLLER | plans.BATTERIES[arrival.battery] | {"max_current": arrival.current}
-        world.vehicle.change_vehicle(SeccConfig(**values))  # type: ignore[union-attr]
+        assert isinstance(world.vehicle, SeccModel)
+        world.vehicle.change_vehicle(SeccConfig(**values))
         self._sessions += 1
         self._served[arrival.outlet] = False
         self._wants[arrival.outlet] = arrival.current
