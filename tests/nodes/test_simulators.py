@@ -32,6 +32,7 @@ class Simulators(Probe):
         self.ports: dict[str, CanPort] = {}
         self.frames: list[tuple[float, str, dict[str, float]]] = []
         self.commands: dict[str, list[tuple[str, dict[str, float]]]] = {}
+        self._alive = 0
         self.station_lines = self.read("sim/station_lines")
         self.vehicle_lines = self.read("sim/vehicle_lines")
         self.power = self.read("sim/power")
@@ -59,7 +60,9 @@ class Simulators(Probe):
     def _command(self) -> None:
         for executable, messages in self.commands.items():
             for name, signals in messages:
-                self.ports[executable].send(databases.load(DATABASES[executable]).encode(name, signals, pistol=0))
+                self._alive = (self._alive + 1) % 256
+                counted = signals | ({"Alive": self._alive} if name == "IO_Outputs" else {})
+                self.ports[executable].send(databases.load(DATABASES[executable]).encode(name, counted, pistol=0))
 
     def _collect(self) -> None:
         for executable, port in self.ports.items():

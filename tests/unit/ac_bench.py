@@ -41,7 +41,7 @@ class AcBench:
         if self._count % 2 == 0:
             self.lines = self.vehicle.step(self.now).lines
         if self.command is not None:
-            self.board.on_frame(DATABASE.encode("IO_Outputs", self.command), self.now)
+            self.board.on_frame(DATABASE.encode("IO_Outputs", self.command | {"Alive": self._count % 256}), self.now)
         self.board.on_vehicle_lines(self.forced or self.lines, self.now)
         out = self.board.step(self.now)
         self.station = out.lines

@@ -3,7 +3,7 @@
 from math import isfinite, nan
 
 import pytest
-from unit.ac_bench import CLOSED, OFFER, AcBench
+from unit.ac_bench import CLOSED, DATABASE, OFFER, AcBench
 
 from evse_core.types import PilotFault, PilotState, SimVehicleLines
 
@@ -114,6 +114,16 @@ def test_the_board_opens_200_ms_after_the_last_command():
     bench.command = None
     assert 0.2 <= bench.seconds_until(lambda: not bench.board.contactor_closed) <= 0.3
     assert bench.pilot["Pilot_Duty"] == 100.0
+
+
+def test_a_command_frame_that_repeats_itself_is_no_sign_of_life():
+    bench = ready()
+    last, bench.command = DATABASE.encode("IO_Outputs", CLOSED | {"Alive": 7}), None
+    bench.board.on_frame(last, bench.now)
+    for _ in range(12):
+        bench.run(0.025)
+        bench.board.on_frame(last, bench.now)
+    assert not bench.board.contactor_closed
 
 
 def test_what_the_board_opened_by_itself_stays_open_until_the_command_was_taken_back():

@@ -78,6 +78,7 @@ class AcSide:
         self._steady_since = inf
         self._noise = NOISE
         self._signalled = 0.0
+        self._alive = nan
 
     # One step
 
@@ -91,6 +92,11 @@ class AcSide:
         self._run_test(commands, now)
         if not self._closed and not self._coil:
             self.phases = min(commands.phases, max(self.config.ac_phases, 1))
+
+    def is_new(self, alive: float) -> bool:
+        """Return whether a command's counter has moved: a repeated frame is no sign of life."""
+        before, self._alive = self._alive, alive
+        return alive != before
 
     def coil(self, commands: Commands, now: float) -> bool:
         """Return whether the firmware feeds the contactor's coil."""

@@ -10,7 +10,10 @@ from random import Random
 from typing import Any
 
 from evse_core.types import ChargeState
+from evse_core.vehicle_link import PILOT
+from evse_simulators import campaign_plan_ac as ac
 from evse_simulators import faults
+from evse_simulators.ac_vehicle import AcVehicleConfig
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
 from evse_simulators.world_config import (
@@ -19,6 +22,7 @@ from evse_simulators.world_config import (
     QUICK_MODULES,
     QUICK_VEHICLE,
     TOKEN,
+    VehicleKind,
     WorldConfig,
     secc_config,
     with_discharge,
@@ -54,6 +58,7 @@ ACTIONS = (
     "reset_faults",
     "ask_discharge",
     "end_discharge",
+    *ac.POWERS,
 )
 # Kinds of disturbances.
 FAULT, LINK, TOPIC, RULE, POWER_FAILURE = "fault", "link", "topic", "rule", "power_failure"
@@ -101,6 +106,11 @@ BOUNCING = (
     "controller_silent",
     "controller_emergency",
     "ccs_contactor_opens",
+    "pilot_broken",
+    "pilot_noise",
+    "mains_lost",
+    "ac_drops_out",
+    "ac_diode_missing",
 )
 # States that moments hang on: those of a session in their order.
 ANCHORS = (
@@ -204,8 +214,10 @@ LED_VEHICLES: tuple[dict[str, Any], ...] = (
 )
 
 
-def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> VehicleConfig | SeccConfig:
+def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> VehicleKind:
     """Return a vehicle of a link that thinks quickly, with some values changed."""
+    if link == PILOT:
+        return ac.quick(changes or {})
     name = link.removesuffix(GIVING)
     given = (GIVES[name] if link != name else {}) | dict(changes or {})
     return SeccConfig(**(QUICK_CONTROLLER | given)) if name == "secc" else VehicleConfig(**(QUICK_VEHICLE | given))
@@ -214,6 +226,8 @@ def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> Vehicl
 def config(plan: Plan) -> WorldConfig:
     """Return what the world of a plan is made of."""
     vehicle = quick_vehicle(plan.link, plan.vehicle)
+    if isinstance(vehicle, AcVehicleConfig):
+        return ac.config(vehicle, plan.station)
     if isinstance(vehicle, SeccConfig):
         found = secc_config(vehicle, modules=QUICK_MODULES, **dict(plan.station))
     else:
@@ -237,16 +251,21 @@ def random_plan(seed: int, number: int, link: str = "chademo") -> Plan:
     random = Random(f"{seed}/{number}" if link == "chademo" else f"{seed}/{number}/{link}")
     kind = KINDS_OF[link]
     disturbances = tuple(_disturbance(random, kind) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3))))
-    return Plan(random.randrange(1 << 30), number, kind.vehicle(random), _station(random), _actions(random, kind), disturbances, link)
+    return Plan(random.randrange(1 << 30), number, kind.vehicle(random), kind.station(random), _actions(random, kind), disturbances, link)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What differs between links: how a vehicle is made, what can be broken in it, and the states that moments hang on."""
+    """What differs between links: how vehicle and station are made, what can be broken, and the states that moments hang on."""
 
     vehicle: Callable[[Random], dict[str, Any]]
     faults: tuple[str, ...]
     anchors: tuple[str, ...]
+    station: Callable[[Random], dict[str, Any]]
+    links: tuple[str, ...] = LINKS
+    topics: tuple[str, ...] = TOPICS
+    # What the site does besides: names of ACTIONS.
+    powers: tuple[str, ...] = ()
     # The site asks the vehicle for power.
     discharges: bool = False
 
@@ -310,6 +329,8 @@ def _actions(random: Random, kind: _Kind) -> tuple[Action, ...]:
         moment += random.choice((0.0, random.uniform(0.0, 1.5)))
     end = random.choice(("stop", "stop", "token", "stop_vehicle", "remote_stop", "remote_unlock"))
     found.append(Action(end, "CHARGING", round(random.choice((random.uniform(0.0, 0.6), random.uniform(1.0, 6.0))), 3)))
+    for _ in range(random.choice((0, 0, 1, 3)) if kind.powers else 0):
+        found.append(Action(random.choice(kind.powers), "CHARGING", round(random.uniform(0.0, 12.0), 3)))
     if kind.discharges:
         found[-1] = Action(end, "CHARGING", round(random.uniform(4.0, 16.0), 3))
         moment = random.uniform(0.0, 4.0)
@@ -345,20 +366,21 @@ def _disturbance(random: Random, of: _Kind) -> Disturbance:
         return Disturbance(kind, name, "", when, delay, lasting if share == 0.0 else short, share)
     if kind == LINK:
         share = round(random.uniform(0.05, 1.0), 2)
-        return Disturbance(kind, random.choice(LINKS), random.choice(LINK_MODES), when, delay, lasting, share)
+        return Disturbance(kind, random.choice(of.links), random.choice(LINK_MODES), when, delay, lasting, share)
     if kind == TOPIC:
         share = round(random.uniform(0.05, 1.0), 2)
-        return Disturbance(kind, random.choice(TOPICS), random.choice(TOPIC_MODES), when, delay, lasting, share)
+        return Disturbance(kind, random.choice(of.topics), random.choice(TOPIC_MODES), when, delay, lasting, share)
     if kind == RULE:
         return Disturbance(kind, random.choice(RULES), random.choice(RULE_MODES), when, delay, max(short, 0.1))
     return Disturbance(kind, "", "", when, delay, max(short, 0.3))
 
 
 KINDS_OF = {
-    "chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS),
-    "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS),
-    f"chademo{GIVING}": _Kind(lambda random: _giving(random, _chademo_vehicle), CHADEMO_GIVING_FAULTS, ANCHORS, discharges=True),
-    f"secc{GIVING}": _Kind(lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, discharges=True),
+    "chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS, _station),
+    "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS, _station),
+    PILOT: _Kind(ac.vehicle, ac.AC_FAULTS, ac.AC_ANCHORS, ac.station, ac.AC_LINKS, ac.AC_TOPICS, tuple(ac.POWERS)),
+    f"chademo{GIVING}": _Kind(lambda random: _giving(random, _chademo_vehicle), CHADEMO_GIVING_FAULTS, ANCHORS, _station, discharges=True),
+    f"secc{GIVING}": _Kind(lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, _station, discharges=True),
 }
 
 # To JSON and back
@@ -407,7 +429,7 @@ def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
     item = Disturbance(**value)
     _one_of("disturbance: kind", item.kind, KINDS)
     targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        FAULT: (tuple(dict.fromkeys((*CHADEMO_GIVING_FAULTS, *LED_GIVING_FAULTS))), ("",)),
+        FAULT: (tuple(dict.fromkeys((*CHADEMO_GIVING_FAULTS, *LED_GIVING_FAULTS, *ac.AC_FAULTS))), ("",)),
         LINK: (LINKS, LINK_MODES),
         TOPIC: (TOPICS, TOPIC_MODES),
         RULE: (RULES, RULE_MODES),

@@ -12,6 +12,7 @@ from evse_core.charge_sequencer_outputs import ACTIVE
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.fault_table import BY_NAME, Reset
 from evse_core.types import ChargeState, Reaction, RecordStatus, StopCause
+from evse_core.vehicle_link import PILOT
 from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_invariants import Broken
 from evse_simulators.campaign_plan import Plan
@@ -237,7 +238,14 @@ def _measured(plan: Plan) -> bool:
 
     A meter that is away asks can_bridge afterwards, unless the mains failed meanwhile: then nobody knows.
     """
-    between = {"POWER.rx", "power_report", "session_state", "can_bridge", "modules_silent"}
+    between = {
+        "POWER.rx",
+        *(("IO.rx", "io_board_silent") if plan.link == PILOT else ()),
+        "power_report",
+        "session_state",
+        "can_bridge",
+        "modules_silent",
+    }
     plugged_once = sum(action.name == "plug_in" for action in plan.actions) == 1
     away = any(item.target == "energy_meter" for item in plan.disturbances) and any(
         item.kind == plans.POWER_FAILURE for item in plan.disturbances

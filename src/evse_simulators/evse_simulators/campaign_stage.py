@@ -8,8 +8,12 @@ from typing import Any
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.types import ChargeState, CutCause
+from evse_core.vehicle_link import PILOT
 from evse_simulators import campaign_plan as plans
-from evse_simulators.campaign_invariants import Checker, Excuses, Observation
+from evse_simulators.ac_vehicle import AcVehicleModel
+from evse_simulators.campaign_ac import AC_INVARIANTS, AcObservation
+from evse_simulators.campaign_ac import observe as observe_ac
+from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
 from evse_simulators.secc import SeccConfig
@@ -23,6 +27,8 @@ _CUT_FAULTS = frozenset(
         "emergency_stop",
         "contactor_stuck_open",
         "plug_lost",
+        "ac_plug_lost",
+        "residual_current",
         "vehicle_contactor_opens",
         "ccs_plug_lost",
         "ccs_contactor_opens",
@@ -42,7 +48,7 @@ class Stage:
     def __init__(self, plan: Plan, databases: Mapping[str, SignalDatabase]) -> None:
         self.plan = plan
         self.world = self.world_type(databases, plans.config(plan), plan.seed)
-        self.checker = Checker(_excuses(plan, self.world))
+        self.checker = Checker(_excuses(plan, self.world), kinds=AC_INVARIANTS if plan.link == PILOT else INVARIANTS)
         self.injected: list[str] = []
         self.outcome = "no session"
         self._random = Random(plan.seed)
@@ -69,7 +75,7 @@ class Stage:
             self._schedule(self._state.name)
         if self._powered_off:
             self._taken.append(self.world.vehicle.energy_wh + self.world.vehicle.given_wh)
-        self.checker.look(self._observe())
+        self.checker.look(self._observe_ac() if self.plan.link == PILOT else self._observe())
 
     def _run(self, seconds: float) -> None:
         end = self.world.now + seconds
@@ -157,9 +163,14 @@ class Stage:
 
     # What is seen
 
+    def _observe_ac(self) -> AcObservation:
+        world = self.world
+        return observe_ac(world, self._emergency(frozenset((*world.vehicle.faults.active, *world.board.faults.active))), self._powered_off)
+
     def _observe(self) -> Observation:
         world = self.world
         power, board, vehicle = world.power, world.board, world.vehicle
+        assert not isinstance(vehicle, AcVehicleModel)
         faults = frozenset((*vehicle.faults.active, *board.faults.active, *world.modules.faults.active))
         named = "vehicle_incompatible" in faults
         if not vehicle.plugged:
@@ -194,6 +205,7 @@ class Stage:
     def _permitted_discharge(self) -> float:
         """Return the current from the vehicle [A] that the site asks for and vehicle and station permit, by their truth."""
         world, vehicle = self.world, self.world.vehicle
+        assert not isinstance(vehicle, AcVehicleModel)
         if vehicle.faults & {"vehicle_stops_discharge", "ccs_stops_discharge"} or (
             isinstance(vehicle.config, SeccConfig) and not vehicle.config.range_mode
         ):
@@ -206,6 +218,10 @@ class Stage:
         world = self.world
         cut = world.cut_cause is not CutCause.NONE or world.session.state is ChargeState.EMERGENCY or world.vehicle.emergency
         return cut or bool(world.down) or not world.powered or world.board.holds_open(world.now) or not faults.isdisjoint(_CUT_FAULTS)
+
+
+# Where what flows is measured.
+_METERED = {name: ("IO.rx",) if name == PILOT else ("POWER.rx",) for name in plans.KINDS_OF}
 
 
 def _nothing(_: Any) -> None:
@@ -221,7 +237,9 @@ def _excuses(plan: Plan, world: CampaignWorld) -> Excuses:
         blind=blind,
         disturbed=len(plan.disturbances) > 1 or bool(kinds - {plans.FAULT}),
         forged_vehicle=("VEHICLE.rx", "corrupted") in links,
-        false_readings=any(("POWER.rx", mode) in links for mode in ("corrupted", "stuck", "frozen")),
+        false_readings=any((link, mode) in links for link in _METERED[plan.link] for mode in ("corrupted", "stuck", "frozen")),
+        other_budget=any(item.target == "power_budget" for item in plan.disturbances),
+        forged_commands=any(item.target in {"IO.tx", "io_command", "can_bridge", "charge_sequencer"} for item in plan.disturbances),
         vehicle_ramp=_own_ramp(world) if any(action.name == "stop_vehicle" for action in plan.actions) else 0.0,
         slow=HOPS * (world.config.hand_over - 1) * world.config.tick,
     )

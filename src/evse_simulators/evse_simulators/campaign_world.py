@@ -4,7 +4,7 @@ What is on disk survives: the latched faults, and what the meter stored, as far 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 from typing import Any
@@ -26,8 +26,8 @@ from evse_core.types import (
 )
 from evse_simulators.campaign_filters import Filter, name_of
 from evse_simulators.campaign_plan import RIGHT_TOKEN, RULES, WRONG_TOKEN, Disturbance
+from evse_simulators.campaign_plan_ac import POWERS
 from evse_simulators.faults import Answer
-from evse_simulators.io_board import IoBoardModel
 from evse_simulators.power_modules import CONVERTING
 from evse_simulators.secc import SeccConfig, SeccModel
 from evse_simulators.virtual_evse import Reader
@@ -270,11 +270,7 @@ class CampaignWorld(World):
         for rule in RULES:
             self.kill(rule)
         self.ledger.lose_power()
-        old, self.board = self.board, IoBoardModel(self.config.board, self._databases["io_board"])
-        self.board.faults.update(old.faults)
-        self.board.temperature = old.temperature
-        self.board.lock_position, self.board.contactor_closed = old.lock_position, old.contactor_closed
-        self.board._lock_target = old._lock_target
+        self.board = self.board.restarted(self._databases["io_board"])
         self.board.set_power(False)
         self.modules = restarted_supply(self.modules, self.config, self._databases)
         if isinstance(self.vehicle, SeccModel):
@@ -314,6 +310,26 @@ class CampaignWorld(World):
     def enable(self) -> Answer:
         """Put it back into service."""
         return self.ask(RequestKind.ENABLE)
+
+    def power_short(self) -> Answer:
+        """Leave the site too little for three phases."""
+        return self._site_has("power_short")
+
+    def power_less(self) -> Answer:
+        """Leave the site less."""
+        return self._site_has("power_less")
+
+    def power_none(self) -> Answer:
+        """Leave the site nothing."""
+        return self._site_has("power_none")
+
+    def power_back(self) -> Answer:
+        """Let the site have enough again."""
+        return self._site_has("power_back")
+
+    def _site_has(self, name: str) -> Answer:
+        self.config = replace(self.config, site_power=POWERS[name])
+        return self._act(name, Answer(True, f"{POWERS[name]:.0f} W"))
 
     def ask(self, kind: RequestKind, token: str = "", cause: StopCause = StopCause.UNKNOWN, authorized: bool = False) -> Answer:
         """Ask the sequencer as its node's services do: what it would not follow is refused."""

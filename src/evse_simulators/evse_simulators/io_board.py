@@ -163,7 +163,20 @@ class IoBoardModel:
         if decoded and decoded.name == "IO_Outputs":
             self._obey(decoded.signals, now)
 
+    def restarted(self, database: SignalDatabase) -> "IoBoardModel":
+        """Return the board after a loss of power: contacts and lock stand as they did, and what is broken stays so."""
+        made = IoBoardModel(self.config, database)
+        made.faults.update(self.faults)
+        made.temperature = self.temperature
+        made.lock_position, made.contactor_closed, made._lock_target = self.lock_position, self.contactor_closed, self._lock_target
+        if made.ac is not None and self.ac is not None:
+            made.ac.phases = self.ac.phases
+            made.ac.contact(self.contactor_closed)
+        return made
+
     def _obey(self, signals: Mapping[str, float], now: float) -> None:
+        if self.ac is not None and not self.ac.is_new(signals.get("Alive", 0.0)):
+            return
         self._commands = read_commands(signals)
         self._commanded = now
         self.lamp = int(signals.get("Lamp", 0.0))
