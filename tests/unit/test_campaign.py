@@ -460,10 +460,10 @@ def test_sessions_behind_a_charge_controller_that_were_broken_once_hold(seed: in
     assert play(random_plan(seed, number, "secc"), DATABASES).broken == ()
 
 
-def test_plans_of_both_links_go_to_json_and_back():
+def test_plans_of_all_links_go_to_json_and_back():
     for link in plans.KINDS_OF:
         plan = random_plan(9, 5, link)
         assert plans.from_json(plans.to_json(plan)) == plan
         assert plan.link == link
-    with pytest.raises(ValueError, match="plan: link: 'pilot' is none of chademo, secc"):
-        plans.from_json(plans.to_json(random_plan(9, 5)) | {"link": "pilot"})
+    with pytest.raises(ValueError, match="plan: link: 'petrol' is none of chademo, secc, pilot"):
+        plans.from_json(plans.to_json(random_plan(9, 5)) | {"link": "petrol"})

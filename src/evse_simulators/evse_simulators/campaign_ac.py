@@ -36,6 +36,8 @@ LIVE_TIME = 1.0
 EXCESS, EXCESS_OFFSET = 1.1, 0.5
 # What a vehicle has to follow a duty cycle, and its ramp (can.md 3.3: 5 s); the same for one that does not listen: soft over-current 7 s, stop 3 s, cut. [s]
 FOLLOWING, DEAF = 5.0 + 1.5, 7.0 + 3.0 + 2.0
+# A cable that is pulled or whose coding changes: the board tells within 0.05 s, the station takes its offer back, the board follows. [s]
+CABLE_TIME = 0.5
 # A budget comes every 1 s, holds for 5 s, and a new duty cycle waits for 5 s after the last (can.md 3.3). [s]
 BUDGET_TIME = 1.0 + 5.0 + 5.0 + 0.5
 # Least time between two duty cycles (can.md 3.3). [s]
@@ -228,17 +230,18 @@ class CurrentWithinOffer:
 
 
 class OfferAllowed:
-    """Nothing is offered above rating and cable, nor above what the site has for longer than it takes to tell."""
+    """Nothing is offered above rating and cable, nor above what the site has, for longer than it takes to tell."""
 
     name = "offer_too_high"
 
     def __init__(self, excuses: Excuses) -> None:
-        self._over = Lasting()
+        self._rated, self._over = Lasting(), Lasting()
+        self._cable_time = CABLE_TIME + (BLIND_TIME if excuses.blind else SECOND_FAULT_TIME if excuses.disturbed else 0.0) + excuses.slow
         self._allowed = BUDGET_TIME + excuses.slow
         self._skip = excuses.other_budget
 
     def __call__(self, seen: AcObservation) -> str:
-        if seen.offered > seen.rated + 0.1 and seen.offered > 0.0:
+        if self._rated.time(seen.offered > seen.rated + 0.1, seen.now) > self._cable_time:
             return f"{seen.offered:.1f} A offered, cable and rating bear {seen.rated:.1f} A"
         over = self._over.time(seen.offered > seen.allowed + 0.1 and not self._skip, seen.now)
         return f"{seen.offered:.1f} A offered for {over:.1f} s, the site has {seen.allowed:.1f} A" if over > self._allowed else ""

@@ -148,7 +148,7 @@ class Play(Stage):
         self._until(lambda world: not world.down, BOOT + 1.0)
         self.world.cool_down()
         self._run(NOTICE)
-        if not self._try(lambda world: not world.locked, MENDED_TIME):
+        if not self._try(_released, MENDED_TIME):
             self.checker.fail("connector_free", self.world.now, f"locked after mending: {self._words()}")
             return False
         self._bill()
@@ -175,7 +175,7 @@ class Play(Stage):
                 self.world.remote_unlock()
             if not self.world.session.available:
                 self.world.enable()
-            if self.world.session.state in {ChargeState.AUTHORIZING, ChargeState.AUTHORIZED}:
+            if self.world.session.state in {ChargeState.AUTHORIZING, ChargeState.AUTHORIZED} or _goes_on(self.world):
                 self.world.stop()
             self._until(condition, TRY_AGAIN)
         return condition(self.world)
@@ -256,6 +256,16 @@ def _measured(plan: Plan) -> bool:
 def _told_in_time(plan: Plan) -> bool:
     """Return whether the meter heard of what flowed before its record ended: later it counts it for nobody, in the register alone."""
     return all(item.target not in {"POWER.rx", "power_report", "modules_silent"} for item in plan.disturbances)
+
+
+def _released(world: CampaignWorld) -> bool:
+    """Return whether nothing holds the connector."""
+    return not world.locked and not _goes_on(world)
+
+
+def _goes_on(world: CampaignWorld) -> bool:
+    """Return whether a session of an AC output goes on: no lock holds a tethered connector, and nobody ends it."""
+    return world.config.link == PILOT and world.session.state in ACTIVE
 
 
 def _in_service(world: CampaignWorld) -> bool:
