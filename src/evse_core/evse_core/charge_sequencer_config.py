@@ -235,7 +235,14 @@ class SequencerConfig:
     phase_switch_pause: float = parameter(
         10.0, "s", "pause without offer and current between two numbers of phases", "EVerest: switch_3ph1ph_delay_s", 5.0, 60.0
     )
-    offer_interval: float = parameter(5.0, "s", "least time between two duty cycles", "can.md 3.3: vehicles follow within 5 s", 5.0, 60.0)
+    offer_interval: float = parameter(
+        5.2,
+        "s",
+        "least time between two duty cycles",
+        "can.md 3.3: at least 5 s at the vehicle; 0.2 s are the command's way there",
+        5.0,
+        60.0,
+    )
     ac_stop_timeout: float = parameter(
         6.0, "s", "longest wait for the vehicle's state B once nothing is offered; then the contactor opens", "can.md 3.3", 3.0, 10.0
     )
