@@ -34,6 +34,11 @@ def only(data: dict[str, Any], evse: int) -> None:
 
 
 WRONG = [
+    (
+        lambda data: data["evses"][3].update(vehicle_link="pilot"),
+        "evses[3].vehicle_link",
+        "pilot is an AC output, which has no power modules",
+    ),
     (lambda data: module(data, 3, connections=[]), "power_cabinet.modules[2].connections", "is empty: this module could go nowhere"),
     (
         lambda data: module(data, 3, connections=[1, 7]),

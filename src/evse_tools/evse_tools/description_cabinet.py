@@ -10,6 +10,7 @@ from evse_core.codecs.cabinet import MOST_MODULES, MOST_OUTLETS
 from evse_core.module_allocator import Cabinet, ModuleRating
 from evse_core.module_demand import OutletRating
 from evse_core.parameter import Parameter
+from evse_core.vehicle_link import PILOT
 from evse_tools.config_models import Section, checked
 from evse_tools.yaml_source import KeyPath
 
@@ -124,6 +125,10 @@ def _evse_problems(data: dict[str, Any]) -> Iterator[Finding]:
         path: KeyPath = ("evses", index)
         number = evse.get("evse")
         if not isinstance(number, int):
+            continue
+        if evse.get("vehicle_link") == PILOT:
+            if number in reached:
+                yield (*path, "vehicle_link"), f"{PILOT} is an AC output, which has no power modules: {CABINET} must not name EVSE {number}"
             continue
         if number not in reached:
             if "power_module_simulator" not in evse:
