@@ -95,6 +95,7 @@ def test_an_unexpected_fault_is_a_problem() -> None:
     track = told()
     track.take(FaultEvent(fault="bus_error", active=True, detail="vehicle bus"))
     assert completeness(track) == ["fault bus_error: vehicle bus"]
+    assert completeness(track, ("bus_error",)) == []
 
 
 def test_the_vehicle_counts_until_it_is_unplugged() -> None:

@@ -2,12 +2,13 @@
 
 import json
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from evse_tools.demo_faults import Outcome, judge
+from evse_tools.demo_faults import EXPECTED, Outcome, judge
 from evse_tools.demo_options import Options
 from evse_tools.demo_report import Energies, Report, Session, completeness
 from evse_tools.demo_run import Found, Place
@@ -20,15 +21,18 @@ def report(options: Options, station: Description, folder: Path, found: Found) -
     first = found.places[0]
     outcome = judge(options.fault, first.track, first.injected, first.driver.locked_in) if options.fault else None
     bills = billed_energy(station.data_dir / "csms_simulator.json") if not options.csms else None
-    sessions = [_session(place, station.data_dir, bills, outcome if number == 0 else None) for number, place in enumerate(found.places)]
+    shared = EXPECTED[options.fault].faults if options.needs_cabinet else ()
+    sessions = [
+        _session(place, station.data_dir, bills, outcome if number == 0 else None, shared) for number, place in enumerate(found.places)
+    ]
     recording = next((str(path) for path in recordings(station.data_dir / "recordings", station.station["name"])), "")
     chart = _chart(found, sessions, folder / "chart.png")
     usages = list(found.processes.usages.values())
     return Report(sessions, recording, chart, found.charging_after, found.duration, usages, outcome, found.problems)
 
 
-def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outcome: Outcome | None) -> Session:
-    """Put together what is known of one session, and what is wrong with it."""
+def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outcome: Outcome | None, shared: Collection[str]) -> Session:
+    """Put together what is known of one session, and what is wrong with it; `shared` are the faults that one of another EVSE explains."""
     track = place.track
     receipt = _receipt(data_dir / "receipts", track.session_id)
     record = track.record
@@ -48,7 +52,7 @@ def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outco
         problems += outcome.problems
     else:
         required = ("meter", "vehicle", "receipt", *(("csms",) if bills is not None else ()))
-        problems += completeness(track) + energies.problems(required) + exported.problems(("meter", "vehicle", "receipt"))
+        problems += completeness(track, shared) + energies.problems(required) + exported.problems(("meter", "vehicle", "receipt"))
         problems += ["the vehicle gave nothing"] if place.driver.asks_for_power and not exported.meter else []
     return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems), exported)
 
