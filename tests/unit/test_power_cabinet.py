@@ -172,6 +172,19 @@ def test_a_switch_that_sticks_open_does_not_close() -> None:
     assert bench.said.modules[1].value.driven == 1
 
 
+def test_a_switch_that_does_not_close_any_more_stays_closed_until_it_opens() -> None:
+    bench = Bench()
+    bench.connect(1, 1)
+    bench.model.inject("cabinet_switch_stuck_open", True, module=1)
+    bench.run(0.5)
+    assert bench.model.converters[1].closed == {1}
+    bench.commands[1] = ModuleCommand(ALL_OPEN)
+    bench.run(0.5)
+    bench.commands[1] = ModuleCommand(1)
+    bench.run(0.5)
+    assert bench.model.converters[1].closed == frozenset()
+
+
 def test_a_dead_module_gives_nothing_and_says_so() -> None:
     bench = Bench()
     bench.connect(1, 1)

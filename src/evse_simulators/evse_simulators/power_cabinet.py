@@ -128,7 +128,8 @@ class Converter:
         """Let the contacts follow their drive; return whether one moved."""
         if now < self._moves_at:
             return False
-        wanted = frozenset({self.driven}) if self.driven != ALL_OPEN and not self.stuck_open else frozenset()
+        closes = self.driven in self.closed or (self.driven != ALL_OPEN and not self.stuck_open)
+        wanted = frozenset({self.driven}) if closes else frozenset()
         wanted |= self.closed if self.welded else frozenset()
         moved = wanted != self.closed
         self.operations += len(wanted ^ self.closed)
