@@ -9,7 +9,7 @@ from evse_core.energy_meter import MeterConfig, billed_wh, whole_wh
 from evse_core.tariff import NO_CREDIT, Tariff, amount
 from evse_core.types import ChargeRecord, RecordStatus
 
-METER = "integrated from the power modules' readings"
+METER = {"DC": "integrated from the power modules' readings", "AC": "integrated from the I/O board's readings"}
 NOT_LEGAL = "not legal for billing"
 # Characters of a token that stay readable on paper: enough for its owner to know it, too few to copy it.
 _VISIBLE = 4
@@ -69,7 +69,7 @@ class Receipt:
             "current_type": self.config.current_type,
             "stop_cause": record.stop_cause.name.lower(),
             "interrupted": record.status is RecordStatus.INTERRUPTED,
-            "meter": METER,
+            "meter": METER[self.config.current_type],
             "legal": record.legal,
         }
 
@@ -94,7 +94,7 @@ class Receipt:
             *self._export_rows(data),
             ("Total", tariff.text(self.record.cost)),
             ("Highest power", f"{self.record.max_power / 1000.0:.1f} kW {self.config.current_type}"),
-            ("Meter", METER if self.record.legal else f"{METER},"),
+            ("Meter", METER[self.config.current_type] + ("" if self.record.legal else ",")),
             ("", "" if self.record.legal else NOT_LEGAL),
             ("Note", "interrupted: the station stopped during the session" if data["interrupted"] else ""),
         ]

@@ -15,6 +15,9 @@ from evse_core.ocmf_signature import PublicKey, public_key, public_text
 from evse_tools import json_target
 from evse_tools.records_source import Signed, Source, sources
 
+# Room of a session in a table: who needs all of it takes --json or `show`. [characters]
+SESSION_WIDTH = 14
+
 
 def _guarded(work: Callable[[], int]) -> int:
     """Run a command; wrong input is exit code 2."""
@@ -40,7 +43,9 @@ def _list(found: Sequence[Source], json: str) -> int:
         ended = row["energy_wh"] is not None
         energy = f"{row['energy_wh'] / 1000.0:.3f} kWh" if ended else ""
         table.add_row(row["pagination"], row["session_id"], _time(row["begin"]), _time(row["end"]) if ended else "(begin)", energy)
-    table.columns[-1].no_wrap = True
+    for column in table.columns:
+        column.no_wrap = True
+    table.columns[1].max_width = SESSION_WIDTH
     Console(highlight=False).print(table if rows else "There are no records yet.")
     return 0
 
