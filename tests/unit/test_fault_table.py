@@ -211,6 +211,8 @@ CASES = (
          near={**power(current=137.0), "vehicle": {"current_request": 200.0}, "power_command": {"current": 200.0}}),
     Case("reverse_current", S.CHARGING, power(current=-11.0), near=power(current=-9.0), also=("vehicle_stop_not_followed",)),
     Case("reverse_current", S.CHARGING, giving(current=-31.0), near=giving(current=-29.0), config=TAKING),
+    Case("reverse_current", S.CHARGING, giving() | {"inputs": {}}, near=giving(), config=TAKING),
+    Case("reverse_current", S.CHARGING, giving(soc=float("nan")), near=giving(), config=TAKING),
     Case("over_discharge", S.CHARGING, giving(soc=49.0), near=giving(soc=50.0), config=TAKING),
     Case("over_discharge", S.CHARGING, giving(min_discharge_soc_percent=70.0), near=giving(min_discharge_soc_percent=60.0), config=TAKING),
     Case("discharge_under_voltage", S.CHARGING, giving(min_discharge_voltage=386.0), near=giving(min_discharge_voltage=384.0), config=TAKING),

@@ -39,6 +39,8 @@ LED_FAULTS = tuple(name for name in faults.of(faults.SECC, faults.MODULES, fault
 # The same with vehicles that give power: what breaks in the vehicle's giving more often than the rest.
 CHADEMO_GIVING_FAULTS = (*CHADEMO_FAULTS, *("vehicle_stops_discharge", "vehicle_lies_about_charge", "module_runaway", "over_current") * 4)
 LED_GIVING_FAULTS = (*LED_FAULTS, *("ccs_stops_discharge", "ccs_lies_about_charge", "module_runaway", "over_current") * 4)
+# A vehicle with one of these gives nothing any more.
+WITHDRAWN = frozenset({"vehicle_stops_discharge", "ccs_stops_discharge"})
 # End of the name of a kind of plan whose vehicle gives power.
 GIVING = "-v2x"
 # What a driver, a back end, an operator or the site can do; the names are methods of campaign_world.CampaignWorld.

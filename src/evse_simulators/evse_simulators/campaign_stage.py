@@ -17,6 +17,7 @@ from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Ob
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
 from evse_simulators.secc import SeccConfig
+from evse_simulators.vehicle import VehicleConfig
 
 # From a current to the register on disk, besides sync_period: a frame (0.1 s), its report, the next reading, hand-overs. [s]
 TO_THE_DISK = 0.5
@@ -205,10 +206,9 @@ class Stage:
     def _permitted_discharge(self) -> float:
         """Return the current from the vehicle [A] that the site asks for and vehicle and station permit, by their truth."""
         world, vehicle = self.world, self.world.vehicle
-        assert not isinstance(vehicle, AcVehicleModel)
-        if vehicle.faults & {"vehicle_stops_discharge", "ccs_stops_discharge"} or (
-            isinstance(vehicle.config, SeccConfig) and not vehicle.config.range_mode
-        ):
+        if not isinstance(vehicle.config, (VehicleConfig, SeccConfig)) or not vehicle.faults.isdisjoint(plans.WITHDRAWN):
+            return 0.0
+        if isinstance(vehicle.config, SeccConfig) and not vehicle.config.range_mode:
             return 0.0
         asked = world.site.asked(world.now) / max(world.power.module_voltage, world.config.sequencer.min_voltage)
         return min(asked, vehicle.config.max_discharge_current, world.config.sequencer.max_discharge_current)
