@@ -153,3 +153,18 @@ def test_a_connector_that_stays_locked_is_a_failure_only_after_a_good_session(fa
     scene.state(ChargeState.FAULTED, False, "s1")
     scene.wait(demo.BILLING_TIME + 1.0, success=False)
     assert (scene.driver.failure, scene.driver.locked_in) == (failure, "said no")
+
+
+def test_site_asks_for_power_in_the_second_third_and_takes_its_word_back() -> None:
+    plan = Plan(TOKEN, 30.0, discharge=8000.0)
+    driver, track = Driver(plan, 0.0), Track(1)
+    driver.phase = Phase.CHARGE
+    track.session = SessionState(state=ChargeState.CHARGING, session_id="s", session_active=True)
+    asked = []
+    for step in range(310):
+        now = step / 10
+        if (action := driver.next(track, True, now)) is not None:
+            driver.done(action, True, "", now)
+            asked.append((round(now), action.service, action.argument))
+    assert asked[:2] == [(10, "/set_discharge", "8000 30"), (20, "/set_discharge", "0 30")]
+    assert asked[2][:2] == (30, "io_board_simulator/press_stop")

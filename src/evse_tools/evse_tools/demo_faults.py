@@ -66,6 +66,8 @@ _ROWS = {
     "vehicle_contactor_welded": Expected(("vehicle_contactor_welded",), stays_locked=True, seconds=SHORT),
     "vehicle_no_request": Expected((), _VEHICLE),
     "vehicle_incompatible": Expected((), (StopCause.INCOMPATIBLE,), early=True),
+    "vehicle_stops_discharge": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "vehicle_lies_about_charge": Expected((), (StopCause.LOCAL,), seconds=SHORT),
     "plug_lost": Expected(("plug_lost",)),
     "emergency_stop": Expected(("emergency_stop",)),
     "door_open": Expected(("door_open",)),
@@ -105,6 +107,7 @@ _ROWS = {
     "module_runaway": Expected(
         (
             "over_current",
+            "reverse_current",
             "stop_not_followed",
             "vehicle_stop_not_followed",
             "current_without_session",
@@ -131,6 +134,8 @@ _ROWS = {
     "controller_keeps_asking": Expected((), (StopCause.LOCAL,), seconds=SHORT, stays_locked=True),
     "ccs_vehicle_emergency": Expected(("controller_emergency",), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY)),
     "ccs_no_request": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ccs_stops_discharge": Expected((), (StopCause.LOCAL,), seconds=SHORT),
+    "ccs_lies_about_charge": Expected((), (StopCause.LOCAL,), seconds=SHORT),
     "ccs_contactor_welded": Expected(("vehicle_contactor_welded",), seconds=SHORT),
     "ccs_contactor_opens": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY)),
     "ccs_plug_lost": Expected((), (StopCause.VEHICLE_FAULT, StopCause.EMERGENCY, StopCause.UNPLUGGED)),
