@@ -91,11 +91,11 @@ class Probe:
             f"{what or condition} did not come within {limit} s; logs: {[path.read_text() for path in self._tmp_path.glob('*.log')]}"
         )
 
-    def call(self, name: str) -> Any:
-        """Call a Trigger service and return the answer."""
-        client = self.node.create_client(Trigger, name)
+    def call(self, name: str, kind: Any = Trigger, **request: Any) -> Any:
+        """Call a service, a Trigger where no other kind is named, and return the answer."""
+        client = self.node.create_client(kind, name)
         self.until(client.service_is_ready, what=f"service {name}")
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(kind.Request(**request))
         self.until(future.done, what=f"answer of {name}")
         return future.result()
 

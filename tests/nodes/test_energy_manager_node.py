@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from evse_msgs.srv import SetDischarge
 from probe import Probe
 
 from evse_core.types import ChargingLimit, SessionState
@@ -26,7 +27,7 @@ class Site(Probe):
         self.silent: set[int] = set()
         self.budgets = {number: self.read("power_budget", f"evse_{number}") for number in (1, 2)}
         self.every(0.1, self.send)
-        self.manager = self.start("energy_manager", {"site_limit": 50_000, "evses": [1, 2], "period": PERIOD}, "/")
+        self.manager = self.start("energy_manager", {"site_limit": 50_000, "evses": [1, 2], "period": PERIOD, "export_limit": 20_000}, "/")
 
     def send(self) -> None:
         """Publish what each EVSE says."""
@@ -102,3 +103,19 @@ def test_wrong_input_ends_it_with_code_2_and_a_name(tmp_path: Path, parameters: 
         assert words in probe.log("energy_manager")
     finally:
         probe.close()
+
+
+def test_what_the_site_asks_back_is_shared_at_once_and_runs_out(site: Site) -> None:
+    for number in (1, 2):
+        site.sessions[number] = SessionState(session_id="s", session_active=True, discharge_available=6000.0 * number)
+    site.until(lambda: all(site.budgets.values()), what="budgets")
+    site.spin(0.5)
+    answer = site.call("/set_discharge", SetDischarge, power=30_000.0, valid_for=60.0)
+    assert not answer.success
+    assert "export_limit" in answer.message
+    began = time.monotonic()
+    assert site.call("/set_discharge", SetDischarge, power=16_000.0, valid_for=4.0).success
+    site.until(lambda: [site.budgets[number][-1][1].discharge_power for number in (1, 2)] == [6000.0, 10_000.0], what="both shares")
+    assert time.monotonic() - began < PERIOD
+    site.until(lambda: all(site.budgets[number][-1][1].discharge_power == 0.0 for number in (1, 2)), what="the end of the request")
+    assert 3.5 < time.monotonic() - began < 4.0 + PERIOD + 1.5

@@ -59,6 +59,18 @@ def test_the_twelve_steps_come_in_order(charged: tuple[subprocess.CompletedProce
         assert name in names
 
 
+@pytest.mark.parametrize("link", ["secc", "chademo"])
+def test_a_vehicle_gives_power_between_two_charges(tmp_path: Path, link: str) -> None:
+    end, found = demo(tmp_path, link=link, discharge=True, seconds=36.0)
+    assert (found["problems"], end.returncode) == ([], 0), end.stderr
+    session = found["sessions"][0]
+    assert (session["link"], session["stop_reason"], session["end_state"], session["faults"]) == (link, "local", "finished", [])
+    # 8 kW for a third of 36 s, less the pause, the ramp and the budget's way.
+    assert 12.0 < session["exported_wh"]["meter"] < 27.0
+    assert session["exported_wh"]["vehicle"] == pytest.approx(session["exported_wh"]["meter"], rel=0.01, abs=0.2)
+    assert session["energy_wh"]["meter"] > 50.0
+
+
 def test_a_charge_controller_leads_a_whole_session(tmp_path: Path) -> None:
     end, found = demo(tmp_path, link="secc", energy_wh=ENERGY_WH)
     assert (found["problems"], end.returncode) == ([], 0), end.stderr

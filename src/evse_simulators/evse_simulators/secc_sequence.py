@@ -171,7 +171,8 @@ class SeccSequence:
         self._watch(told, faults, now)
         asked = _STEPS[self.phase](self, told, faults, now)
         self.request = asked.current_max if asked.function is PowerFunction.POWER_TRANSFER else 0.0
-        self.was_closed = self.was_closed or self.contactor
+        # Only what is closed can weld: one that has opened in good order stays open.
+        self.was_closed = self.contactor or (self.was_closed and "ccs_contactor_welded" in faults)
         return asked
 
     def _go(self, phase: P, now: float) -> None:

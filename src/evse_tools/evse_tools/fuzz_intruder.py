@@ -64,7 +64,7 @@ class FuzzWorld(CampaignWorld):
 def _command(world: FuzzWorld, value: Any) -> None:
     """What charge_sequencer asks of the modules lies within the rating, and asks for power only in the states of power."""
     config, state = world.config.sequencer, world.sequencer.state
-    if not (0.0 <= value.current <= config.max_current and 0.0 <= value.voltage <= config.max_voltage):
+    if not (-config.max_discharge_current <= value.current <= config.max_current and 0.0 <= value.voltage <= config.max_voltage):
         raise Unsafe(f"power_command of {value.voltage} V, {value.current} A in {state.name}")
     if value.function not in HARMLESS and state not in ENERGISED:
         raise Unsafe(f"{value.function.name} in {state.name}")
