@@ -45,6 +45,8 @@ UNBILLED = 0.5
 # Bill and vehicle agree where the meter saw everything, or was away and asked what it had missed: relative (../shared/reference/can.md 7.3: DC meters 1 %)
 # and absolute for short sessions. [1], [Wh]
 METER_ERROR, METER_OFFSET = 0.02, 0.5
+# What keeps the powers of an AC output, which the board measures, from the meter.
+_AT_THE_BOARD = {PILOT: ("IO.rx", "io_board_silent")}
 # Where something breaks the current between two readings: half a period of 100 ms at 50 kW more. [Wh]
 BREAK_OFFSET = 0.7
 
@@ -240,7 +242,7 @@ def _measured(plan: Plan) -> bool:
     """
     between = {
         "POWER.rx",
-        *(("IO.rx", "io_board_silent") if plan.link == PILOT else ()),
+        *_AT_THE_BOARD.get(plan.link, ()),
         "power_report",
         "session_state",
         "can_bridge",
@@ -255,7 +257,8 @@ def _measured(plan: Plan) -> bool:
 
 def _told_in_time(plan: Plan) -> bool:
     """Return whether the meter heard of what flowed before its record ended: later it counts it for nobody, in the register alone."""
-    return all(item.target not in {"POWER.rx", "power_report", "modules_silent"} for item in plan.disturbances)
+    between = {"POWER.rx", "power_report", "modules_silent", *_AT_THE_BOARD.get(plan.link, ())}
+    return all(item.target not in between for item in plan.disturbances)
 
 
 def _released(world: CampaignWorld) -> bool:
