@@ -59,7 +59,9 @@ def test_some_random_sessions_hold(number: int):
     assert play(random_plan(7, number, "pilot"), DATABASES).broken == ()
 
 
-@pytest.mark.parametrize(("seed", "number"), [(1, 3), (1, 21), (1, 27), (1, 40), (1, 45), (1, 115), (1, 166), (2, 11), (2, 120)])
+@pytest.mark.parametrize(
+    ("seed", "number"), [(1, 3), (1, 21), (1, 27), (1, 40), (1, 45), (1, 115), (1, 166), (2, 11), (2, 120), (4, 25), (4, 36)]
+)
 def test_sessions_that_were_broken_once_hold(seed: int, number: int):
     assert play(random_plan(seed, number, "pilot"), DATABASES).broken == ()
 

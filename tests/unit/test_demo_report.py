@@ -223,7 +223,7 @@ def test_every_fault_of_the_simulators_has_an_expectation() -> None:
 def test_a_demo_is_refused_a_fault_that_its_link_does_not_have() -> None:
     for name, row in EXPECTED.items():
         assert not list(Options(fault=name).errors())
-        for link in NAMES:
+        for link in () if row.cabinet else NAMES:
             assert bool(Options(fault=name).fault_problem({link})) is (link not in row.links), (name, link)
     assert EXPECTED["ac_over_current"].links == EXPECTED["mains_low"].links == EXPECTED["ac_sleeps"].links == {PILOT}
     assert PILOT not in EXPECTED["module_hot"].links

@@ -186,7 +186,7 @@ class LiveOutput:
 class OpensWithoutCurrent:
     """The contactor does not open above 1 A, except in a fault, where the vehicle left state C by itself, and where it does not read the pilot.
 
-    A station that is kept from seeing the pilot has to open, whatever flows.
+    A station or board that is kept from seeing the pilot has to open, whatever flows.
     """
 
     name = "contactor_opened_under_current"
@@ -201,7 +201,7 @@ class OpensWithoutCurrent:
         opened, current = self._was and not seen.contactor_closed, self._current
         self._was, self._current = seen.contactor_closed, seen.current
         self._emergency = seen.now if seen.emergency else self._emergency
-        self._left = seen.now if not seen.ready else self._left
+        self._left = seen.now if not seen.ready or "pilot_noise" in seen.faults else self._left
         if not opened or current <= OPENING_CURRENT or self._blind or seen.simplified or seen.faults & DEAF_VEHICLE:
             return ""
         excused = seen.now - self._emergency <= self._memory or seen.now - self._left <= LEFT_MEMORY
@@ -248,7 +248,7 @@ class OfferAllowed:
 
 
 class OfferStands:
-    """A duty cycle that is not taken back stands for 5 s."""
+    """A duty cycle stands for 5 s before the same vehicle is offered another one."""
 
     name = "offer_changed_too_soon"
 
@@ -257,6 +257,8 @@ class OfferStands:
         self._skip = excuses.forged_commands
 
     def __call__(self, seen: AcObservation) -> str:
+        if seen.free:
+            self._last, self._since = 0.0, -inf
         if seen.offered < LEAST or seen.offered == self._last:
             return ""
         stood, before = seen.now - self._since, self._last
