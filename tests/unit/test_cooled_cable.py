@@ -98,7 +98,9 @@ def test_without_coolant_the_session_goes_on_with_what_the_cable_carries(fault: 
     assert world.session.state is ChargeState.CHARGING
     assert world.safety_state.faults == ("coolant_failed",)
     world.heal(fault)
-    world.run(5.0)
+    world.run(4.0)
+    assert world.power.current == pytest.approx(200.0, abs=3.0)
+    world.run(6.0)
     assert world.power.current > 480.0
 
 

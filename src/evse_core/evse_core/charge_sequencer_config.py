@@ -119,6 +119,14 @@ class SequencerConfig:
         0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
     )
     coolant_flow_minimum: float = parameter(2.0, "L/min", "flow with which a cable is cooled", "own: a cooled cable has about 4", 0.1, 25.0)
+    coolant_hold: float = parameter(
+        5.0,
+        "s",
+        "how long the coolant must have worked for more current than without it",
+        "own: a pump that stutters must not be followed",
+        0.0,
+        60.0,
+    )
     coolant_derate_from: float = parameter(50.0, "degC", "coolant temperature from which the current falls", "own choice", 20.0, 90.0)
     coolant_derate_to: float = parameter(
         60.0, "degC", "coolant temperature at which the cable counts as not cooled", "own: contacts may have 90 (can.md 4)", 21.0, 90.0

@@ -42,8 +42,9 @@ def control(view: View) -> None:
     state = view.session.control
     step = min(max(view.now - state.then, 0.0), LONGEST_STEP)
     state.then = view.now
+    state.cooled.update(_coolant_works(view), view.now)
     note_exhausted(view, state)
-    state.possible = possible_current(view, _connector_current(view), _enclosure_current(view))
+    state.possible = possible_current(view, min(_connector_current(view), cooled_current(view)), _enclosure_current(view))
     asked, available = asked_current(view, state.possible), available_current(view)
     _steer(view, state, asked)
     _announce(view, state, 0.0 if _gives(state, asked) else available)
@@ -148,13 +149,19 @@ def limit_words(view: View) -> str:
 
 
 def cooled_current(view: View) -> float:
-    """Return the current [A] that the cable allows by its coolant; a board that is silent knows nothing of it."""
-    config, io = view.config, view.io
-    flow, temperature = (io.coolant_flow, io.coolant_temperature) if io is not None else (NAN, NAN)
-    works = coolant_works(flow, temperature, config.coolant_flow_minimum, config.coolant_derate_to)
+    """Return the current [A] that the cable allows by its coolant, which must have worked for `coolant_hold`."""
+    config = view.config
+    temperature = view.io.coolant_temperature if view.io is not None else NAN
+    works = _coolant_works(view) and view.session.control.cooled.longer_than(config.coolant_hold, view.now)
     return cable_current(
         config.max_current, config.uncooled_current, works, temperature, config.coolant_derate_from, config.coolant_derate_to
     )
+
+
+def _coolant_works(view: View) -> bool:
+    """Return whether the coolant of the cable is known to work; a board that is silent knows nothing of it."""
+    config, io = view.config, view.io
+    return io is not None and coolant_works(io.coolant_flow, io.coolant_temperature, config.coolant_flow_minimum, config.coolant_derate_to)
 
 
 def _modules_current(view: View) -> float:

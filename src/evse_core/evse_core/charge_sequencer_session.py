@@ -71,6 +71,8 @@ class CurrentControl:
     then: float = -inf
     zero_request: Held = field(default_factory=Held)
     derated: Held = field(default_factory=Held)
+    # The coolant of the cable works.
+    cooled: Held = field(default_factory=Held)
     excess: Held = field(default_factory=Held)
 
 

@@ -31,4 +31,5 @@ def cable_overload(view: View) -> str | None:
     if view.power is None:
         return None
     limit = view.config.uncooled_current + view.config.current_tolerance
-    return f"{view.power.current:.0f} A, at most {limit:.0f} A; {failed}" if view.power.current > limit else ""
+    current = abs(view.power.current)
+    return f"{current:.0f} A, at most {limit:.0f} A; {failed}" if current > limit else ""
