@@ -1,9 +1,13 @@
 """A liquid-cooled cable: its full current only while the coolant is known to work, in the rule and in a whole session of more than 350 kW."""
 
+from collections.abc import Callable
+from dataclasses import fields
 from math import inf, nan
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from evse_core.can_bridge import CanBridgeConfig
 from evse_core.charge_sequencer import SequencerConfig
@@ -17,7 +21,10 @@ from evse_simulators.power_modules import PowerModulesConfig
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
 from evse_simulators.world_config import QUICK_CONTROLLER, WorldConfig
+from evse_tools.description import from_data
+from evse_tools.node_specs import node_specs
 
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 KNOWN: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
 LIMITS: dict[str, Any] = {"max_voltage": 1000.0, "max_current": 500.0, "uncooled_current": 200.0}
 
@@ -80,8 +87,33 @@ def charging(believed: float = 200.0) -> World:
     return world
 
 
-def test_a_session_takes_more_than_350_kw() -> None:
-    world = charging()
+def described() -> World:
+    """Return a world made of the parameters that config/xfc.yaml gives its nodes, while it charges."""
+    station = from_data(yaml.safe_load((CONFIG / "xfc.yaml").read_text(encoding="utf-8")))
+    specs = {spec.executable: spec.parameters for spec in node_specs(station)}
+
+    def made(kind: Any, node: str) -> Any:
+        known = {item.name for item in fields(kind)}
+        return kind(**{name: value for name, value in specs[node].items() if name in known})
+
+    config = WorldConfig(
+        vehicle=made(SeccConfig, "secc_simulator"),
+        modules=made(PowerModulesConfig, "power_module_simulator"),
+        board=made(IoBoardConfig, "io_board_simulator"),
+        bridge=made(CanBridgeConfig, "can_bridge"),
+        sequencer=made(SequencerConfig, "charge_sequencer"),
+        safety=made(SafetyConfig, "safety_monitor"),
+        site_power=station.sections["energy_manager"]["site_limit"],
+    )
+    world = World(KNOWN, config, 1)
+    assert world.begin_charging()
+    assert world.run_until(lambda world: world.power.current > 480.0, 30.0), (world.session, world.power, world.safety_state)
+    return world
+
+
+@pytest.mark.parametrize("start", [charging, described])
+def test_a_session_takes_more_than_350_kw(start: Callable[[], World]) -> None:
+    world = start()
     world.run(60.0)
     assert world.power.current * world.power.connector_voltage > 350e3
     assert world.session.state is ChargeState.CHARGING
