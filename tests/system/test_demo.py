@@ -94,6 +94,18 @@ def test_a_charge_controller_leads_a_whole_session(tmp_path: Path) -> None:
         assert value == pytest.approx(session["energy_wh"]["meter"], rel=0.005), name
 
 
+def test_an_ac_output_charges_on_three_phases_by_its_control_pilot(tmp_path: Path) -> None:
+    end, found = demo(tmp_path, link="pilot", seconds=15.0)
+    assert (found["problems"], end.returncode) == ([], 0), end.stderr
+    session = found["sessions"][0]
+    assert (session["link"], session["stop_reason"], session["end_state"], session["faults"]) == ("pilot", "local", "finished", [])
+    # 11 kW for 15 s, less the ramp.
+    assert 30.0 < session["energy_wh"]["meter"] < 55.0
+    for name, value in session["energy_wh"].items():
+        assert value == pytest.approx(session["energy_wh"]["meter"], rel=0.005, abs=1.0), name
+    assert "offered A" in end.stdout + end.stderr
+
+
 def test_four_parties_agree_on_the_energy(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
     energy = charged[1]["sessions"][0]["energy_wh"]
     assert set(energy) == {"meter", "csms", "vehicle", "receipt"}

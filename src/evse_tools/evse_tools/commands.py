@@ -98,7 +98,9 @@ def campaign(
     jobs: Annotated[int, typer.Option(min=0, max=256, help="processes (default: as many as processors)")] = 0,
     only: Annotated[int, typer.Option(min=0, help="play only the session of this number")] = 0,
     plan: Annotated[Path | None, typer.Option(help="play the plan in this JSON file, as a violation prints it")] = None,
-    link: Annotated[str, typer.Option(help="link of the vehicle")] = vehicle_link.CHADEMO,
+    link: Annotated[
+        str, typer.Option(help="link of the vehicle: chademo, secc, pilot; chademo-v2x, secc-v2x: it gives power, too")
+    ] = vehicle_link.CHADEMO,
     cabinet: Annotated[bool, typer.Option("--cabinet", help="runs of four EVSEs that share a cabinet of twelve modules")] = False,
 ) -> None:
     """Break thousands of simulated sessions at random and prove that nothing unsafe happens."""
