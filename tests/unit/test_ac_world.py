@@ -10,8 +10,8 @@ from unit.world_rig import AC_COURSE, DATABASES, energy, mend, over
 from evse_core.types import ChargeState, PilotState, RecordStatus, RequestKind, StopCause
 from evse_simulators.ac_vehicle import AcPhase, AcVehicleConfig
 from evse_simulators.campaign_plan import RULES
+from evse_simulators.campaign_plan_ac import ALL_FAULTS
 from evse_simulators.campaign_world import BOOT, CampaignWorld
-from evse_simulators.faults import AC_VEHICLE, BOARD, of
 from evse_simulators.world import World
 from evse_simulators.world_config import QUICK_AC_VEHICLE, pilot_config
 
@@ -289,7 +289,7 @@ HELD = {"lock_stuck", "io_board_silent", "pole_welded", "output_sensor_live", "c
 OVER_CURRENT = 12.0
 
 
-@pytest.mark.parametrize("name", of(AC_VEHICLE, BOARD, link="pilot"))
+@pytest.mark.parametrize("name", ALL_FAULTS)
 def test_every_fault_while_charging_ends_with_power_off_and_a_connector_that_is_free_or_held_for_a_reason(charging: World, name: str):
     made = charging.fork()
     assert made.inject(name).success

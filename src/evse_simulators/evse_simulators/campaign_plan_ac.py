@@ -9,8 +9,10 @@ from evse_simulators import faults
 from evse_simulators.ac_vehicle import AcVehicleConfig
 from evse_simulators.world_config import QUICK_AC_VEHICLE, WorldConfig, pilot_config
 
-# What can be broken; a sensor of current that shows too much would only falsify the bill.
-AC_FAULTS = tuple(name for name in faults.of(faults.AC_VEHICLE, faults.BOARD, link=PILOT) if name != "ac_over_current")
+# What can be broken in board and vehicle; liquid-cooled cables are for direct current.
+ALL_FAULTS = tuple(name for name in faults.of(faults.AC_VEHICLE, faults.BOARD, link=PILOT) if not name.startswith("coolant_"))
+# The same without a sensor of current that shows too much, which would only falsify the bill.
+AC_FAULTS = tuple(name for name in ALL_FAULTS if name != "ac_over_current")
 # States that moments hang on: those of a session in their order.
 AC_ANCHORS = (
     "AUTHORIZED",

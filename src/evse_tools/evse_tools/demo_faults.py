@@ -160,6 +160,8 @@ _OFFER = ("ac_over_current", "ac_current_lost")
 
 
 def _links(name: str) -> frozenset[str]:
+    if _ROWS[name].rating is _COOLED:
+        return _CHADEMO | _SECC
     if name in _LOCK:
         return _CHADEMO | _AT_PILOT
     return _AT_PILOT if FAULTS[name].link or name in _OFFER else _OF_SIMULATOR.get(FAULTS[name].simulator, ALL)
