@@ -101,8 +101,7 @@ def test_modules_come_to_who_begins_and_are_shared_with_who_comes_later(station:
     station.sessions[2] = BEGUN
     station.until(lambda: station.report(2).modules_connected >= 1, what="modules of EVSE 2")
     assert station.report(1).modules_connected >= 1
-    assert station.power[1]
-    assert station.power[2]
+    station.until(lambda: station.power[1] and station.power[2], what="the DC paths")
 
 
 def test_a_module_that_dies_is_told_and_taken_out(station: Station) -> None:

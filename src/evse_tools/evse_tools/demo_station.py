@@ -107,8 +107,11 @@ def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any], s
     result: dict[str, Any] = copy.deepcopy(dict(original))
     result["evse"], link = result["evse"] if shared else number, result.get("vehicle_link", vehicle_link.CHADEMO)
     on_cabinet = result["evse"] in shared
-    own = {key: value for key, value in rating.items() if not on_cabinet or key != "module_count"}
-    result["rating"] = dict(result.get("rating") or {}) | own
+    given = dict(result.get("rating") or {})
+    # What the description has already stays as it is.
+    result["rating"] = given | {
+        key: value for key, value in rating.items() if not given.get(key) and not (on_cabinet and key == "module_count")
+    }
     result["can_bridge"] = dict(result.get("can_bridge") or {}) | {
         name: {"interface": "udp_multicast", "channel": group()} for name in BUSES_OF[link]
     }
