@@ -142,7 +142,7 @@ def test_a_meter_that_is_away_for_a_while_costs_neither_the_session_nor_energy(w
 
 
 def test_energy_that_a_meter_missed_and_did_not_ask_for_is_found(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(energy_meter.EnergyMeter, "_missed", lambda self, counter: 0.0)
+    monkeypatch.setattr(energy_meter.EnergyMeter, "_missed", lambda *_: 0.0)
     away = Disturbance(plans.RULE, "energy_meter", "killed", "CHARGING", 4.0, 4.0)
     assert broken(Plan(1, actions=(*DRIVER[:3], Action("stop", "CHARGING", 9.0)), disturbances=(away,))) == ["energy_billed"]
 
@@ -249,6 +249,8 @@ BREAKS: dict[str, list[Observation]] = {
     "power_without_permit": [replace(CHARGING, sent=(Sent("Power_Function 8", 0.225),))],
     "over_voltage": later(CHARGING, 0.0, 0.9, connector_voltage=430.0, max_voltage=420.0),
     "over_current": later(CHARGING, 0.0, 0.5, 1.1, current=80.0),
+    "discharge_not_permitted": later(CHARGING, 0.0, 3.0, 6.1, current=-50.0),
+    "discharged_too_far": later(CHARGING, 0.0, 4.0, 8.1, current=-50.0, permitted_discharge=60.0, soc_percent=30.0, min_soc_percent=50.0),
     "incompatible_energised": [replace(CHARGING, incompatible=True)],
     "register_decreased": [CHARGING, *later(CHARGING, 0.1, register_wh=9.9)],
     "billed_twice": [replace(CHARGING, records=TWICE)],
@@ -278,6 +280,9 @@ def test_each_invariant_fails_where_it_does_not_hold_and_only_there(name: str):
         later(CHARGING, 0.0, 0.7, connector_voltage=430.0, max_voltage=420.0),
         later(CHARGING, 0.0, 0.9, current=80.0),
         later(CHARGING, 0.0, 0.4, faults=frozenset({"emergency_stop"})),
+        later(CHARGING, 0.0, 3.0, 5.9, current=-50.0),
+        later(CHARGING, 0.0, 4.0, 7.9, current=-50.0, permitted_discharge=60.0, soc_percent=30.0, min_soc_percent=50.0),
+        later(CHARGING, 0.0, 4.0, 20.0, current=-50.0, permitted_discharge=60.0, soc_percent=60.0, min_soc_percent=50.0),
         [replace(CHARGING, records=(record(1, 0.0, 7.0), record(2, 7.0, 9.0)))],
     ],
 )

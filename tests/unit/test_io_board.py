@@ -153,17 +153,31 @@ def test_tokens_are_counted_modulo_16():
     assert bench.run(0.1).said("IO_Token")["Sequence"] == 1.0
 
 
+# A cable that needs no coolant: neither flow [L/min] nor temperature [degC] is fitted.
+NO_COOLANT = {"Coolant_Flow": pytest.approx(25.5), "Coolant_Temperature": 215.0}
+
+
 def test_measurements_are_those_of_the_dc_path():
     bench = Bench()
     bench.power = SimPower(0.0, 410.0, 409.6, 100.0, 123e3)
     measured = bench.run(0.2).said("IO_Measurements")
-    assert measured == {"Connector_Voltage": pytest.approx(409.6), "Connector_Temperature": 20.0, "Insulation_Resistance": 123.0}
+    assert measured == {
+        "Connector_Voltage": pytest.approx(409.6),
+        "Connector_Temperature": 20.0,
+        "Insulation_Resistance": 123.0,
+        **NO_COOLANT,
+    }
 
 
 def test_what_is_not_fitted_says_so():
     bench = Bench(voltage_measured=False, temperature_measured=False, insulation_monitor=False)
     measured = bench.run(0.2).said("IO_Measurements")
-    assert measured == {"Connector_Voltage": pytest.approx(6553.5), "Connector_Temperature": 215.0, "Insulation_Resistance": 65535.0}
+    assert measured == {
+        "Connector_Voltage": pytest.approx(6553.5),
+        "Connector_Temperature": 215.0,
+        "Insulation_Resistance": 65535.0,
+        **NO_COOLANT,
+    }
 
 
 def test_without_simulated_modules_nothing_is_measured():

@@ -174,6 +174,8 @@ GONE_WITHIN = {
 AT_THE_END = {"vehicle_contactor_welded", "vehicle_incompatible", "lock_stuck", "contactor_welded", "module_runaway"}
 # Faults with which charging goes on, and those of an AC current that this station does not signal.
 AT_THE_END |= {"module_failed", "connector_worn", "ac_over_current", "ac_current_lost"}
+# Its cable needs no coolant.
+AT_THE_END |= {"coolant_pump_fails", "coolant_unknown"}
 # The connector stays locked until somebody has mended it: it is live, or nobody knows, or the lock cannot move.
 HELD = {"vehicle_contactor_welded", "lock_stuck", "io_board_silent"}
 
