@@ -7,9 +7,9 @@ import pytest
 from evse_core.module_switching import Stage
 from evse_core.types import ChargeState
 from evse_nodes import databases
+from evse_simulators.cabinet_converter import Refusals
 from evse_simulators.cabinet_world import CabinetWorld, CabinetWorldConfig, example
 from evse_simulators.memo_database import MemoDatabase
-from evse_simulators.power_cabinet import Refusals
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world_config import QUICK_CONTROLLER
 

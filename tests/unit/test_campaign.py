@@ -16,7 +16,8 @@ from evse_core.types import BusLink, ChargeRecord, ChargeState, CutCause, Record
 from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_filters import Filter
 from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
-from evse_simulators.campaign_plan import Action, Disturbance, Plan, from_json, random_plan, to_json
+from evse_simulators.campaign_plan import Action, Disturbance, Plan, random_plan
+from evse_simulators.campaign_plan_json import from_json, to_json
 from evse_simulators.campaign_play import Play, play
 from evse_simulators.campaign_shrink import shrink
 from evse_simulators.campaign_world import CampaignWorld, Sent
@@ -468,7 +469,7 @@ def test_sessions_behind_a_charge_controller_that_were_broken_once_hold(seed: in
 def test_plans_of_all_links_go_to_json_and_back():
     for link in plans.KINDS_OF:
         plan = random_plan(9, 5, link)
-        assert plans.from_json(plans.to_json(plan)) == plan
+        assert from_json(to_json(plan)) == plan
         assert plan.link == link
     with pytest.raises(ValueError, match="plan: link: 'petrol' is none of chademo, secc, pilot"):
-        plans.from_json(plans.to_json(random_plan(9, 5)) | {"link": "petrol"})
+        from_json(to_json(random_plan(9, 5)) | {"link": "petrol"})

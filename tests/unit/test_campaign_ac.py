@@ -38,7 +38,7 @@ def test_plans_hold_every_fault_bus_vehicle_and_output_and_nothing_that_an_ac_ou
     done = {(item.kind, item.target) for one in made for item in one.disturbances}
     assert {target for kind, target in done if kind == plans.FAULT} == set(campaign_plan_ac.AC_FAULTS)
     assert {target for kind, target in done if kind == plans.LINK} == {"IO.rx", "IO.tx"}
-    assert {target for kind, target in done if kind == plans.TOPIC} == set(campaign_plan_ac.AC_TOPICS)
+    assert {target for kind, target in done if kind == plans.TOPIC} == set(plans.AC_TOPICS)
     assert {key for one in made for key in one.vehicle} >= {key for one in campaign_plan_ac.AC_VEHICLES for key in one}
     assert {action.name for one in made for action in one.actions} >= set(campaign_plan_ac.POWERS)
     assert not {"module_hot", "vehicle_silent"} & set(campaign_plan_ac.AC_FAULTS)

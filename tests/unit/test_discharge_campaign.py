@@ -17,7 +17,8 @@ from evse_simulators.campaign_invariants import (
     Excuses,
     Observation,
 )
-from evse_simulators.campaign_plan import Action, Plan, from_json, random_plan, to_json
+from evse_simulators.campaign_plan import Action, Plan, random_plan
+from evse_simulators.campaign_plan_json import from_json, to_json
 from evse_simulators.campaign_play import play
 from evse_simulators.memo_database import MemoDatabase
 

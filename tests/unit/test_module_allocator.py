@@ -12,7 +12,8 @@ from evse_core.module_switching import Stage
 from evse_core.sample import Sample
 from evse_core.types import CabinetReport, ChargeState, SessionState
 from evse_nodes import databases
-from evse_simulators.power_cabinet import PowerCabinetConfig, PowerCabinetModel, Refusals
+from evse_simulators.cabinet_converter import PowerCabinetConfig, Refusals
+from evse_simulators.power_cabinet import PowerCabinetModel
 
 DATABASE, POWER = databases.load("cabinet"), databases.load("evse_v3")
 CONTENT = Cabinet(

@@ -6,8 +6,9 @@ from evse_core.codecs.cabinet import ALL_OPEN, HOLD, CabinetReceiver, Duty, Modu
 from evse_core.module_allocator import Cabinet, ModuleRating
 from evse_core.module_demand import OutletRating
 from evse_nodes import databases
+from evse_simulators.cabinet_converter import PowerCabinetConfig
 from evse_simulators.faults import CABINET, MODULES, of
-from evse_simulators.power_cabinet import PowerCabinetConfig, PowerCabinetModel
+from evse_simulators.power_cabinet import PowerCabinetModel
 
 DATABASE, POWER = databases.load("cabinet"), databases.load("evse_v3")
 TWO = frozenset({1, 2})

@@ -286,9 +286,7 @@ class CanBridge:
         """Return the last frames of a process that ends: everything off, the vehicle told to stop, the lock as it is."""
         vehicle = self._stop_words(now)
         self._alive += 1
-        frames = []
-        if self._sender is not None:
-            frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
+        frames = [Outgoing(BusLink.POWER, frame) for frame in self._sender.frames(PowerOutput(self._power_off()), True, now)]
         frames.append(Outgoing(BusLink.IO, self._board.frame(IoCommand(lamp=Lamp.FAULT), LockCommand.HOLD, self._alive)))
         if self._transmitting:
             frames += [
@@ -297,7 +295,7 @@ class CanBridge:
         return frames
 
     def _frames(self, link: BusLink, output: _Output, now: float) -> list[Frame]:
-        if link is BusLink.POWER and self._sender is not None:
+        if link is BusLink.POWER:
             power = PowerOutput(output.power.command, output.power.contactor_closed, output.power.emergency, self._vehicle.known())
             return self._sender.frames(power, self._modules.enabled_now(now, READING_LIMIT), now)
         if link is BusLink.VEHICLE:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from evse_core.can_schedule import Receiver
-from evse_core.codecs.ac_output import AcOutput, NoVehicle
+from evse_core.codecs.ac_output import AcOutput, NoModules, NoVehicle
 from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender
 from evse_core.codecs.io_board import IoBoard
@@ -56,7 +56,7 @@ class Devices:
 
     vehicle: ChademoStation | SeccStation | NoVehicle
     modules: ModulesReceiver | AcOutput
-    sender: ModulesSender | None
+    sender: ModulesSender | NoModules
     board: IoBoard
     receive: Mapping[BusLink, Receive]
     reports: Mapping[str, Receiver]
@@ -67,7 +67,7 @@ def make_devices(place: Place, databases: Mapping[str, SignalDatabase]) -> Devic
     board = IoBoard(databases[IO_DATABASE])
     if place.vehicle_link == PILOT:
         output = AcOutput(board)
-        return Devices(NoVehicle(), output, None, board, {BusLink.IO: board.receive}, {"power_report": output, "io_report": board})
+        return Devices(NoVehicle(), output, NoModules(), board, {BusLink.IO: board.receive}, {"power_report": output, "io_report": board})
     names = DATABASES[place.vehicle_link]
     power = databases[names[BusLink.POWER]]
     vehicle, modules = _vehicle(place, databases[names[BusLink.VEHICLE]]), ModulesReceiver(power, place.pistol)

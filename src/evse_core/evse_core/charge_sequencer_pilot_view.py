@@ -1,10 +1,9 @@
 """What the charging sequence sees in one step of an AC output with a control pilot (IEC 61851-1): plug, vehicle and output are the I/O board's word."""
 
 from evse_core.charge_sequencer_view import View
-from evse_core.control_pilot import LEAST
+from evse_core.control_pilot import CONNECTED, LEAST, READY
 from evse_core.types import AcReport, IoReport, PilotState, VehicleReport
 
-CONNECTED = frozenset({PilotState.B, PilotState.C, PilotState.D})
 _NOTHING = AcReport()
 
 
@@ -54,7 +53,7 @@ def asks(view: View) -> bool:
 
 def is_simplified(view: View) -> bool:
     """Return whether a vehicle went to state C without having been in B: a simplified pilot (can.md 3.3)."""
-    return pilot(view).pilot_state in {PilotState.C, PilotState.D} and not view.driver.waited
+    return pilot(view).pilot_state in READY and not view.driver.waited
 
 
 def unusable(view: View) -> str:

@@ -152,6 +152,7 @@ _STOPS = (
     row(STARTING | ENERGISED, emergency, S.EMERGENCY, _by_origin),
     row(ENERGISED, given_up, S.EMERGENCY, t.VEHICLE_FAULT),
     *t.emergencies(ENERGISED),
+    *stop(STARTING, g.unplugged, t.UNPLUGGED),
     *t.station_stops(RUNNING),
     *stop(RUNNING - {S.CHARGING}, g.modules_refuse, t.OWN_FAULT),
     *stop(STARTING | RUNNING, controller_lost, t.VEHICLE_FAULT),

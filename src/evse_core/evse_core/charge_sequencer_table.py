@@ -126,7 +126,6 @@ def emergencies(energised: States) -> tuple[Transition, ...]:
 def station_stops(running: States) -> tuple[Transition, ...]:
     """Return the rows that end a session because of the station's own parts."""
     return (
-        *stop(STARTING, g.unplugged, UNPLUGGED),
         *stop(STARTING, g.io_lost, OWN_FAULT),
         *stop(STARTING - {S.LOCKING}, g.monitor_missed, OWN_FAULT),
         *stop(frozenset({S.LOCKING}), g.monitor_lost, OWN_FAULT),
@@ -137,6 +136,7 @@ def station_stops(running: States) -> tuple[Transition, ...]:
 _AFTER_FRAMES = (STARTING | RUNNING) - {S.WAITING_FOR_VEHICLE}
 _AFTER_PERMISSION = RUNNING | {S.LOCKING}
 _STOPS = (
+    *stop(STARTING, g.unplugged, UNPLUGGED),
     *station_stops(RUNNING),
     *stop(RUNNING, g.lock_lost, BROKEN),
     *stop(RUNNING - {S.CHARGING}, g.modules_refuse, OWN_FAULT),

@@ -9,6 +9,9 @@ from math import inf, isfinite, nan
 
 from evse_core.types import PilotFault, PilotState
 
+# A vehicle is there; it is ready (can.md 3.1).
+CONNECTED = frozenset((PilotState.B, PilotState.C, PilotState.D))
+READY = frozenset((PilotState.C, PilotState.D))
 # Levels of the high half by state, and how far they may be off (can.md 3.1). [V]
 LEVELS = {PilotState.A: 12.0, PilotState.B: 9.0, PilotState.C: 6.0, PilotState.D: 3.0, PilotState.E: 0.0, PilotState.F: -12.0}
 TOLERANCE = 1.0

@@ -5,10 +5,10 @@ An EVSE without a control pilot has none of these faults; where one is fitted, n
 
 from math import isfinite, isnan
 
-from evse_core.control_pilot import LEAST, STEADY, duty_of
+from evse_core.control_pilot import LEAST, READY, STEADY, duty_of
 from evse_core.fault_conditions import Condition
 from evse_core.safety_view import View
-from evse_core.types import ChargeState, IoReport, PilotFault, PilotState
+from evse_core.types import ChargeState, IoReport, PilotFault
 
 # ../shared/reference/can.md 3.1.
 _PILOT_WORDS = {
@@ -72,16 +72,12 @@ def ac_current_unknown(view: View) -> str | None:
     return f"no current is measured in {', '.join(missing)}" if missing else ""
 
 
-# The contactor may be closed in these states of the pilot (can.md 3.1).
-_SUPPLIED = (PilotState.C, PilotState.D)
-
-
 def supply_without_vehicle(view: View) -> str | None:
     """The contactor is closed although the vehicle is not ready: the board has to open it within 100 ms."""
     if view.io is None:
         return None
     state = view.io.ac.pilot_state
-    return f"contactor closed in state {state.name} of the control pilot" if view.io.contactor_closed and state not in _SUPPLIED else ""
+    return f"contactor closed in state {state.name} of the control pilot" if view.io.contactor_closed and state not in READY else ""
 
 
 def output_live(view: View) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from evse_core import vehicle_link
+from evse_core.control_pilot import CONNECTED
 from evse_core.safety_inputs import PERMIT_STATES, POWERED_STATES, Input
 from evse_core.types import ChargeState, IoReport, PilotState, VehicleReport
 
@@ -31,7 +32,6 @@ _NEEDS = {state: (*_LOCKING_NEEDS, Input.POWER) if state in POWERED_STATES else 
 
 # What is at an AC output is the I/O board's word.
 _AC_NEEDS = dict.fromkeys(PERMIT_STATES, (Input.SESSION, Input.POWER_COMMAND, Input.IO_COMMAND, Input.CAN, Input.IO))
-_AT_PILOT = frozenset((PilotState.B, PilotState.C, PilotState.D))
 
 LINKS = {
     vehicle_link.CHADEMO: Link(
@@ -48,7 +48,7 @@ LINKS = {
         has_sensors=True,
     ),
     vehicle_link.PILOT: Link(
-        plugged=lambda _, io: io is not None and io.ac.pilot_state in _AT_PILOT,
+        plugged=lambda _, io: io is not None and io.ac.pilot_state in CONNECTED,
         unplugged=lambda _, io: io is not None and io.ac.pilot_state is PilotState.A,
         vehicle_timeout="vehicle_timeout",
         needs=_AC_NEEDS,

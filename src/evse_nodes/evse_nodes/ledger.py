@@ -6,7 +6,7 @@ power. The registers in the file never decrease. A file that is damaged, of anot
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, fields, replace
 from math import isfinite, nan
@@ -172,7 +172,7 @@ class Ledger:
         with self._transaction(durable=True):
             self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
             self._db.execute(f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(record))
-            self._witness(record.session_id, self._notary.begin(record, self._page()))
+            self._witness(record, self._notary.begin)
         self._stored(record.begin_register_wh, record.begin_export_register_wh)
         self.max_power, self.stamp = 0.0, record.stamp
 
@@ -183,20 +183,15 @@ class Ledger:
             self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
             sql = f"UPDATE records SET {assignments} WHERE session_id = ? AND status = ?"
             if self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value)).rowcount:
-                self._witness(record.session_id, self._notary.end(record, self._page()))
+                self._witness(record, self._notary.end)
         self._stored(record.end_register_wh, record.end_export_register_wh)
 
-    def _page(self) -> int:
-        """Return the number of the next signed record."""
-        return int(self._db.execute("SELECT coalesce(max(page), 0) + 1 FROM evidence").fetchone()[0])
-
-    def _witness(self, session_id: str, text: str) -> None:
-        """Store a signed record in the transaction of what it says."""
-        row = self._db.execute("SELECT link FROM evidence ORDER BY page DESC LIMIT 1").fetchone()
-        values = (session_id, text.encode(), link(row[0] if row else GENESIS, text), self._notary.public_key)
-        self._db.execute(
-            "INSERT INTO evidence (page, session_id, record, link, public_key) VALUES (?, ?, ?, ?, ?)", (self._page(), *values)
-        )
+    def _witness(self, record: ChargeRecord, sign: Callable[[ChargeRecord, int], str]) -> None:
+        """Store the next signed record in the transaction of what it says."""
+        last, before = self._db.execute("SELECT page, link FROM evidence ORDER BY page DESC LIMIT 1").fetchone() or (0, GENESIS)
+        text = sign(record, last + 1)
+        values = (last + 1, record.session_id, text.encode(), link(before, text), self._notary.public_key)
+        self._db.execute("INSERT INTO evidence (page, session_id, record, link, public_key) VALUES (?, ?, ?, ?, ?)", values)
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

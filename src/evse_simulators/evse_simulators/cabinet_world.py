@@ -21,10 +21,11 @@ from evse_core.module_optimizer import Plan, optimise
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.sample import Sample
 from evse_core.types import CabinetReport, ChargeState
+from evse_simulators.cabinet_converter import PowerCabinetConfig
 from evse_simulators.faults import CABINET, FAULTS, Answer
 from evse_simulators.io_board import IoBoardConfig
 from evse_simulators.pace import Periodic
-from evse_simulators.power_cabinet import PowerCabinetConfig, PowerCabinetModel
+from evse_simulators.power_cabinet import PowerCabinetModel
 from evse_simulators.power_modules import PowerModulesModel
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig

@@ -21,11 +21,11 @@ from evse_core.module_optimizer import optimise
 from evse_core.module_switching import Stage
 from evse_core.types import ChargeState, Reaction
 from evse_simulators import campaign_cabinet_plan as plans
+from evse_simulators.cabinet_converter import PowerCabinetConfig
 from evse_simulators.cabinet_world import PATIENT, CabinetWorld, CabinetWorldConfig, example
 from evse_simulators.campaign_cabinet_plan import Arrival, CabinetPlan, Trouble
 from evse_simulators.campaign_invariants import Broken
 from evse_simulators.campaign_plan import FOR_EVER
-from evse_simulators.power_cabinet import PowerCabinetConfig
 from evse_simulators.secc import SeccConfig, SeccModel
 from evse_simulators.world_config import QUICK_CONTROLLER
 

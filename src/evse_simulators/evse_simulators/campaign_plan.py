@@ -1,15 +1,14 @@
 """What a random charging session of the campaign is, as plain data: vehicle, limits, the driver's actions and what goes wrong, all made from one seed.
 
 A moment is given by a state of the charging sequence and a delay after it was first entered ("" is the start of the world), so that every phase is hit
-equally often and a plan keeps its meaning while it is shortened. A plan goes to JSON and back without loss.
+equally often and a plan keeps its meaning while it is shortened. campaign_plan_json.py takes it to JSON and back without loss.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from evse_core.types import ChargeState
 from evse_core.vehicle_link import PILOT
 from evse_simulators import campaign_plan_ac as ac
 from evse_simulators import faults
@@ -83,6 +82,8 @@ TOPICS = (
     "authorization",
     "power_budget",
 )
+# Those of an AC output, whose vehicle talks on no bus.
+AC_TOPICS = tuple(name for name in TOPICS if name != "vehicle_report")
 TOPIC_MODES = ("silent", "doubled", "dropped", "late")
 RULES = ("can_bridge", "charge_sequencer", "safety_monitor", "energy_meter")
 RULE_MODES = ("killed", "paused")
@@ -380,82 +381,7 @@ def _disturbance(random: Random, of: _Kind) -> Disturbance:
 KINDS_OF = {
     "chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS, _station),
     "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS, _station),
-    PILOT: _Kind(ac.vehicle, ac.AC_FAULTS, ac.AC_ANCHORS, ac.station, ac.AC_LINKS, ac.AC_TOPICS, tuple(ac.POWERS)),
+    PILOT: _Kind(ac.vehicle, ac.AC_FAULTS, ac.AC_ANCHORS, ac.station, ac.AC_LINKS, AC_TOPICS, tuple(ac.POWERS)),
     f"chademo{GIVING}": _Kind(lambda random: _giving(random, _chademo_vehicle), CHADEMO_GIVING_FAULTS, ANCHORS, _station, discharges=True),
     f"secc{GIVING}": _Kind(lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, _station, discharges=True),
 }
-
-# To JSON and back
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as JSON values."""
-    return asdict(plan) | {"vehicle": dict(plan.vehicle), "station": dict(plan.station)}
-
-
-def from_json(value: Any) -> Plan:
-    """Return the plan that to_json wrote; ValueError names what is wrong."""
-    if not isinstance(value, dict):
-        raise ValueError("a plan is a JSON object")
-    _known(value, Plan, "plan")
-    if not isinstance(value.get("seed"), int):
-        raise ValueError("plan: seed: an integer is needed")
-    actions = tuple(_action(item) for item in value.get("actions", ()))
-    disturbances = tuple(_read_disturbance(item) for item in value.get("disturbances", ()))
-    link = value.get("link", "chademo")
-    _one_of("plan: link", link, tuple(KINDS_OF))
-    plan = Plan(value["seed"], value.get("number", 1), value.get("vehicle", {}), value.get("station", {}), actions, disturbances, link)
-    try:
-        config(plan)
-    except TypeError as error:
-        raise ValueError(f"plan: vehicle or station: {error}") from error
-    return plan
-
-
-def _known(value: Mapping[str, Any], kind: Any, name: str) -> None:
-    unknown = set(value) - {item.name for item in fields(kind)}
-    if unknown:
-        raise ValueError(f"{name}: unknown key {', '.join(sorted(unknown))}")
-
-
-def _action(value: Mapping[str, Any]) -> Action:
-    _known(value, Action, "action")
-    action = Action(**value)
-    _one_of("action: name", action.name, ACTIONS)
-    _check_moment("action", action)
-    return action
-
-
-def _read_disturbance(value: Mapping[str, Any]) -> Disturbance:
-    _known(value, Disturbance, "disturbance")
-    item = Disturbance(**value)
-    _one_of("disturbance: kind", item.kind, KINDS)
-    targets: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-        FAULT: (tuple(dict.fromkeys((*CHADEMO_GIVING_FAULTS, *LED_GIVING_FAULTS, *ac.AC_FAULTS))), ("",)),
-        LINK: (LINKS, LINK_MODES),
-        TOPIC: (TOPICS, TOPIC_MODES),
-        RULE: (RULES, RULE_MODES),
-        POWER_FAILURE: (("",), ("",)),
-    }
-    names, modes = targets[item.kind]
-    _one_of("disturbance: target", item.target, names)
-    _one_of("disturbance: mode", item.mode, modes)
-    _check_moment("disturbance", item)
-    _in_range("disturbance: duration", item.duration, 0.0, LONGEST_BOUNCE if item.kind == FAULT and item.share else FOR_EVER)
-    _in_range("disturbance: share", item.share, 0.0, 1.0)
-    return item
-
-
-def _check_moment(name: str, item: Action | Disturbance) -> None:
-    _one_of(f"{name}: when", item.when, ("", *(state.name for state in ChargeState)))
-    _in_range(f"{name}: delay", item.delay, 0.0, FOR_EVER)
-
-
-def _in_range(name: str, value: Any, low: float, high: float) -> None:
-    if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{name}: {value!r} is not a number from {low:g} to {high:g}")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(known)}")

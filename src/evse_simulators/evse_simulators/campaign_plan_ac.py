@@ -28,20 +28,6 @@ AC_ANCHORS = (
 )
 # The one bus.
 AC_LINKS = ("IO.rx", "IO.tx")
-# Topics that an AC output has.
-AC_TOPICS = (
-    "power_report",
-    "io_report",
-    "can_status",
-    "power_command",
-    "vehicle_command",
-    "io_command",
-    "session_state",
-    "safety_state",
-    "meter_reading",
-    "authorization",
-    "power_budget",
-)
 # Outputs: three phases with a socket outlet, tethered ones, level 1 and 2. Fields of world_config.AC_OUTPUT.
 TETHERED: dict[str, Any] = {"socket_outlet": False, "phase_switching": False}
 OUTPUTS: tuple[dict[str, Any], ...] = (

@@ -49,7 +49,9 @@ class Stage:
     def __init__(self, plan: Plan, databases: Mapping[str, SignalDatabase]) -> None:
         self.plan = plan
         self.world = self.world_type(databases, plans.config(plan), plan.seed)
-        self.checker = Checker(_excuses(plan, self.world), kinds=AC_INVARIANTS if plan.link == PILOT else INVARIANTS)
+        is_ac = plan.link == PILOT
+        self._look: Callable[[], Any] = self._observe_ac if is_ac else self._observe
+        self.checker = Checker(_excuses(plan, self.world), kinds=AC_INVARIANTS if is_ac else INVARIANTS)
         self.injected: list[str] = []
         self.outcome = "no session"
         self._random = Random(plan.seed)
@@ -76,7 +78,7 @@ class Stage:
             self._schedule(self._state.name)
         if self._powered_off:
             self._taken.append(self.world.vehicle.energy_wh + self.world.vehicle.given_wh)
-        self.checker.look(self._observe_ac() if self.plan.link == PILOT else self._observe())
+        self.checker.look(self._look())
 
     def _run(self, seconds: float) -> None:
         end = self.world.now + seconds

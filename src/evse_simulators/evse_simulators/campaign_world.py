@@ -273,8 +273,7 @@ class CampaignWorld(World):
         self.board = self.board.restarted(self._databases["io_board"])
         self.board.set_power(False)
         self.modules = restarted_supply(self.modules, self.config, self._databases)
-        if isinstance(self.vehicle, SeccModel):
-            self.vehicle.set_power(False)
+        self.vehicle.set_power(False)
         self._readers = self._wiring()
 
     def restore_power(self) -> None:
@@ -282,8 +281,7 @@ class CampaignWorld(World):
         self._note("power", "back")
         self.powered = True
         self.board.set_power(True)
-        if isinstance(self.vehicle, SeccModel):
-            self.vehicle.set_power(True)
+        self.vehicle.set_power(True)
 
     # People
 

@@ -16,9 +16,10 @@ from evse_nodes import cabinet_layout, databases, params, topics
 from evse_nodes.can_bus import CanPort, declare_port
 from evse_nodes.executor import Waker, every
 from evse_nodes.run import run
+from evse_simulators.cabinet_converter import PowerCabinetConfig
 from evse_simulators.faults import MODULES
 from evse_simulators.pace import Periodic
-from evse_simulators.power_cabinet import Outlet, PowerCabinetConfig, PowerCabinetModel
+from evse_simulators.power_cabinet import Outlet, PowerCabinetModel
 from evse_simulators.service_desk import ServiceDesk
 from evse_simulators.simulator_node import STATION_GONE
 

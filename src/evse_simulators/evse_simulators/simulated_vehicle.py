@@ -81,6 +81,9 @@ class SimulatedVehicle(ABC):
         """Take that the connector is out; a vehicle that remembers more forgets it here."""
         self.plugged = False
 
+    def set_power(self, on: bool) -> None:  # noqa: B027 to most vehicles the mains are nothing
+        """Take the mains away or give them back: a vehicle has its battery, and goes on; what of it is part of the station does not."""
+
     # How it stands
 
     @property

@@ -8,9 +8,9 @@ from typing import Any
 
 from evse_core.types import ChargeState, RequestKind, SessionRequest, StopCause
 from evse_simulators.faults import FAULTS, Answer, of
-from evse_simulators.secc import SeccModel
 from evse_simulators.virtual_evse import VirtualEvse
 from evse_simulators.world_config import EPOCH, TOKEN
+from evse_simulators.world_parts import PARTS
 
 # Decoded frames are read-only mappings, which the copy module cannot copy by itself; World.fork needs it.
 copyreg.pickle(MappingProxyType, lambda mapping: (MappingProxyType, (dict(mapping),)))
@@ -136,7 +136,7 @@ class World(VirtualEvse):
     @property
     def locked(self) -> bool:
         """A lock holds the connector: the station's, or that in the inlet of a vehicle behind a charge controller."""
-        return self.vehicle.locked if isinstance(self.vehicle, SeccModel) else self.board.locked
+        return (self.vehicle if PARTS[self.config.link].vehicle_locks else self.board).locked
 
     @property
     def can_unplug(self) -> bool:

@@ -24,19 +24,21 @@ _BUSES = (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One link: what makes its vehicle from its configuration, whether it has power modules, and whether a line of the vehicle wakes the board at once.
+    """One link: what makes its vehicle from its configuration, whether it has power modules, whether the lock is at the vehicle's end, and whether a line of
+    the vehicle wakes the board at once.
 
     A line wakes the board's node for every link; in the worlds of the older ones it does not, so that a seed of a campaign keeps its meaning.
     """
 
     vehicle: Callable[[Any, Databases], Vehicle]
     has_modules: bool = True
+    vehicle_locks: bool = False
     lines_wake: bool = False
 
 
 PARTS = {
     CHADEMO: Parts(lambda config, databases: VehicleModel(config, databases["chademo"])),
-    SECC: Parts(lambda config, databases: SeccModel(config, databases["evse_v3"])),
+    SECC: Parts(lambda config, databases: SeccModel(config, databases["evse_v3"]), vehicle_locks=True),
     PILOT: Parts(lambda config, _: AcVehicleModel(config), has_modules=False, lines_wake=True),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from evse_core.codecs.signals import SignalDatabase
-from evse_simulators import campaign_cabinet_plan, campaign_cabinet_play, campaign_plan, campaign_play
+from evse_simulators import campaign_cabinet_plan, campaign_cabinet_play, campaign_plan, campaign_plan_json, campaign_play
 from evse_simulators.campaign_cabinet_plan import CabinetPlan
 from evse_simulators.campaign_cabinet_play import CabinetResult
 from evse_simulators.campaign_plan import KINDS_OF
@@ -37,12 +37,12 @@ def play(plan: AnyPlan, databases: Mapping[str, SignalDatabase]) -> AnyResult:
 def from_json(value: Any) -> AnyPlan:
     """Return the plan that to_json wrote; ValueError names what is wrong."""
     of_cabinet = isinstance(value, dict) and value.get("link") == CABINET
-    return campaign_cabinet_plan.from_json(value) if of_cabinet else campaign_plan.from_json(value)
+    return campaign_cabinet_plan.from_json(value) if of_cabinet else campaign_plan_json.from_json(value)
 
 
 def to_json(plan: AnyPlan) -> dict[str, Any]:
     """Return a plan as JSON values."""
-    return campaign_cabinet_plan.to_json(plan) if isinstance(plan, CabinetPlan) else campaign_plan.to_json(plan)
+    return campaign_cabinet_plan.to_json(plan) if isinstance(plan, CabinetPlan) else campaign_plan_json.to_json(plan)
 
 
 def option(link: str) -> str:

@@ -117,7 +117,7 @@ STATION_SECTIONS = {
     ALLOCATOR: Source("evse_core.module_allocator", "AllocatorConfig"),
 }
 # The simulated cabinet; ratings are those of its modules and outlets.
-CABINET_SIMULATOR = Source("evse_simulators.power_cabinet", "PowerCabinetConfig", RATINGS)
+CABINET_SIMULATOR = Source("evse_simulators.cabinet_converter", "PowerCabinetConfig", RATINGS)
 # Simulated parts, and the bus that each hangs on; an AC vehicle has none.
 SIMULATOR_BUSES = {
     "vehicle_simulator": "vehicle_bus",

@@ -17,8 +17,8 @@ from evse_core.frame import Frame
 from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.types import BusLink, ChargeState, PowerFunction, Reaction
 from evse_nodes.topics import TOPICS
-from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_invariants import Checker, Excuses
+from evse_simulators.campaign_plan_json import from_json
 from evse_simulators.campaign_play import Play
 from evse_simulators.campaign_world import CampaignWorld
 from evse_tools.fuzz_case import Case
@@ -121,7 +121,7 @@ class IntruderPlay(Play):
     world: FuzzWorld
 
     def __init__(self, case: Case, databases: Mapping[str, SignalDatabase], side: StationSide | None = None) -> None:
-        super().__init__(plans.from_json(case["plan"]), databases)
+        super().__init__(from_json(case["plan"]), databases)
         self.world.side = side
         self._steps = [Step(**step) for step in case["steps"]]
         self._forged = any(step.topic for step in self._steps)

@@ -11,7 +11,8 @@ from evse_core.frame import Frame
 from evse_core.types import BusLink
 from evse_core.vehicle_link import CHADEMO, SECC
 from evse_nodes.topics import TOPICS
-from evse_simulators.campaign_plan import ANCHORS, Action, Plan, random_plan, to_json
+from evse_simulators.campaign_plan import ANCHORS, Action, Plan, random_plan
+from evse_simulators.campaign_plan_json import to_json
 from evse_simulators.campaign_play import Play
 from evse_simulators.campaign_world import CampaignWorld
 from evse_tools.fuzz_case import Case

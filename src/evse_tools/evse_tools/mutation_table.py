@@ -16,13 +16,6 @@ BOOK = "unit/test_meter_book.py"
 RECORDS = "unit/test_charge_records.py"
 SITE = "unit/test_energy_manager.py"
 LED = "unit/test_secc_world.py"
-SWITCHES = "unit/test_module_switching.py"
-MODULES = "unit/test_module_allocator.py"
-CABINET = "unit/test_cabinet_codec.py"
-CABLE = "unit/test_cooled_cable.py"
-GIVING = "unit/test_charge_sequencer_discharge.py"
-ASKED = "unit/test_discharge_manager.py"
-FRAMES = "unit/test_chademo_codec.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,62 +360,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         (LED,),
     ),
     Mutation(
-        "no switch closes that could connect two outlets, whatever the table says",
-        "module_switching.py",
-        "    safe = status is not None and status.closed <= {command.switch} and status.driven in (ALL_OPEN, command.switch)\n",
-        "    safe = True\n",
-        (SWITCHES,),
-    ),
-    Mutation(
-        "a switch closes only between equal voltages",
-        "module_switching.py",
-        "    apart = abs(look.status.voltage - look.target_status.voltage) <= look.config.match_voltage\n",
-        "    apart = True\n",
-        (SWITCHES,),
-    ),
-    Mutation(
-        "a switch opens only without current",
-        "module_switching.py",
-        "look.status.duty == Duty.STOP and abs(look.status.current) <= look.config.zero_current",
-        "True",
-        (SWITCHES,),
-    ),
-    Mutation(
-        "a module whose status is stale may be anywhere",
-        "module_switching.py",
-        "lambda look: look.status is None, _S.UNKNOWN",
-        "lambda look: False, _S.UNKNOWN",
-        (SWITCHES,),
-    ),
-    Mutation(
-        "two closed switches of a module connect two outlets",
-        "module_switching.py",
-        "lambda look: len(look.closed) > 1",
-        "lambda look: False",
-        (SWITCHES,),
-    ),
-    Mutation(
-        "a module leaves a session only where the others keep it alive",
-        "module_allocator.py",
-        "        return need.settled and left >= min(need.least, need.current) - 1e-6\n",
-        "        return True\n",
-        (MODULES,),
-    ),
-    Mutation(
-        "a counter of the cabinet that stands is no sign of life",
-        "codecs/cabinet.py",
-        "        if stands:\n",
-        "        if False:\n",
-        (CABINET,),
-    ),
-    Mutation(
-        "a cable without working coolant carries less",
-        "cooled_cable.py",
-        "    if not works:\n",
-        "    if False:\n",
-        (CABLE,),
-    ),
-    Mutation(
         "a record is told when it is stored",
         "record_keeper.py",
         "        self._store.begin(record)\n        self.open = record\n        self._told(record)\n",
@@ -442,61 +379,5 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    left = config.site_limit - sum(shares.values())\n",
         "    left = config.site_limit\n",
         (SITE,),
-    ),
-    Mutation(
-        "no discharge below the charge that must stay",
-        "charge_sequencer_discharge.py",
-        "    if not soc > lowest_soc(view):\n",
-        "    if False:\n",
-        (GIVING,),
-    ),
-    Mutation(
-        "no discharge below the lowest voltage",
-        "charge_sequencer_discharge.py",
-        "    if not view.output_voltage > lowest_voltage(view):\n",
-        "    if False:\n",
-        (GIVING,),
-    ),
-    Mutation(
-        "no discharge of CHAdeMO vehicles that the builder has not allowed",
-        "charge_sequencer_view.py",
-        "        if not config.unverified_discharge:\n",
-        "        if False:\n",
-        (GIVING,),
-    ),
-    Mutation(
-        "a discharge turns through 0 A with a pause",
-        "charge_sequencer_current.py",
-        "    if state.at_rest.longer_than(view.config.direction_pause, view.now):\n",
-        "    if state.at_rest.since is not None:\n",
-        (GIVING,),
-    ),
-    Mutation(
-        "a request for discharge runs out",
-        "discharge_manager.py",
-        "        return self._asked if now < self._until else 0.0\n",
-        "        return self._asked\n",
-        (ASKED,),
-    ),
-    Mutation(
-        "the site is given no more than export_limit",
-        "discharge_manager.py",
-        "        if power > limit:\n",
-        "        if False:\n",
-        (ASKED,),
-    ),
-    Mutation(
-        "the monitor knows whether the site asks for a discharge",
-        "safety_view.py",
-        "    watts = min(config.max_discharge_power, vehicle_power, asked)\n",
-        "    watts = min(config.max_discharge_power, vehicle_power)\n",
-        (TABLE,),
-    ),
-    Mutation(
-        "the bit of discharging never goes out without its frames",
-        "codecs/chademo.py",
-        "        if command.discharge_compatible:\n",
-        "        if False:\n",
-        (FRAMES,),
     ),
 )

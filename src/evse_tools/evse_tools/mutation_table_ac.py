@@ -97,7 +97,7 @@ AC_MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "supply without a vehicle is an emergency",
         "fault_conditions_pilot.py",
-        "if view.io.contactor_closed and state not in _SUPPLIED else",
+        "if view.io.contactor_closed and state not in READY else",
         "if False else",
         (TABLE,),
     ),

@@ -55,6 +55,14 @@ class AcOutput:
         return now - self.pulse <= limit and self.report(now).enabled
 
 
+class NoModules:
+    """The words to power modules where there are none."""
+
+    def frames(self, *_: object) -> list[Frame]:
+        """Return what they are told: nothing."""
+        return []
+
+
 class NoVehicle:
     """A vehicle that talks by its control pilot only: nothing on a bus."""
 
