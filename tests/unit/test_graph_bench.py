@@ -10,9 +10,11 @@ from evse_nodes.can_bus import Received
 from evse_nodes.databases import load
 from evse_tools import graph_power
 from evse_tools.demo_driver import PLUG_IN, PRESENT_TOKEN, PRESS_START, PRESS_STOP, UNPLUG
+from evse_tools.description_schema import BUSES_OF
 from evse_tools.graph_driver import AGAIN, Person
+from evse_tools.graph_links import LINKS
 from evse_tools.graph_power import PowerWatch
-from evse_tools.graph_scenarios import BYSTANDERS, METER, NODES, PHASES, VITAL, Kind, Outcome, all_scenarios, chosen
+from evse_tools.graph_scenarios import BYSTANDERS, METER, NODES, VITAL, Kind, Outcome, all_scenarios, chosen
 
 POWER, VEHICLE = load("evse_v3"), load("chademo")
 
@@ -32,13 +34,13 @@ class Watch:
     """A watch, its two buses, and a clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.power, self.vehicle, self.watch = 100.0, Bus(), Bus(), PowerWatch()
+        self.now, self.power, self.vehicle, self.watch = 100.0, Bus(), Bus(), PowerWatch(LINKS["chademo"].power)
         monkeypatch.setattr(graph_power.time, "monotonic", lambda: self.now)
 
     def see(self, *frames: Frame, after: float = 0.1) -> None:
         self.now += after
         self.power.waiting = [Received(frame, self.now) for frame in frames]
-        self.watch.take(self.power, self.vehicle)  # type: ignore[arg-type]
+        self.watch.take({"vehicle_bus": self.vehicle, "power_bus": self.power})  # type: ignore[dict-item]
 
     def request(self, current: float) -> None:
         self.vehicle.waiting = [Received(VEHICLE.encode("EV_Status", {"charging_current_request": current}), self.now)]
@@ -129,11 +131,36 @@ def test_a_locked_plug_stays_in() -> None:
     assert person.next(SessionState(state=ChargeState.FAULTED), IoReport(locked=True), True, True, 0.0) is None
 
 
-def test_every_node_is_killed_and_stopped_in_every_phase() -> None:
-    found = {(scenario.kind, scenario.target, scenario.phase) for scenario in all_scenarios()}
-    for phase in PHASES:
+@pytest.mark.parametrize("link", LINKS)
+def test_every_node_is_killed_and_stopped_in_every_phase_and_every_bus_goes_away(link: str) -> None:
+    found = {(scenario.kind, scenario.target, scenario.phase) for scenario in all_scenarios() if scenario.link == link}
+    assert {(Kind.CAN_GONE, bus, ChargeState.CHARGING) for bus in BUSES_OF[link]} <= found
+    for phase in LINKS[link].phases:
         assert {(kind, node, phase) for kind in (Kind.KILL, Kind.STOP) for node in NODES} <= found
-    assert {kind for kind, _, _ in found} == set(Kind)
+
+
+def test_every_kind_is_played_and_names_are_unique() -> None:
+    found = all_scenarios()
+    assert {scenario.kind for scenario in found} == set(Kind)
+    assert len({scenario.name for scenario in found}) == len(found)
+    assert {scenario.name.partition(":")[0] for scenario in found if scenario.link == "pilot"} == {"pilot"}
+
+
+def test_an_output_of_ac_is_watched_at_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus, watch, board = Bus(), PowerWatch(LINKS["pilot"].power), load("io_board")
+    monkeypatch.setattr(graph_power.time, "monotonic", lambda: 1.0)
+
+    def see(at: float, closed: int, current: float) -> None:
+        outputs = board.encode("IO_Outputs", {"Close_Contactor": closed, "Pilot_Current": 16.0, "Lock_Command": 0, "Lamp": 0})
+        bus.waiting = [Received(outputs, at), Received(board.encode("IO_Currents", {"AC_Current_L2": current}), at)]
+        watch.take({"io_bus": bus})  # type: ignore[dict-item]
+
+    see(0.5, 1, 16.0)
+    watch.mark()
+    assert (watch.powered, watch.flows, watch.request) == (True, True, 16.0)
+    see(1.1, 0, 16.0)
+    see(1.3, 0, 0.0)
+    assert (watch.withdrawn, watch.off, watch.excess) == (1.1, 1.3, 0.0)
 
 
 def test_who_power_needs_ends_the_session_at_once_and_who_watches_costs_nothing() -> None:

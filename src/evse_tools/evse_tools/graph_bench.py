@@ -1,5 +1,6 @@
 """`station bench graph`: one simulated station, one driver after the other, and in each session something dies, hangs, floods or goes away."""
 
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from evse_tools.bench_figures import figure, print_json
 from evse_tools.graph_disturbances import Impossible
+from evse_tools.graph_links import LINKS
 from evse_tools.graph_run import Play, Row
 from evse_tools.graph_scenarios import NODES, Kind, Rig, Scenario, chosen
 from evse_tools.graph_station import GraphStation, station
@@ -58,22 +60,22 @@ def node_death(nodes: Sequence[str], as_json: bool) -> int:
 
 
 def play(scenarios: Sequence[Scenario]) -> Iterator[Row]:
-    """Yield what happened in each scenario; those of one rig share a station, which is started anew where it did not recover."""
-    for rig in Rig:
-        mine = [scenario for scenario in scenarios if scenario.rig is rig]
+    """Yield what happened in each scenario; those of one rig and vehicle link share a station, which is started anew where it did not recover."""
+    for rig, link in itertools.product(Rig, LINKS):
+        mine = [scenario for scenario in scenarios if (scenario.rig, scenario.link) == (rig, link)]
         try:
-            yield from _on_one_rig(rig, mine)
+            yield from _on_one_rig(rig, link, mine)
         except Impossible as error:
             yield from (Row(scenario.name, skipped=str(error)) for scenario in mine)
 
 
-def _on_one_rig(rig: Rig, scenarios: Iterable[Scenario]) -> Iterator[Row]:
+def _on_one_rig(rig: Rig, link: str, scenarios: Iterable[Scenario]) -> Iterator[Row]:
     with ExitStack() as stack:
         made: GraphStation | None = None
         for scenario in scenarios:
             if made is None or made.unclean:
                 stack.close()
-                made = stack.enter_context(station(rig))
+                made = stack.enter_context(station(rig, link))
             first = Play(scenario, made)
             row = first.run()
             if first.too_early and not made.unclean:
@@ -92,7 +94,7 @@ def _show(rows: list[Row], as_json: bool, bench: str) -> None:
     if as_json:
         print_json(bench, [item for row in rows for item in _figures(row)], at=time.time(), scenarios=[row.as_dict() for row in rows])
         return
-    table = Table(title="The process graph under faults", caption="times from the disturbance, on the power modules' CAN bus")
+    table = Table(title="The process graph under faults", caption="times from the disturbance, on the CAN bus of the output")
     for name, _ in COLUMNS:
         table.add_column(name, overflow="fold")
     for row in rows:

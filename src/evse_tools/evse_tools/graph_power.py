@@ -1,18 +1,17 @@
 """What the buses showed around a disturbance: when power was withdrawn, when the current was gone, whether it came back, and whether too much flowed."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf, isnan, nan
-from typing import Any
 
-from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
+from evse_core.codecs.signals import Decoded, Malformed, SignalDatabase, UnknownId
 from evse_nodes.can_bus import CanPort
 from evse_nodes.databases import load as load_database
+from evse_tools.graph_links import Power, Signal
 
 # Current below which the output counts as off (../shared/reference/can.md 4: an emergency end gets below 5 A). [A]
 NO_CURRENT = 5.0
-# Power_Function of DC_Power_Control that puts no power on the output: Off, Standby (config/can/evse_v3.dbc).
-HARMLESS = (0.0, 1.0)
 # What flows beyond this over the vehicle's request is too much: 10 % and 10 A (../shared/reference/can.md 2.4). [1], [A]
 EXCESS, TOLERANCE = 1.1, 10.0
 
@@ -21,7 +20,8 @@ EXCESS, TOLERANCE = 1.1, 10.0
 class PowerWatch:
     """Times in monotonic seconds, NaN where it has not happened since `mark`."""
 
-    function: float = 0.0
+    power: Power
+    command: float = 0.0
     current: float = 0.0
     since: float = inf
     withdrawn: float = nan
@@ -31,7 +31,9 @@ class PowerWatch:
     request: float = 0.0
     excess: float = 0.0
     _excess_since: float = nan
-    _databases: tuple[SignalDatabase, ...] = field(default_factory=lambda: (load_database("evse_v3"), load_database("chademo")))
+
+    def __post_init__(self) -> None:
+        self._databases: dict[str, SignalDatabase] = {bus: load_database(name) for bus, name in self.power.databases.items()}
 
     def mark(self) -> None:
         """Begin to judge: something is disturbed now."""
@@ -41,34 +43,34 @@ class PowerWatch:
     @property
     def powered(self) -> bool:
         """The station commands power to the output."""
-        return self.function not in HARMLESS
+        return self.command not in self.power.harmless
 
     @property
     def flows(self) -> bool:
         """Current flows."""
         return abs(self.current) > NO_CURRENT
 
-    def take(self, power: CanPort, vehicle: CanPort) -> None:
-        """Learn from the frames that have come on both buses."""
-        for port, database in zip((power, vehicle), self._databases, strict=True):
+    def take(self, ports: Mapping[str, CanPort]) -> None:
+        """Learn from the frames that have come on the buses."""
+        for bus, port in ports.items():
             for received in port.drain():
                 try:
-                    decoded = database.decode(received.frame)
+                    decoded = self._databases[bus].decode(received.frame)
                 except (Malformed, UnknownId):
                     continue
-                self._learn(decoded.name, decoded.signals, received.at)
+                self._learn(bus, decoded, received.at)
 
-    def _learn(self, name: str, signals: Any, at: float) -> None:
-        if name == "Power_Modules_Status":
-            self.current = signals["Present_Current"]
-            if at > self.since:
-                self._watch_current(at)
-        elif name == "EV_Status":
-            self.request = signals["charging_current_request"]
-        elif name == "DC_Power_Control":
-            self.function = signals["Power_Function"]
+    def _learn(self, bus: str, frame: Decoded, at: float) -> None:
+        if (request := _value(self.power.request, bus, frame)) is not None:
+            self.request = request
+        if (command := _value(self.power.command, bus, frame)) is not None:
+            self.command = command
             if at > self.since and isnan(self.withdrawn) and not self.powered:
                 self.withdrawn = at
+        if (current := _value(self.power.current, bus, frame)) is not None:
+            self.current = current
+            if at > self.since:
+                self._watch_current(at)
 
     def _watch_current(self, at: float) -> None:
         if self.flows:
@@ -81,3 +83,10 @@ class PowerWatch:
             self.excess = max(self.excess, at - self._excess_since)
         else:
             self._excess_since = nan
+
+
+def _value(signal: Signal, bus: str, frame: Decoded) -> float | None:
+    """Return what a frame says of a signal; None where it is another frame."""
+    if (bus, frame.name) != (signal.bus, signal.frame):
+        return None
+    return max(frame.signals[name] for name in signal.names)

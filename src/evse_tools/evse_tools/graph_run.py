@@ -18,8 +18,6 @@ from evse_tools.graph_station import VOICES, GraphStation
 RESTARTED = (Kind.KILL, Kind.HANG)
 # Charging before something is disturbed, after it where the session goes on, and in a session that is disturbed elsewhere. [s]
 STEADY, ON, SHORT = 3.0, 4.0, 3.0
-# Current above which the car counts as charging. [A]
-CHARGING_CURRENT = 30.0
 # Longest waits: for the phase, for the end after the disturbance, and for the bill. [s]
 PHASE_TIME, END_TIME, BILL_TIME = 60.0, 75.0, 30.0
 # Longest excess of the current over the vehicle's request: debounce 0.5 s, delay 0.5 s (docs/faults.md, over_current), two reports. [s]
@@ -164,7 +162,7 @@ class Play:
     def _phase_is_there(self) -> bool:
         station, now = self._station, time.monotonic()
         state = station.track.session.state
-        charging = state is ChargeState.CHARGING and station.power.current > CHARGING_CURRENT
+        charging = state is ChargeState.CHARGING and station.power.current > station.link.charging
         self._charging = min(self._charging, now) if charging else self._charging
         if self._scenario.phase is ChargeState.CHARGING:
             return charging and now - self._charging > STEADY
@@ -184,7 +182,7 @@ class Play:
     def _settled(self) -> bool:
         """The disturbance is over, the session too, and it is billed."""
         station, now = self._station, time.monotonic()
-        charging = station.track.is_charging and station.power.current > CHARGING_CURRENT
+        charging = station.track.is_charging and station.power.current > station.link.charging
         self._charging = min(self._charging, now) if charging else self._charging
         # Where the session goes on, the driver waits until what was disturbed is back.
         back = self._row.back if isfinite(self._row.back) else inf

@@ -12,6 +12,8 @@ from math import inf
 
 from evse_core.types import ChargeState as S
 from evse_core.types import StopCause as C
+from evse_core.vehicle_link import CHADEMO
+from evse_tools.graph_links import BEFORE, LINKS, GraphLink
 
 
 class Kind(StrEnum):
@@ -67,11 +69,13 @@ class Scenario:
     hold: float = 0.0
     until_over: bool = False
     rig: Rig = Rig.PLAIN
+    link: str = CHADEMO
 
     @property
     def name(self) -> str:
-        """The name for the command line."""
-        return f"{self.kind}:{self.target}:{self.phase.name.lower()}"
+        """The name for the command line; CHAdeMO is not named."""
+        of_link = "" if self.link == CHADEMO else f"{self.link}:"
+        return f"{of_link}{self.kind}:{self.target}:{self.phase.name.lower()}"
 
 
 # Who is needed for power, who measures it, and who may be away.
@@ -79,12 +83,6 @@ VITAL = ("can_bridge", "charge_sequencer", "safety_monitor")
 METER = "energy_meter"
 BYSTANDERS = ("energy_manager", "ocpp_uplink", "recorder")
 NODES = (*VITAL, METER, *BYSTANDERS)
-
-BEFORE = (S.PREPARING, S.AUTHORIZING)
-STARTING = (S.WAITING_FOR_PERMISSION, S.LOCKING)
-POWERED = (S.CABLE_CHECK, S.WAITING_FOR_CONTACTOR, S.CHARGING)
-ENDING = (S.RAMPING_DOWN, S.WELDING_DETECTION, S.UNLOCKING)
-PHASES = (*BEFORE, *STARTING, *POWERED, *ENDING)
 
 # A killed or stopped node of which power depends: the command is gone after 250 ms at most (issue 3: the permit's 200 ms and a period), the current below 5 A
 # within 1 s (../shared/reference/can.md 4). [s]
@@ -105,8 +103,9 @@ STATION_CAUSES = (C.CHARGER_FAULT, C.EMERGENCY)
 
 
 def all_scenarios() -> list[Scenario]:
-    """Return every scenario, the same node never twice in a row."""
-    return [*_processes(), *_links(), *_floods(), *_surroundings()]
+    """Return every scenario, the same node never twice in a row. What does not depend on the vehicle link is played with CHAdeMO only."""
+    of_links = [scenario for link in LINKS for scenario in (*_processes(link), *_links(link))]
+    return [*of_links, *_floods(), *_surroundings()]
 
 
 def chosen(patterns: tuple[str, ...]) -> list[Scenario]:
@@ -118,19 +117,20 @@ def chosen(patterns: tuple[str, ...]) -> list[Scenario]:
     return [scenario for scenario in found if not patterns or any(fnmatch(scenario.name, pattern) for pattern in patterns)]
 
 
-def _processes() -> Iterator[Scenario]:
+def _processes(name: str) -> Iterator[Scenario]:
+    link = LINKS[name]
     # The phases that matter most come first.
-    for phase in sorted(PHASES, key=lambda state: (state is not S.CHARGING, PHASES.index(state))):
+    for phase in sorted(link.phases, key=lambda state: (state is not S.CHARGING, link.phases.index(state))):
         for kind in (Kind.KILL, Kind.STOP):
             for node in NODES:
-                yield Scenario(kind, node, phase, _process(kind, node, phase), STANDS if kind is Kind.STOP else 0.0)
+                yield Scenario(kind, node, phase, _process(kind, node, phase, link), STANDS if kind is Kind.STOP else 0.0, link=name)
 
     # Stopped for good: the supervisor has to find out.
-    for node in NODES:
-        yield Scenario(Kind.HANG, node, S.CHARGING, _process(Kind.KILL, node, S.CHARGING))
+    for node in NODES if name == CHADEMO else ():
+        yield Scenario(Kind.HANG, node, S.CHARGING, _process(Kind.KILL, node, S.CHARGING, link))
 
 
-def _process(kind: Kind, node: str, phase: S) -> Expected:
+def _process(kind: Kind, node: str, phase: S, link: GraphLink) -> Expected:
     if phase in BEFORE:
         return Expected(Outcome.BEGINS_LATER)
     if node in BYSTANDERS:
@@ -139,27 +139,21 @@ def _process(kind: Kind, node: str, phase: S) -> Expected:
         return Expected(Outcome.EITHER, (C.CHARGER_FAULT,), FAULTS[METER], off=METER_OFF)
     # A killed sequencer does not know its session any more: energy_meter ends the record as RESTART.
     causes = (C.RESTART,) if (kind, node) == (Kind.KILL, "charge_sequencer") else STATION_CAUSES
-    faults = FAULTS.get(node, ()) if phase in POWERED else ()
-    if phase in ENDING:
+    faults = (*FAULTS.get(node, ()), *link.also) if phase in link.powered and node in FAULTS else ()
+    if phase in link.ending:
         return Expected(Outcome.EITHER, (C.LOCAL, *causes), off=METER_OFF)
     # Without can_bridge nobody withdraws: the modules stop by themselves, 200 ms after its last frame.
     return Expected(Outcome.ENDS, causes, faults, inf if node == "can_bridge" else WITHDRAWN, OFF)
 
 
-def _links() -> Iterator[Scenario]:
+def _links(name: str) -> Iterator[Scenario]:
     # The bus cannot be opened again for 3 s. Modules and board stop by themselves; the monitor knows after 1 s at the latest.
     causes = (*STATION_CAUSES, C.VEHICLE_FAULT, C.VEHICLE)
-    faults = {
-        "vehicle_bus": ("vehicle_silent", "bus_off"),
-        "power_bus": ("power_modules_silent", "bus_off", "power_cut"),
-        "io_bus": ("io_board_silent", "bus_off"),
-    }
-    for phase in (S.CHARGING, S.CABLE_CHECK, S.PREPARING):
-        for bus, names in faults.items():
+    for phase in dict.fromkeys((S.CHARGING, LINKS[name].powered[0], S.PREPARING)):
+        for bus, faults in LINKS[name].buses.items():
             # A session that begins just then is ended, too.
             outcome = Outcome.EITHER if phase in BEFORE else Outcome.ENDS
-            expected = Expected(outcome, causes, names, off=2.0)
-            yield Scenario(Kind.CAN_GONE, bus, phase, expected, STANDS)
+            yield Scenario(Kind.CAN_GONE, bus, phase, Expected(outcome, causes, faults, off=2.0), STANDS, link=name)
 
 
 def _floods() -> Iterator[Scenario]:

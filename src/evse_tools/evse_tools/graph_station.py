@@ -39,6 +39,7 @@ from evse_tools.demo_station import default_description, expand, own_domain
 from evse_tools.demo_track import Track
 from evse_tools.description import Description, load
 from evse_tools.graph_disturbances import Impossible, Place
+from evse_tools.graph_links import LINKS
 from evse_tools.graph_power import PowerWatch
 from evse_tools.graph_scenarios import Rig
 from evse_tools.node_specs import NodeSpec, node_specs
@@ -54,8 +55,6 @@ START, CLEAN = 90.0, 60.0
 CALL_AGAIN = 2.0
 # Silence after which a node counts as away: more than the slowest of the periods below, uplink_state's 1 s. [s]
 AWAY = 1.5
-# Largest current that the car asks for: half of what the station has, so that too much is possible. [A]
-CAR = 60.0
 # Size of the small disk: enough for start and some sessions. [bytes]
 SMALL = 32_000_000
 # The topic by which each node shows that it is back.
@@ -74,8 +73,8 @@ class Relay:
 
     evse = 1
 
-    def __init__(self) -> None:
-        self.track = Track(self.evse)
+    def __init__(self, link: str) -> None:
+        self.track = Track(self.evse, link=link)
         self.heard: dict[type[Any], float] = {}
         self.sessions: dict[str, SessionState] = {}
         self.records: dict[str, ChargeRecord] = {}
@@ -92,7 +91,8 @@ class Relay:
     def begin(self) -> Track:
         """Begin a new track that knows the present."""
         old = self.track
-        self.track = Track(self.evse, old.session, old.meter, old.safety, old.io, replace(old.vehicle, energy_wh=0.0), old.transaction)
+        vehicle = replace(old.vehicle, energy_wh=0.0)
+        self.track = Track(self.evse, old.session, old.meter, old.safety, old.io, vehicle, old.transaction, link=old.link)
         self.sessions.clear()
         return self.track
 
@@ -128,16 +128,16 @@ class Watcher(Observer):
 class GraphStation(Turning):
     """A running station. turn() again and again."""
 
-    def __init__(self, supervisor: Supervisor, description: Description, rig: Rig) -> None:
-        self.supervisor, self.description = supervisor, description
+    def __init__(self, supervisor: Supervisor, description: Description, rig: Rig, link: str) -> None:
+        self.supervisor, self.description, self.link = supervisor, description, LINKS[link]
         self.place = Place(supervisor, description)
         self._has_clock = rig is Rig.OWN_CLOCK
-        self.relay, self.power = Relay(), PowerWatch()
+        self.relay, self.power = Relay(link), PowerWatch(self.link.power)
         self.watcher = Watcher(self.relay)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.watcher)
-        buses = [description.evses[0].buses[name] for name in ("power_bus", "vehicle_bus")]
-        self._ports = [CanPort("bench", bus.interface, bus.channel, bus.bitrate, bus.options) for bus in buses]
+        buses = {name: description.evses[0].buses[name] for name in self.link.power.databases}
+        self._ports = {name: CanPort("bench", bus.interface, bus.channel, bus.bitrate, bus.options) for name, bus in buses.items()}
 
     @property
     def track(self) -> Track:
@@ -164,7 +164,7 @@ class GraphStation(Turning):
         if self._has_clock:
             self.watcher.tell_time(self.place.offset)
         self.watcher.poll()
-        self.power.take(*self._ports)
+        self.power.take(self._ports)
         self.supervisor.poll()
 
     @property
@@ -196,23 +196,23 @@ class GraphStation(Turning):
 
     def close(self) -> None:
         """Leave bus and graph."""
-        for port in self._ports:
+        for port in self._ports.values():
             port.close()
         self._executor.shutdown()
 
 
 @contextmanager
-def station(rig: Rig) -> Iterator[GraphStation]:
-    """Yield a station that is up. Impossible where this machine cannot have such a one; RuntimeError where it does not come up."""
+def station(rig: Rig, link: str) -> Iterator[GraphStation]:
+    """Yield a station that is up, with a vehicle link. Impossible where this machine cannot have such a one; RuntimeError where it does not come up."""
     folder = Path(tempfile.mkdtemp(prefix="station_bench_"))
     try:
         with _disk(rig, folder / "data") as data, own_domain() as domain:
-            description = _describe(folder, data)
+            description = _describe(folder, data, link)
             supervisor = Supervisor(_specs(rig, description), folder / "log")
             rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
             supervisor.start()
             try:
-                yield from _watched(GraphStation(supervisor, description, rig))
+                yield from _watched(GraphStation(supervisor, description, rig, link))
             finally:
                 supervisor.stop()
                 rclpy.try_shutdown()
@@ -229,12 +229,12 @@ def _watched(made: GraphStation) -> Iterator[GraphStation]:
         made.close()
 
 
-def _describe(folder: Path, data: Path) -> Description:
+def _describe(folder: Path, data: Path, link: str) -> Description:
     """Return the demo's station, which charges also while its CSMS is away, and a car that asks for less than the station has."""
-    raw = yaml.safe_load(default_description().read_text(encoding="utf-8"))
+    raw, simulator = yaml.safe_load(default_description(link).read_text(encoding="utf-8")), LINKS[link].simulator
     raw["ocpp_uplink"] = dict(raw.get("ocpp_uplink") or {}) | {"allow_offline_tx_for_unknown_id": True}
     for evse in raw["evses"]:
-        evse["vehicle_simulator"] = dict(evse.get("vehicle_simulator") or {}) | {"max_current": CAR}
+        evse[simulator] = dict(evse.get(simulator) or {}) | dict(LINKS[link].car)
     path = folder / "station.yaml"
     path.write_text(yaml.safe_dump(expand(raw, 1, "", data)), encoding="utf-8")
     return load(path)
