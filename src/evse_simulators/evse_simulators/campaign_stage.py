@@ -51,7 +51,8 @@ class Stage:
         self.world = self.world_type(databases, plans.config(plan), plan.seed)
         is_ac = plan.link == PILOT
         self._look: Callable[[], Any] = self._observe_ac if is_ac else self._observe
-        self.checker = Checker(_excuses(plan, self.world), kinds=AC_INVARIANTS if is_ac else INVARIANTS)
+        self.kinds = AC_INVARIANTS if is_ac else INVARIANTS
+        self.checker = Checker(_excuses(plan, self.world), kinds=self.kinds)
         self.injected: list[str] = []
         self.outcome = "no session"
         self._random = Random(plan.seed)

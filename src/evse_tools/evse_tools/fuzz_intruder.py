@@ -16,6 +16,7 @@ from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.types import BusLink, ChargeState, PowerFunction, Reaction
+from evse_core.vehicle_link import PILOT
 from evse_nodes.topics import TOPICS
 from evse_simulators.campaign_invariants import Checker, Excuses
 from evse_simulators.campaign_plan_json import from_json
@@ -64,7 +65,9 @@ class FuzzWorld(CampaignWorld):
 def _command(world: FuzzWorld, value: Any) -> None:
     """What charge_sequencer asks of the modules lies within the rating, and asks for power only in the states of power."""
     config, state = world.config.sequencer, world.sequencer.state
-    if not (-config.max_discharge_current <= value.current <= config.max_current and 0.0 <= value.voltage <= config.max_voltage):
+    # That of an AC output is the sum of its phases, its rating is that of one.
+    most = config.max_current * max(config.ac_phases, 1)
+    if not (-config.max_discharge_current <= value.current <= most and 0.0 <= value.voltage <= config.max_voltage):
         raise Unsafe(f"power_command of {value.voltage} V, {value.current} A in {state.name}")
     if value.function not in HARMLESS and state not in ENERGISED:
         raise Unsafe(f"{value.function.name} in {state.name}")
@@ -125,7 +128,7 @@ class IntruderPlay(Play):
         self.world.side = side
         self._steps = [Step(**step) for step in case["steps"]]
         self._forged = any(step.topic for step in self._steps)
-        self.checker = Checker(Excuses(blind=True, disturbed=True, forged_vehicle=True))
+        self.checker = Checker(Excuses(blind=True, disturbed=True, forged_vehicle=True), kinds=self.kinds)
         if self._forged:
             self.checker.keep_only(ALWAYS)
         self._waiting += self._steps  # type: ignore[arg-type]
@@ -142,7 +145,8 @@ class IntruderPlay(Play):
 
     def _bill(self) -> None:
         """Compare the bill with the vehicle only where no reading was forged."""
-        if not self._forged and not any(step.link == BusLink.POWER.name for step in self._steps):
+        measuring = BusLink.IO if self.world.config.link == PILOT else BusLink.POWER
+        if not self._forged and not any(step.link == measuring.name for step in self._steps):
             super()._bill()
 
     def _free_by_itself(self) -> bool:

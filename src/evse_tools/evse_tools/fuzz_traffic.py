@@ -1,6 +1,6 @@
 """Random steps of an intruder, made from what is really said in a session: frames and messages that are spoiled, out of time, doubled, or wholly random."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from random import Random
@@ -9,19 +9,19 @@ from typing import Any
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_core.types import BusLink
-from evse_core.vehicle_link import CHADEMO, SECC
+from evse_core.vehicle_link import CHADEMO, PILOT, SECC
 from evse_nodes.topics import TOPICS
 from evse_simulators.campaign_plan import ANCHORS, Action, Plan, random_plan
 from evse_simulators.campaign_plan_json import to_json
 from evse_simulators.campaign_play import Play
 from evse_simulators.campaign_world import CampaignWorld
+from evse_simulators.world_parts import buses_of
 from evse_tools.fuzz_case import Case
 from evse_tools.fuzz_intruder import Step
 from evse_tools.fuzz_messages import check_sendable, random_message
 
-LINKS = (BusLink.VEHICLE, BusLink.POWER, BusLink.IO)
 # Links of the vehicle that are played; most stations are still of the first kind.
-VEHICLE_LINKS = (CHADEMO, CHADEMO, SECC)
+VEHICLE_LINKS = (CHADEMO, CHADEMO, SECC, PILOT)
 DRIVER = (Action("plug_in", "", 0.5), Action("token", "", 0.5), Action("start", "", 0.5), Action("stop", "CHARGING", 2.0))
 # Largest identifiers: 11 and 29 bits (ISO 11898-1). Frames of more than 8 bytes are CAN FD or a broken driver. [1], [bytes]
 SHORT_ID, LONG_ID, LONGEST = 0x7FF, 0x1FFFFFFF, 12
@@ -66,7 +66,8 @@ def make_frames(random: Random, databases: Mapping[str, SignalDatabase]) -> Case
     """Return a session with forged frames on all links."""
     link = random.choice(VEHICLE_LINKS)
     frames, _ = _heard(tuple(databases.items()), link)
-    return {"what": "frames", "plan": _plan(random, link), "steps": [_frame(random, moment, frames) for moment in _moments(random)]}
+    steps = [_frame(random, moment, frames, buses_of(link)) for moment in _moments(random)]
+    return {"what": "frames", "plan": _plan(random, link), "steps": steps}
 
 
 def make_messages(random: Random, databases: Mapping[str, SignalDatabase]) -> Case:
@@ -101,7 +102,7 @@ def _moment(random: Random) -> tuple[str, float]:
     return state, round(random.choice((0.0, random.uniform(0.0, 0.5), random.uniform(0.0, 4.0))), 3)
 
 
-def _frame(random: Random, moment: tuple[str, float], frames: list[tuple[BusLink, Frame]]) -> dict[str, Any]:
+def _frame(random: Random, moment: tuple[str, float], frames: list[tuple[BusLink, Frame]], buses: Sequence[BusLink]) -> dict[str, Any]:
     link, frame = random.choice(frames)
     identifier, data, extended = frame.id, bytearray(frame.data), frame.extended
     for _ in range(random.choice((0, 1, 1, 1, 2, 4))):
@@ -118,7 +119,7 @@ def _frame(random: Random, moment: tuple[str, float], frames: list[tuple[BusLink
                 )
             case _:
                 extended = not extended
-    link = random.choice(LINKS) if random.random() < 0.05 else link
+    link = random.choice(buses) if random.random() < 0.05 else link
     identifier &= LONG_ID if extended else SHORT_ID
     return _step(Step(*moment, link=link.name, id=identifier, data=bytes(data[:LONGEST]).hex(), extended=extended))
 

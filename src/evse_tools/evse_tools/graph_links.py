@@ -4,11 +4,12 @@ The states of a session are those of docs/states.md; who is not in the powered o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from evse_core import vehicle_link
 from evse_core.types import ChargeState as S
+from evse_core.types import StopCause as C
 
 BEFORE = (S.PREPARING, S.AUTHORIZING)
 
@@ -46,8 +47,9 @@ class GraphLink:
     car: Mapping[str, Any]
     charging: float
     power: Power
-    # What a station of this link may say besides when a node that power needs is gone.
-    also: tuple[str, ...] = field(default=())
+    # What a station of this link may say besides when a node that power needs is gone, and why its session may end then.
+    also: tuple[str, ...] = ()
+    causes: tuple[C, ...] = ()
 
     @property
     def phases(self) -> tuple[S, ...]:
@@ -96,6 +98,9 @@ LINKS: dict[str, GraphLink] = {
             _HARMLESS,
             {"power_bus": "evse_v3", "vehicle_bus": "evse_v3"},
         ),
+        # The controller hears its power modules no more and ends the session first.
+        also=("controller_emergency",),
+        causes=(C.VEHICLE_FAULT, C.VEHICLE),
     ),
     vehicle_link.PILOT: GraphLink(
         starting=(S.LOCKING, S.WAITING_FOR_REQUEST),

@@ -138,7 +138,7 @@ def _process(kind: Kind, node: str, phase: S, link: GraphLink) -> Expected:
     if node == METER:
         return Expected(Outcome.EITHER, (C.CHARGER_FAULT,), FAULTS[METER], off=METER_OFF)
     # A killed sequencer does not know its session any more: energy_meter ends the record as RESTART.
-    causes = (C.RESTART,) if (kind, node) == (Kind.KILL, "charge_sequencer") else STATION_CAUSES
+    causes = (C.RESTART,) if (kind, node) == (Kind.KILL, "charge_sequencer") else (*STATION_CAUSES, *link.causes)
     faults = (*FAULTS.get(node, ()), *link.also) if phase in link.powered and node in FAULTS else ()
     if phase in link.ending:
         return Expected(Outcome.EITHER, (C.LOCAL, *causes), off=METER_OFF)
