@@ -7,7 +7,7 @@ import pytest
 from charge_sequencer_rig import STEP, Rig, S
 
 from evse_core.sample import Sample
-from evse_core.types import Authorization, ChargeState, PowerFunction, Reaction, RequestKind, StopCause, VehicleCommand, Verdict
+from evse_core.types import Authorization, ChargeState, CutCause, PowerFunction, Reaction, RequestKind, StopCause, VehicleCommand, Verdict
 
 Break = Callable[[Rig], object]
 
@@ -269,6 +269,22 @@ def test_emergency_while_charging_is_off_at_once_and_ends_faulted(name: str) -> 
     rig.until(S.FAULTED)
     assert (rig.out.io.sequence_1, rig.out.io.sequence_2, rig.out.io.close_contactor) == (False, False, False)
     assert not rig.out.session.transaction_active
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (CutCause.CONTROLLER_SILENT, "can_bridge has cut the power: controller silent"),
+        (CutCause.COMMAND_STALE, "can_bridge has cut the power: command stale"),
+        # One that was restarted has nothing to say about the cut.
+        (CutCause.NONE, "can_bridge has cut the power"),
+    ],
+)
+def test_a_cut_is_told_with_its_cause(cause: CutCause, words: str) -> None:
+    rig = Rig().to(S.CHARGING)
+    rig.patch["can"].update(cut_count=1, cut_cause=cause)
+    rig.until(S.EMERGENCY, limit=2 * STEP)
+    assert rig.out.session.stop_detail == words
 
 
 @pytest.mark.parametrize("name", EMERGENCIES)

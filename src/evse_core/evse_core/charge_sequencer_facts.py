@@ -4,7 +4,7 @@ from math import isfinite
 
 from evse_core.charge_sequencer_session import Ending, Malfunction, same_token
 from evse_core.charge_sequencer_view import View
-from evse_core.types import RequestKind, StopCause, Verdict
+from evse_core.types import CutCause, RequestKind, StopCause, Verdict
 
 # Verdicts that end a session which they reach late; a value that this build does not know ends none.
 REFUSALS = frozenset({Verdict.BLOCKED, Verdict.EXPIRED, Verdict.INVALID, Verdict.CONCURRENT})
@@ -84,6 +84,14 @@ def was_cut(view: View) -> bool:
     """Return whether can_bridge has cut power, or was restarted, since the contactor was told to close."""
     sample = view.inputs.can_status
     return view.session.cuts is not None and sample is not None and sample.value.cut_count != view.session.cuts
+
+
+def cut_words(view: View) -> str:
+    """Return that can_bridge has cut the power, and why, where it says so: one that was restarted, or passes power again, does not know any more."""
+    sample = view.inputs.can_status
+    cause = sample.value.cut_cause if sample is not None else CutCause.UNKNOWN
+    why = f": {cause.name.lower().replace('_', ' ')}" if cause not in (CutCause.UNKNOWN, CutCause.NONE) else ""
+    return f"can_bridge has cut the power{why}"
 
 
 def asked_stop(view: View) -> StopCause | None:

@@ -90,7 +90,7 @@ monitor_missed = Guard(
     lambda view: view.safety is None and view.now - view.session.started >= view.config.permission_timeout,
     lambda view: view.fault,
 )
-power_cut = Guard("can_bridge has cut the power", f.was_cut)
+power_cut = Guard("can_bridge has cut the power", f.was_cut, f.cut_words)
 io_lost = Guard("I/O board silent", lambda view: view.io is None)
 modules_lost = Guard("power modules silent", lambda view: view.power is None)
 modules_refuse = Guard("power modules withdraw System_Enable", lambda view: view.power is not None and not view.power.enabled)
