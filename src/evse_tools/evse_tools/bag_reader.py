@@ -84,10 +84,8 @@ class BagReader:
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def _open(self) -> Reader:
-        if self.path.is_dir() and not (self.path / METADATA).exists():
-            reader = Reader(self._mended())
-        else:
-            reader = Reader(self.path)
+        is_open = self.path.is_dir() and not (self.path / METADATA).exists()
+        reader = Reader(self._mended() if is_open else self.path)
         self._stack.enter_context(reader)
         return reader
 
