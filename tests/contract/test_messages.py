@@ -33,6 +33,8 @@ ENUM_OF_CONSTANTS = {
     ("CanBusStatus", "HEALTH"): types.BusHealth,
     ("CanStatus", "CUT"): types.CutCause,
     ("SafetyState", "REACTION"): types.Reaction,
+    ("SessionReport", "OUTCOME"): types.SessionOutcome,
+    ("SessionReport", "PARTY"): types.Party,
     ("SessionState", "STATE"): types.ChargeState,
     ("SessionState", "STOP"): types.StopCause,
     ("SessionRequest", "KIND"): types.RequestKind,

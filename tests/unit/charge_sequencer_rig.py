@@ -216,7 +216,7 @@ class Rig:
             "power": replace(replace(power, insulation_resistance=insulation), **self.patch["power"]),
             "io": replace(io, **self.patch["io"]),
             "safety": replace(safety, **self.patch["safety"]),
-            "can_status": CanStatus(power_allowed=safety.permit, **self.patch["can"]),
+            "can_status": replace(CanStatus(power_allowed=safety.permit), **self.patch["can"]),
             "budget": PowerBudget(power=self.budget, valid_for=3.0),
         }
 
