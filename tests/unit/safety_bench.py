@@ -214,8 +214,15 @@ class Bench:
 
     def run(self, seconds: float, state: ChargeState, changes: Changes | None = None, ages: Mapping[str, float] | None = None) -> None:
         """Step on with the inputs of a state, some fields changed and some inputs received so and so long ago (inf: never)."""
-        for _ in range(max(round(seconds / STEP), 1)):
-            self.step(inputs(state, self.now, changes, ages, self.config.vehicle_link))
+        link, steps = self.config.vehicle_link, max(round(seconds / STEP), 1)
+        if any(callable(value) for fields in (changes or {}).values() for value in fields.values()):
+            for _ in range(steps):
+                self.step(inputs(state, self.now, changes, ages, link))
+            return
+        # What stays is made once.
+        stays = values_of(state, changes or {}, link)
+        for _ in range(steps):
+            self.step(sampled(stays, self.now, ages or {}, (changes or {}).get("inputs", {})))
 
     def step(self, given: SafetyInputs) -> None:
         """Take one step and go on by 50 ms."""
@@ -242,8 +249,14 @@ def inputs(
     A change may be a function of now. Single modules and meter follow the modules together, the lock command its feedback, unless they are changed themselves.
     Changes and ages of a node's health stand under its full name.
     """
-    changes, ages = changes or {}, ages or {}
-    changes = {name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in changes.items()}
+    changes = {
+        name: {key: value(now) if callable(value) else value for key, value in fields.items()} for name, fields in (changes or {}).items()
+    }
+    return sampled(values_of(state, changes, link), now, ages or {}, changes.get("inputs", {}))
+
+
+def values_of(state: ChargeState, changes: Changes, link: str) -> dict[str, Any]:
+    """Return the value of each input, and of each node's health by its full name."""
     values = {name: replace(value, **changes.get(name, {})) for name, value in healthy(state, link).items()}
     share = values["power"].current / MODULES
     values["power"] = replace(values["power"], **({"module_current_min": share, "module_current_max": share} | changes.get("power", {})))
@@ -252,14 +265,18 @@ def inputs(
     values["meter"] = replace(values["meter"], **(measured | changes.get("meter", {})))
     if state not in POWERED_STATES:
         values["io_command"] = replace(values["io_command"], **({"lock": values["io"].locked} | changes.get("io_command", {})))
-    received = {name: ages.get(name, 0.01) for name in values}
-    samples: dict[str, Any] = {
-        name: None if received[name] == float("inf") else Sample(values[name], now - received[name]) for name in values
-    }
-    nodes = {
-        name: Sample(replace(node_health(name), **changes.get(name, {})), now - ages.get(name, 0.4))
-        for name in EXPECTED
-        if ages.get(name) != float("inf")
-    }
-    facts: dict[str, Any] = {"stamp": now, "nodes": nodes, "description": DESCRIPTION}
-    return SafetyInputs(**samples, **(facts | changes.get("inputs", {})))
+    return values | {name: replace(node_health(name), **changes.get(name, {})) for name in EXPECTED}
+
+
+def sampled(values: Mapping[str, Any], now: float, ages: Mapping[str, float], facts: Mapping[str, Any]) -> SafetyInputs:
+    """Return the values as they were received: 10 ms ago, the nodes' health 400 ms ago, unless ages says otherwise."""
+    samples: dict[str, Any] = {}
+    nodes: dict[str, Sample[NodeHealth]] = {}
+    for name, value in values.items():
+        age = ages.get(name, 0.4 if name in EXPECTED else 0.01)
+        sample = None if age == float("inf") else Sample(value, now - age)
+        if name not in EXPECTED:
+            samples[name] = sample
+        elif sample is not None:
+            nodes[name] = sample
+    return SafetyInputs(**samples, **({"stamp": now, "nodes": nodes, "description": DESCRIPTION} | dict(facts)))
