@@ -21,6 +21,7 @@ setup(
             "safety_monitor = evse_nodes.safety_monitor_node:main",
             "energy_meter = evse_nodes.energy_meter_node:main",
             "module_allocator = evse_nodes.module_allocator_node:main",
+            "session_reporter = evse_nodes.session_reporter_node:main",
             "energy_manager = evse_nodes.energy_manager_node:main",
             "ocpp_uplink = evse_nodes.ocpp_uplink_node:main",
             "evse_container = evse_nodes.container:main",

@@ -12,6 +12,11 @@ import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from evse_core.session_report import report as report_on
+from evse_core.types import SessionOutcome
+from evse_tools.bag_reader import BagReader
+from evse_tools.bag_story import stories
+
 pytestmark = pytest.mark.timeout(240)
 
 DEMO = """
@@ -104,6 +109,12 @@ def test_an_ac_output_charges_on_three_phases_by_its_control_pilot(tmp_path: Pat
     for name, value in session["energy_wh"].items():
         assert value == pytest.approx(session["energy_wh"]["meter"], rel=0.005, abs=1.0), name
     assert "offered A" in end.stdout + end.stderr
+    # The live report of session_reporter says what the recording shows.
+    with BagReader(found["recording"]) as bag:
+        told = [item.value for item in bag.items({"/evse_1/session_report"})]
+    (story,) = stories(Path(found["recording"]))
+    assert [(report.outcome, report.session_id) for report in told] == [(SessionOutcome.COMPLETE, story.session_id)]
+    assert report_on(story).charging_time == pytest.approx(told[0].charging_time, abs=0.5)
 
 
 def test_four_parties_agree_on_the_energy(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:

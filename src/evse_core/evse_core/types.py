@@ -109,6 +109,25 @@ class CutCause(IntEnum):
     CONTROLLER_EMERGENCY = 7
 
 
+class SessionOutcome(IntEnum):
+    UNKNOWN = 0
+    NOT_STARTED = 1
+    COMPLETE = 2
+    GIVEN_UP = 3
+    FAILED_TO_START = 4
+    BROKEN_OFF = 5
+    UNFINISHED = 6
+
+
+class Party(IntEnum):
+    UNKNOWN = 0
+    NOBODY = 1
+    DRIVER = 2
+    BACK_END = 3
+    VEHICLE = 4
+    STATION = 5
+
+
 class PilotFault(IntEnum):
     UNKNOWN = 0
     NONE = 1
@@ -691,6 +710,36 @@ class ChargeRecord:
     begin_export_register_wh: float = 0.0
     end_export_register_wh: float = 0.0
     export_price_per_kwh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """What is to be said about a session that is over."""
+
+    stamp: float = 0.0
+    session_id: str = ""
+    evse_id: int = 0
+    begin: float = 0.0
+    end: float = 0.0
+    outcome: SessionOutcome = SessionOutcome.UNKNOWN
+    furthest: ChargeState = ChargeState.UNKNOWN
+    ended_by: Party = Party.UNKNOWN
+    stop_cause: StopCause = StopCause.UNKNOWN
+    first_fault: str = ""
+    explanation: str = ""
+    check: str = ""
+    energy_wh: float = NAN
+    max_power: float = NAN
+    charging_time: float = NAN
+    soc_begin_percent: float = NAN
+    soc_end_percent: float = NAN
+    slowest_step: ChargeState = ChargeState.UNKNOWN
+    slowest_step_time: float = NAN
+    worst_gap_part: str = ""
+    worst_gap: float = NAN
+    faults: tuple[str, ...] = ()
+    transaction_id: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,18 +46,24 @@ _NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NOD
 
 # Topics of one EVSE, in its namespace.
 EVSE_TOPICS = (
-    Topic("vehicle_report", types.VehicleReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor", "module_allocator")),
+    Topic(
+        "vehicle_report",
+        types.VehicleReport,
+        qos.REPORT,
+        "can_bridge",
+        ("charge_sequencer", "safety_monitor", "module_allocator", "session_reporter"),
+    ),
     Topic(
         "power_report",
         types.PowerReport,
         qos.REPORT,
         "can_bridge",
-        ("charge_sequencer", "safety_monitor", "energy_meter", "module_allocator"),
+        ("charge_sequencer", "safety_monitor", "energy_meter", "module_allocator", "session_reporter"),
     ),
-    Topic("io_report", types.IoReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
+    Topic("io_report", types.IoReport, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor", "session_reporter")),
     Topic("can_status", types.CanStatus, qos.REPORT, "can_bridge", ("charge_sequencer", "safety_monitor")),
     Topic("can_frames", types.CanFrames, qos.BULK, "can_bridge", ()),
-    Topic("power_command", types.PowerCommand, qos.COMMAND, "charge_sequencer", ("can_bridge", "safety_monitor")),
+    Topic("power_command", types.PowerCommand, qos.COMMAND, "charge_sequencer", ("can_bridge", "safety_monitor", "session_reporter")),
     Topic("vehicle_command", types.VehicleCommand, qos.COMMAND, "charge_sequencer", ("can_bridge",)),
     Topic("io_command", types.IoCommand, qos.COMMAND, "charge_sequencer", ("can_bridge", "safety_monitor")),
     Topic(
@@ -65,18 +71,31 @@ EVSE_TOPICS = (
         types.SessionState,
         qos.EVENT,
         "charge_sequencer",
-        ("safety_monitor", "energy_meter", "ocpp_uplink", "energy_manager", "module_allocator"),
+        ("safety_monitor", "energy_meter", "ocpp_uplink", "energy_manager", "module_allocator", "session_reporter"),
     ),
     Topic("session_request", types.SessionRequest, qos.EVENT, "charge_sequencer", ()),
-    Topic("safety_state", types.SafetyState, qos.HEARTBEAT, "safety_monitor", ("can_bridge", "charge_sequencer", "ocpp_uplink")),
-    Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink",)),
+    Topic(
+        "safety_state",
+        types.SafetyState,
+        qos.HEARTBEAT,
+        "safety_monitor",
+        ("can_bridge", "charge_sequencer", "ocpp_uplink", "session_reporter"),
+    ),
+    Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink", "session_reporter")),
     Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
-    Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink")),
-    Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer",)),
-    Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter",)),
-    Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager",)),
-    Topic("power_budget", types.PowerBudget, qos.REPORT, "energy_manager", ("charge_sequencer", "safety_monitor", "module_allocator")),
+    Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
+    Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
+    Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
+    Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter")),
+    Topic(
+        "power_budget",
+        types.PowerBudget,
+        qos.REPORT,
+        "energy_manager",
+        ("charge_sequencer", "safety_monitor", "module_allocator", "session_reporter"),
+    ),
     Topic("cabinet_report", types.CabinetReport, qos.REPORT, "module_allocator", ("safety_monitor",)),
+    Topic("session_report", types.SessionReport, qos.HISTORY, "session_reporter", ()),
     _NODE_HEALTH,
     Topic(
         "sim/station_lines",
@@ -95,7 +114,7 @@ EVSE_TOPICS = (
     Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
 )
 # Topics of the station, in the root namespace.
-STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ()), _NODE_HEALTH)
+STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)), _NODE_HEALTH)
 # Namespace of the nodes of the station, seen from an EVSE.
 STATION = "/"
 

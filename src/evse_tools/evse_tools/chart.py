@@ -108,7 +108,7 @@ def _block(figure: Figure, place: SubplotSpec, series: Series) -> None:
     begin, end = span(series)
     state_axes.set_xlim(begin, end)
     found = bands(series.states, end)
-    _draw_bands(state_axes, found, end - begin)
+    draw_bands(state_axes, found, end - begin)
     if series.ac is None:
         _draw_power(power_axes, series)
     else:
@@ -123,7 +123,8 @@ def _block(figure: Figure, place: SubplotSpec, series: Series) -> None:
         axes.tick_params(labelbottom=False)
 
 
-def _draw_bands(axes: Axes, found: Sequence[Band], width: float) -> None:
+def draw_bands(axes: Axes, found: Sequence[Band], width: float) -> None:
+    """Draw states side by side on axes that are `width` wide [s], with their names."""
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.tick_params(bottom=False)

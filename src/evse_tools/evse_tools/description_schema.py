@@ -99,12 +99,22 @@ EVSE_SECTIONS = {
     "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", HANDED_ON),
     "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", HANDED_ON),
     "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*HANDED_ON, "station_name", "serial", "place", "time_zone")),
+    "session_reporter": Source("evse_core.session_story", "ReporterConfig"),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "secc_simulator": Source("evse_simulators.secc", "SeccConfig", ("pistol",)),
     "ac_vehicle_simulator": Source("evse_simulators.ac_vehicle", "AcVehicleConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", HANDED_ON),
 }
+# Sections without which the node does not run: an observer, and simulated parts.
+OPTIONAL = (
+    "session_reporter",
+    "vehicle_simulator",
+    "secc_simulator",
+    "ac_vehicle_simulator",
+    "power_module_simulator",
+    "io_board_simulator",
+)
 BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", HANDED_ON)
 
 # Nodes of the station.
@@ -245,7 +255,7 @@ def evse_model() -> type[Section]:
     }
     for name, source in EVSE_SECTIONS.items():
         model = _made(name, source)
-        keys[name] = _section(model) if name in SIMULATOR_BUSES else _optional_with_defaults(model)
+        keys[name] = _section(model) if name in OPTIONAL else _optional_with_defaults(model)
     return create_model("evses", __base__=Section, __doc__="One EVSE: a connector and its power modules.", **keys)
 
 

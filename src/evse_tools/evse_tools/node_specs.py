@@ -16,6 +16,8 @@ from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, HANDED_ON, SIMU
 # the disk, which a permit must not do.
 COMPOSED = ("can_bridge", "charge_sequencer")
 CONTAINER = "evse_container"
+# Tells of each session how it went; only where the description names it.
+REPORTER = "session_reporter"
 SIMULATOR_CONTAINER = "simulator_container"
 
 
@@ -157,6 +159,8 @@ def _evse(description: Description, evse: Evse) -> Iterator[NodeSpec]:
     nodes = [_node(description, evse, name) for name in COMPOSED]
     yield from _together(CONTAINER, nodes) if description.composition == "evse" else nodes
     yield from (_node(description, evse, name) for name in ("energy_meter", "safety_monitor"))
+    if REPORTER in evse.sections:
+        yield _node(description, evse, REPORTER)
 
 
 def _node(description: Description, evse: Evse, name: str) -> NodeSpec:

@@ -1,0 +1,135 @@
+"""Sheet, comparison and page over many sessions: what they show, what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+from story_rig import charged
+
+from evse_core.session_report import report
+from evse_core.session_story import Story
+from evse_core.types import ChargeState, SessionState
+from evse_tools import bag_analyze, compare, report_page
+from evse_tools.bag_reader import BagError
+from evse_tools.compare import differences
+from evse_tools.compare_plot import draw as draw_both
+from evse_tools.report_page import Seen, body
+from evse_tools.sheet import draw
+
+
+def bare() -> Story:
+    """A driver who plugs in and leaves: no curve has a point."""
+    return Story(1, 10.0, 14.0, states=[(ChargeState.PREPARING, 10.0), (ChargeState.AVAILABLE, 14.0)])
+
+
+@pytest.mark.parametrize("story", [charged, lambda: charged("pilot"), lambda: charged(fault="vehicle_silent"), bare])
+def test_a_sheet_is_drawn_of_every_session_and_is_the_same_each_time(story: object, tmp_path: Path) -> None:
+    made = story()  # type: ignore[operator]
+    first, second, page = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "a.pdf"
+    for path in (first, second, page):
+        draw(made, path, "recording")
+    assert first.read_bytes()[:4] == b"\x89PNG"
+    assert first.read_bytes() == second.read_bytes()
+    assert page.read_bytes()[:5] == b"%PDF-"
+
+
+def test_a_sheet_is_a_png_or_a_pdf(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a sheet is a \.png or a \.pdf"):
+        draw(bare(), tmp_path / "a.jpg")
+
+
+def test_a_session_does_not_differ_from_itself() -> None:
+    assert all(row.same for row in differences(charged(), charged()))
+
+
+def test_what_differs_is_found_and_drawn(tmp_path: Path) -> None:
+    good, broken = charged(), charged(fault="vehicle_silent")
+    found = {row.what: row for row in differences(good, broken)}
+    for what in ("outcome", "stop cause", "faults", "emergency", "finished"):
+        assert not found[what].same, what
+    assert found["cable check"].same
+    assert found["outcome"].b == "broken off"
+    assert found["finished"].b == ""
+    draw_both(good, broken, tmp_path / "both.png", ("good", "broken"))
+    assert (tmp_path / "both.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_commands_take_recordings_and_name_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in (bag_analyze, compare):
+        monkeypatch.setattr(module, "stories", lambda path: [charged(), charged(fault="vehicle_silent"), charged()])
+    plot = tmp_path / "sheet.pdf"
+    assert bag_analyze.run(tmp_path, True, plot, 0) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [session["outcome"] for session in found["sessions"]] == ["complete", "broken_off", "complete"]
+    assert found["sessions"][1]["gaps"][0]["part"] == "vehicle"
+    assert plot.stat().st_size > 1000
+    assert bag_analyze.run(tmp_path, False, None, 0) == 0
+    assert "vehicle_silent" in capsys.readouterr().out
+    assert compare.run((tmp_path, tmp_path), (1, 2), None, True) == 0
+    assert json.loads(capsys.readouterr().out)["rows"]
+    assert bag_analyze.run(tmp_path, False, None, 4) == 2
+    assert compare.run((tmp_path, tmp_path), (9, 1), None, True) == 2
+    assert "--session 4: it holds 3" in (words := capsys.readouterr().err)
+    assert "--session 9: it holds 3" in words
+    assert bag_analyze.run(tmp_path, False, tmp_path / "no" / "a.png", 0) == 2
+
+
+def test_the_one_that_went_wrong_is_drawn_where_no_number_is_given() -> None:
+    good, broken = charged(), charged(fault="vehicle_silent")
+    assert bag_analyze.choose(Path("x"), [good, broken, good], 0) is broken
+    assert bag_analyze.choose(Path("x"), [good, good], 0) is good
+    with pytest.raises(BagError, match="holds no session"):
+        bag_analyze.choose(Path("x"), [], 0)
+
+
+def seen(story: Story, name: str) -> Seen:
+    return Seen(story, report(story), Path(name))
+
+
+def test_a_page_counts_and_ranks_and_escapes() -> None:
+    text = body(
+        [seen(charged(), "a"), seen(charged(), "<script>"), seen(charged(fault="vehicle_silent"), "c"), seen(bare(), "d")], ["x <b> y"]
+    )
+    assert "<b>3</b>sessions" in text
+    assert "<b>66.7 %</b>went well" in text
+    assert "vehicle silent" in text
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+    assert "x &lt;b&gt; y" in text
+    assert text.count("not started") == 2
+
+
+def test_a_page_of_nothing_is_a_page() -> None:
+    assert "<b>0</b>sessions" in body([], [])
+
+
+def test_a_report_names_what_it_cannot_read_and_refuses_an_empty_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report_page.run(tmp_path, None, False) == 2
+    assert report_page.run(tmp_path / "nowhere", None, False) == 2
+    assert "holds no recording" in (words := capsys.readouterr().err)
+    assert "there is no such folder" in words
+    for name in ("good", "broken"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metadata.yaml").touch()
+
+    def read(path: Path) -> list[Story]:
+        if path.name == "broken":
+            raise BagError("broken: is damaged")
+        return [charged(), charged(fault="vehicle_silent")]
+
+    monkeypatch.setattr(report_page, "stories", read)
+    assert report_page.run(tmp_path, None, True) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "broken: is damaged" in page
+    assert len(list(tmp_path.glob("report_*_evse_1.png"))) == 1
+    assert f'href="{next(tmp_path.glob("report_*.png")).name}"' in page
+    assert report_page.run(tmp_path, tmp_path / "no" / "page.html", False) == 1
+
+
+def test_a_state_that_no_build_knows_is_no_reason_to_fail() -> None:
+    story = Story(1, 0.0, 2.0, states=[(ChargeState.UNKNOWN, 0.0)], last=SessionState())
+    assert report(story).furthest is ChargeState.UNKNOWN
