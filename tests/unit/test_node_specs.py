@@ -58,7 +58,7 @@ def test_one_simulator_needs_no_container() -> None:
     assert "/evse_1/vehicle_simulator" in by_name(node_specs(from_data(data)))
 
 
-@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {*VEHICLE_SIMULATORS.values(), "energy_meter"}))
+@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {*VEHICLE_SIMULATORS.values(), "energy_meter", "session_reporter"}))
 def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) -> None:
     data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
     rating = {"max_voltage": 480.0, "min_voltage": 60.0, "max_current": 100.0, "max_power": 40_000.0}
