@@ -5,6 +5,7 @@ link = SHA-256(link before, bytes of the record), beginning with 32 zero bytes.
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -36,12 +37,13 @@ _MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class Notary:
-    """Makes the records of one EVSE; `current_type` is AC or DC, times are in `zone`."""
+    """Makes the records of one EVSE; `current_type` is AC or DC, times are in `zone`, `extensions` gives what else each record says at its time."""
 
     key: PrivateKey
     gateway: Gateway
     zone: tzinfo
     current_type: str = "DC"
+    extensions: Callable[[], Mapping[str, str]] = dict
 
     @property
     def public_key(self) -> str:
@@ -57,7 +59,8 @@ class Notary:
         return self._made(record, page, (*self._readings(record, Mark.BEGIN), *self._readings(record, mark_of(record))))
 
     def _made(self, record: ChargeRecord, page: int, readings: tuple[Reading, ...]) -> str:
-        return signed(payload(self.gateway, f"T{page}", _user(record), readings, {} if record.legal else NOT_LEGAL), self.key)
+        extensions = {**self.extensions(), **({} if record.legal else NOT_LEGAL)}
+        return signed(payload(self.gateway, f"T{page}", _user(record), readings, extensions), self.key)
 
     def _readings(self, record: ChargeRecord, mark: Mark) -> tuple[Reading, ...]:
         """Return the reading of a moment; that of energy from the vehicle only where there was some."""

@@ -11,7 +11,8 @@ from evse_core.types import ChargeRecord, PowerReport, SessionState, Transaction
 from evse_nodes import topics
 from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
-from evse_nodes.node_health import Storage
+from evse_nodes.metrology_sources import metrology_checksum
+from evse_nodes.node_health import Storage, description_digest
 from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
 
@@ -28,8 +29,9 @@ class EnergyMeterNode(Node):
         self._write_reading = topics.writer(self, "meter_reading")
         self._write_record = topics.writer(self, "charge_record")
         self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
-        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), self._folder, self._tell)
+        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), self._folder, self._tell, description_digest(self))
         self._published = self._told = 0.0
+        self.get_logger().info(f"metrology part {metrology_checksum()}")
         self._book.recover(time.monotonic())
         topics.reader(self, "power_report", self._on_power)
         topics.reader(self, "session_state", self._on_session)

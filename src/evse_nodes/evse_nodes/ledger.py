@@ -193,6 +193,12 @@ class Ledger:
         values = (last + 1, record.session_id, text.encode(), link(before, text), self._notary.public_key)
         self._db.execute("INSERT INTO evidence (page, session_id, record, link, public_key) VALUES (?, ?, ?, ?, ?)", values)
 
+    def audited(self) -> tuple[dict[str, str], int]:
+        """Return what the audit trail knows a ledger by, schema and link of the first signed record, and how many signed records there are."""
+        first = self._db.execute("SELECT link FROM evidence WHERE page = 1").fetchone()
+        pages = self._db.execute("SELECT coalesce(max(page), 0) FROM evidence").fetchone()[0]
+        return {"ledger.schema": str(VERSION), "ledger.first_record": first[0].hex() if first else ""}, int(pages)
+
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""
         return self._records("WHERE status = ? ORDER BY record_number", (RecordStatus.OPEN.value,))

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from evse_core.energy_meter import MeterConfig
@@ -11,6 +12,7 @@ from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
+from evse_nodes.meter_audit import MeterAudit
 from evse_nodes.meter_key import notary
 from evse_nodes.receipt_files import ReceiptFiles
 
@@ -20,11 +22,20 @@ LOG = logging.getLogger("energy_meter")
 class MeterBook(RecordKeeper):
     """The keeper of one EVSE with its folder. `tell` hears of each record once it is on disk; ValueError where the folder cannot be used."""
 
-    def __init__(self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None]) -> None:
+    def __init__(
+        self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None], description: str = ""
+    ) -> None:
         self._tell = tell
         self._zone = zone(config.time_zone)
         self._receipts = ReceiptFiles(folder / "receipts")
-        self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", notary(folder, evse, config))
+        with ExitStack() as undo:
+            self.audit = MeterAudit(folder, evse, description)
+            undo.callback(self.audit.close)
+            signer = notary(folder, evse, config, self.audit.extensions)
+            self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", signer)
+            undo.callback(self._ledger.close)
+            self.audit.start(config, tariff, signer.public_key, *self._ledger.audited())
+            undo.pop_all()
         super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:
@@ -52,7 +63,18 @@ class MeterBook(RecordKeeper):
             if record is not None:
                 self._print(record)
 
+    def tick(self, now: float, stamp: float) -> None:
+        """Do what time asks of the keeper and of the audit trail."""
+        super().tick(now, stamp)
+        self.audit.tick(stamp, now)
+
+    @property
+    def failed_writes(self) -> int:
+        """How many writes of ledger and audit trail have failed since the last ones of their kind that worked."""
+        return super().failed_writes + self.audit.failed_writes
+
     def _print_and_tell(self, record: ChargeRecord) -> None:
+        self.audit.on_page(self._ledger.audited()[1])
         self._print(record)
         self._tell(record)
 
@@ -68,6 +90,7 @@ class MeterBook(RecordKeeper):
     def close(self) -> None:
         """Release the file; the next start goes on with an open record."""
         self._ledger.close()
+        self.audit.close()
 
 
 def _log(level: str, words: str) -> None:
