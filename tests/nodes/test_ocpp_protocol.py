@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from evse_core.ocpp16_requests import SetAvailability
 from evse_core.types import ChargeRecord, ChargeState, FaultEvent, Reaction, RecordStatus, StopCause, Verdict, VerdictSource
+from evse_nodes.audit_trail import entries, read
 
 
 @pytest.fixture
@@ -185,6 +186,8 @@ def test_a_changed_key_survives_a_restart(bench: LocalBench) -> None:
     bench.until_registered()
     change = {"key": "MeterValueSampleInterval", "value": "17"}
     assert csms.ask("call", charge_point="EVSE-1", action="ChangeConfiguration", payload=change)["payload"]["status"] == "Accepted"
+    (entry,) = entries(read(bench.directory / "data" / "audit.sqlite"))
+    assert (entry.parameter, entry.new, entry.who) == ("ocpp_uplink.meter_value_sample_interval", "17", f"CSMS {csms.url} as EVSE-1")
     bench.start(csms.url)
     wait_for(lambda: csms.arrivals().count("BootNotification") == 2 and csms.connected(), "the second boot")
     answer = csms.ask("call", charge_point="EVSE-1", action="GetConfiguration", payload={"key": ["MeterValueSampleInterval"]})

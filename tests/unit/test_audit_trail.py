@@ -14,12 +14,14 @@ import pytest
 from evse_core.audit import REPEAT, Entry, problems
 from evse_core.energy_meter import MeterConfig
 from evse_core.ocmf import Clock
+from evse_core.ocpp16 import OcppConfig
 from evse_core.tariff import Tariff
 from evse_core.types import SessionState
 from evse_nodes import audit_trail, meter_audit
 from evse_nodes.audit_trail import APPLICATION, FILE, VERSION, AuditTrail, Moment, entries, read
 from evse_nodes.ledger import Ledger
 from evse_nodes.meter_book import MeterBook
+from evse_nodes.ocpp_audit import OcppAudit
 
 NOW = Moment(1.8e9, Clock.INFORMATIVE, "boot", 100.0)
 PRICE = "tariff.price_per_kwh"
@@ -159,6 +161,36 @@ def test_a_trail_that_cannot_be_written_at_the_start_bars_the_meter(tmp_path: Pa
     other.execute("ROLLBACK")
     MeterBook(MeterConfig(), Tariff("EUR", "0.99"), 1, tmp_path, lambda _: None).close()
     assert lines(tmp_path)[-1].new == "0.99"
+
+
+# The uplink
+
+
+def test_what_a_csms_writes_is_an_entry_with_its_address_before_it_holds(tmp_path: Path) -> None:
+    audit, before = OcppAudit(tmp_path, "ab" * 32), OcppConfig(url="wss://u:p@csms/ocpp")
+    audit.start(before)
+    assert audit.change(before, replace(before, meter_value_sample_interval=17))
+    assert audit.change(before, replace(before, heartbeat_interval=17.0))
+    entry = lines(tmp_path)[-1]
+    assert (entry.evse, entry.parameter, entry.old, entry.new) == (0, "ocpp_uplink.meter_value_sample_interval", "60", "17")
+    assert entry.who == "CSMS wss://csms/ocpp as EVSE-1"
+    count = len(lines(tmp_path))
+    again = OcppAudit(tmp_path)
+    again.start(replace(before, meter_value_sample_interval=17))
+    assert len(lines(tmp_path)) == count
+
+
+def test_what_cannot_be_told_is_not_changed(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"rubbish" * 100)
+    audit, before = OcppAudit(tmp_path), OcppConfig()
+    audit.start(before)
+    assert audit.failed_writes == 1
+    assert not audit.change(before, replace(before, meter_value_sample_interval=17))
+    assert audit.change(before, replace(before, heartbeat_interval=17.0))
+    (tmp_path / FILE).unlink()
+    audit.tick()
+    assert audit.failed_writes == 0
+    assert audit.change(before, replace(before, meter_value_sample_interval=17))
 
 
 # Writers

@@ -98,13 +98,20 @@ class OcppUplink:
     """The uplink. start() it, post() into it, close() it."""
 
     def __init__(
-        self, config: OcppConfig, evses: tuple[int, ...], queue: MessageQueue, settings: Settings, emit: Callable[[Event], None]
+        self,
+        config: OcppConfig,
+        evses: tuple[int, ...],
+        queue: MessageQueue,
+        settings: Settings,
+        emit: Callable[[Event], None],
+        may_change: Callable[[OcppConfig, OcppConfig], bool],
     ) -> None:
         if errors := problems(config):
             raise ValueError(f"ocpp_uplink: parameter {'; '.join(errors)}")
         self.config = settings.restored(config)
         self._settings = settings
         self._emit = emit
+        self._may_change = may_change
         duration = self.config.minimum_status_duration
         self._evses = {number: _Evse(StatusRule(duration), Availability(number, settings)) for number in evses}
         self.transactions = Transactions(self.config, queue, lambda evse, value: emit(Publish(evse, value)), self._on_refused_token)
@@ -268,6 +275,8 @@ class OcppUplink:
                 return decision.refused, _nothing
         for effect in decision.effects:
             if isinstance(effect, requests.Configure):  # "Accepted" says that it holds now, and after a restart.
+                if not self._may_change(self.config, effect.config):
+                    return {"status": "Rejected"}, _nothing
                 self._configure(effect.config, effect.name, effect.value)
         return decision.answer, lambda: self._follow(decision.effects)
 
