@@ -111,6 +111,24 @@ def sim(actions: Annotated[list[str], typer.Argument(help="plug-in, unplug, star
 
 
 @app.command()
+def audit(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="data_dir of a station, its description, or audit.sqlite (default: the one in station_data)"),
+    ] = None,
+    since: Annotated[str, typer.Option(help="only since a time (2026-11-20T10:00, UTC) or an age (90m, 2h, 30d)")] = "",
+    parameter: Annotated[str, typer.Option(help="only parameters with this in their name, such as tariff.")] = "",
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the entries as JSON; - for stdout")] = "",
+    csv: Annotated[str, typer.Option(metavar="FILE", help="write the entries as CSV; - for stdout")] = "",
+    verify: Annotated[bool, typer.Option("--verify", help="only say whether the trail is whole")] = False,
+) -> None:
+    """Show every change of what is metered, priced and signed; exit code 1 where the trail is not whole."""
+    from evse_tools import audit_command  # noqa: PLC0415
+
+    raise typer.Exit(audit_command.run(path, since, parameter, json, csv, verify))
+
+
+@app.command()
 def doctor(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="station description to be checked, too")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
