@@ -15,6 +15,8 @@ from evse_core.energy_meter import MeterConfig
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState
 from evse_nodes.meter_book import MeterBook
+from evse_tools.meter_kill_judge import judge
+from evse_tools.meter_kill_run import play
 
 CONFIG, TARIFF = MeterConfig(), Tariff("EUR", "0.50")
 
@@ -130,3 +132,12 @@ def test_the_kill_test_sees_sessions_of_all_kinds(tmp_path: Path) -> None:
     statuses = {int(line[2]) for line in lines if line[0] == "record"}
     assert {RecordStatus.OPEN, RecordStatus.CLOSED} <= statuses
     assert sum(line[0] == "register" for line in lines) > 30
+
+
+def test_sessions_around_forty_kills_are_billed_once_and_to_the_last_watt_hour(tmp_path: Path) -> None:
+    """The short form of `station bench meter-kills`: begin, ramp, end and restart, wherever the kill comes."""
+    outcome = play(tmp_path, 40, seed=5)
+    assert outcome.kills >= 30, "too few kills hit a living meter for this test to mean anything"
+    assert sum(outcome.given_wh.values()) > 10.0
+    assert {RecordStatus.OPEN, RecordStatus.CLOSED} <= {status for _, status in outcome.told.records}
+    assert list(judge(tmp_path, outcome.told, outcome.given_wh)) == []

@@ -37,7 +37,7 @@ def run(path: Path | None, since: str, parameter: str, json: str, csv_file: str,
             raise ValueError(problem)
         file = trail_of(path)
         rows = read(file)
-        found = [*problems(rows), *_record_problems(file.parent, rows)]
+        found = [*problems(rows), *record_problems(file.parent, rows)]
         shown = list(chosen(list(entries(rows)), since, parameter))
         if json:
             json_target.write(json, _as_json(file, rows, found, shown))
@@ -146,7 +146,7 @@ def _write_csv(target: str, shown: Sequence[Entry]) -> None:
 # What the signed records say of the trail
 
 
-def _record_problems(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
+def record_problems(folder: Path, rows: Sequence[Row]) -> Iterator[str]:
     """Yield where a signed record beside the trail names an end of it, or a program, that the trail does not know."""
     links = {row.counter: row.chained for row in rows}
     checksums = {
