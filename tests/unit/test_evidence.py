@@ -18,6 +18,7 @@ from evse_core.ocmf_check import check, check_row
 from evse_core.ocmf_signature import public_key
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 from evse_nodes.meter_key import notary
+from evse_tools import records_check
 from evse_tools.commands import app
 from evse_tools.records_source import sources
 
@@ -275,3 +276,17 @@ def test_wrong_input_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w
     code, output = station(*(word.format(file="records.txt") for word in words))
     assert code == 2
     assert said in output
+
+
+def test_many_records_are_checked_on_all_processors_with_the_same_result(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged(bench)
+    (source,) = sources(bench.folder)
+    spoiled = replace(source.records[3], text=source.records[3].text.replace('"RV":', '"RV":1'))
+    records = [*source.records[:3], spoiled, *source.records[4:]]
+    alone = records_check.verdicts(records, None)
+    monkeypatch.setattr(records_check, "FEW", 1)
+    monkeypatch.setattr(records_check, "processors", lambda: 2)
+    monkeypatch.setattr(records_check, "CHUNK", 2)
+    assert records_check.verdicts(records, None) == alone
+    assert [verdict.holds for verdict in alone] == [True, True, True, False, True, True]
+    assert [verdict.holds for verdict in records_check.verdicts(records, NOTARY.key.public_key())] == [False] * 6
