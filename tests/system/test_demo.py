@@ -12,8 +12,12 @@ import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from evse_core.audit import problems
 from evse_core.session_report import report as report_on
 from evse_core.types import SessionOutcome
+from evse_nodes.audit_trail import entries, read
+from evse_nodes.metrology_sources import metrology_checksum
+from evse_tools.audit_command import record_problems
 from evse_tools.bag_reader import BagReader
 from evse_tools.bag_story import stories
 
@@ -158,6 +162,16 @@ def test_chart_and_receipt_are_where_the_json_says(charged: tuple[subprocess.Com
     found = charged[1]
     assert Path(found["chart"]).read_bytes()[:4] == b"\x89PNG"
     assert found["sessions"][0]["session_id"] in Path(found["receipt"]).read_text()
+
+
+def test_the_audit_trail_says_with_what_the_session_was_metered(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    data = Path(charged[1]["receipt"]).parents[1]
+    rows = read(data / "audit.sqlite")
+    said = {entry.parameter: entry for entry in entries(rows)}
+    assert [*problems(rows), *record_problems(data, rows)] == []
+    assert said["software.metrology"].new == metrology_checksum()
+    assert said["tariff.price_per_kwh"].who == said["ocpp_uplink.url"].who
+    assert "description unknown" not in said["ocpp_uplink.url"].who
 
 
 def test_every_process_is_measured(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:

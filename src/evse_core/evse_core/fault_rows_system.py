@@ -47,7 +47,7 @@ SYSTEM: tuple[Fault, ...] = (
         "Check room, permissions and health of the disk of data_dir; the record of the session stays open and is closed once the disk takes it.",
     ),
     Fault(
-        "storage_failed", "A node other than the energy meter cannot write: messages to the CSMS, recordings, the monitor's memory, settings in the audit trail.",
+        "storage_failed", "A node other than the energy meter cannot write: messages to the CSMS, recordings, the monitor's memory, or the audit trail.",
         "node_health.failed_writes", (), system.storage_failed,
         Effect(WARN, ITSELF), Effect(WARN, ITSELF), "OtherError", "Other", "",
         "",
