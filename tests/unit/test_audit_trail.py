@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evse_core.audit import REPEAT, Entry, problems
+from evse_core.audit import REPEAT, Entry, facts, problems
 from evse_core.energy_meter import MeterConfig
 from evse_core.ocmf import Clock
 from evse_core.ocpp16 import OcppConfig
@@ -286,12 +286,12 @@ def test_a_change_that_the_disk_does_not_take_counts_as_failed_and_is_written_la
     book = MeterBook(MeterConfig(), Tariff(), 1, tmp_path, lambda _: None)
     other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    book.audit.changed(PRICE, "0.77", "me")
+    book.audit.changed("tariff.", facts("tariff", Tariff("EUR", "0.77")), "me")
     assert book.failed_writes == 1
     other.execute("ROLLBACK")
     book.tick(5.0, 1.8e9)
     assert book.failed_writes == 0
-    assert lines(tmp_path)[-1].new == "0.77"
+    assert (lines(tmp_path)[-1].new, lines(tmp_path)[-1].who) == ("0.77", "me")
 
 
 def test_pages_that_are_lost_are_told_also_where_the_ledger_is_an_older_copy(tmp_path: Path) -> None:

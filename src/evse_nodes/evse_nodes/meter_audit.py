@@ -11,16 +11,15 @@ import logging
 import os
 import platform
 import sqlite3
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from pathlib import Path
 
-from evse_core.audit import ClockWatch, by_description, by_program, facts, head_text
-from evse_core.energy_meter import MeterConfig
+from evse_core.audit import ClockWatch, by_description, by_program, head_text
 from evse_core.evidence import GENESIS
-from evse_core.tariff import Tariff
 from evse_nodes.audit_trail import AuditTrail, present
 from evse_nodes.clock_state import clock_state
 from evse_nodes.meter_key import VERSION
@@ -47,8 +46,8 @@ class MeterAudit:
         self._trail = AuditTrail(folder)
         self._watch = ClockWatch()
         self._looked = self._tried = -inf
-        # What could not be written yet: parameter, new value, who.
-        self._waiting: list[tuple[str, str, str]] = []
+        # What could not be written yet, oldest first.
+        self._waiting: deque[Callable[[], object]] = deque()
         self._head = head_text(0, GENESIS)
 
     @property
@@ -69,13 +68,17 @@ class MeterAudit:
 
     # At the start
 
-    def start(self, config: MeterConfig, tariff: Tariff, public_key: str, ledger: Mapping[str, str], page: int) -> None:
+    def start(self, given: Mapping[str, str], public_key: str, page: int) -> None:
         """Write how all that counts differs from what the trail says; ValueError where it cannot be written: nothing may begin.
 
-        ledger: the facts of the ledger by name; page: its newest signed record.
+        given: parameters of the description and facts of the ledger, by name; page: the newest signed record.
         """
-        found = facts("energy_meter", config) | facts("tariff", tariff) | dict(ledger) | self._software()
-        found |= {"key.fingerprint": hashlib.sha256(bytes.fromhex(public_key)).hexdigest(), "clock.source": clock_state().source}
+        found = {
+            **given,
+            **self._software(),
+            "key.fingerprint": hashlib.sha256(bytes.fromhex(public_key)).hexdigest(),
+            "clock.source": clock_state().source,
+        }
         try:
             for name, value in self._trail.compare(self._evse, found, SECTIONS, self._who, present()).items():
                 LOG.info("audit trail: %s is now %r", name, value)
@@ -100,9 +103,15 @@ class MeterAudit:
 
     # Under way
 
-    def changed(self, parameter: str, new: str, who: str) -> None:
-        """Write that a parameter is something else from now on; what the disk does not take waits and counts as failed."""
-        self._waiting.append((parameter, new, who))
+    def changed(self, section: str, found: Mapping[str, str], who: str) -> None:
+        """Write how a section, such as `tariff.`, differs from what the trail says; what the disk does not take waits and counts as failed."""
+        moment = present()
+        self._waiting.append(lambda: self._trail.compare(self._evse, found, (section,), who, moment))
+        self._write()
+
+    def _happened(self, event: str, words: str) -> None:
+        moment = present()
+        self._waiting.append(lambda: self._trail.change(self._evse, event, words, by_program("energy_meter"), moment))
         self._write()
 
     def on_page(self, page: int) -> None:
@@ -113,7 +122,7 @@ class MeterAudit:
     def tick(self, wall: float, steady: float) -> None:
         """Look at the clock [s] against the steady one [s]; write what waits and what was counted."""
         if step := self._watch.step(wall, steady):
-            self.changed("clock.step", step, by_program("energy_meter"))
+            self._happened("clock.step", step)
         if self._waiting and steady - self._tried >= RETRY:
             self._tried = steady
             self._write()
@@ -132,13 +141,12 @@ class MeterAudit:
 
     def _write(self) -> None:
         while self._waiting:
-            parameter, new, who = self._waiting[0]
             try:
-                self._trail.change(self._evse, parameter, new, who, present())
+                self._waiting[0]()
             except sqlite3.Error as error:
                 LOG.error("the audit trail cannot be written: %s", error)
                 return
-            self._waiting.pop(0)
+            self._waiting.popleft()
 
 
 def user() -> str:

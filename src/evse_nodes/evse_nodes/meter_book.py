@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from evse_core.audit import facts
 from evse_core.energy_meter import MeterConfig
 from evse_core.receipt import Receipt, zone
 from evse_core.record_keeper import RecordKeeper
@@ -34,9 +35,10 @@ class MeterBook(RecordKeeper):
             signer = notary(folder, evse, config, self.audit.extensions)
             self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", signer)
             undo.callback(self._ledger.close)
-            self.audit.start(config, tariff, signer.public_key, *self._ledger.audited())
+            super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
+            ledger, pages = self._ledger.audited()
+            self.audit.start(facts("energy_meter", config) | facts("tariff", self._tariff) | ledger, signer.public_key, pages)
             undo.pop_all()
-        super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:
         """Go on as RecordKeeper does and tell the last records again; ValueError where an older one that was left open cannot be ended."""
