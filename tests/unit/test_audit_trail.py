@@ -238,7 +238,7 @@ def parameters(folder: Path) -> dict[str, str]:
 
 def test_what_a_meter_runs_with_is_in_the_trail_before_a_session_can_begin(tmp_path: Path) -> None:
     told: list[object] = []
-    book = MeterBook(MeterConfig(serial="77"), Tariff("EUR", "0.50"), 1, tmp_path, told.append, "ab" * 32)
+    book = MeterBook(MeterConfig(serial="77"), Tariff("EUR", "0.50"), 1, tmp_path, told.append, description="ab" * 32)
     said = parameters(tmp_path)
     assert (said["energy_meter.serial"], said[PRICE], said["software.metrology"]) == ("77", "0.50", meter_audit.metrology_checksum())
     assert len(said["key.fingerprint"]) == 64

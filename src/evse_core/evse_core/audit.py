@@ -45,6 +45,7 @@ AUDITED: tuple[Audited, ...] = (
         "energy_meter.*",
         "which meter counts, its map, serial number and certificate, compensation of losses, identity and time zone in records",
     ),
+    Audited("meter.*", "what a meter tells of itself: its serial number"),
     Audited("key.fingerprint", "who signs the records: SHA-256 of the public key"),
     Audited("ledger.*", "the records themselves: a ledger that was migrated, replaced or has lost records"),
     Audited("clock.step", "times of records and of tariffs: somebody set the clock"),

@@ -7,6 +7,8 @@ session states as they come and publishes what is in the book. The reports' own 
 import hashlib
 from collections.abc import Mapping
 
+# From where the rest is reached.
+ROOTS = ("evse_nodes.meter_book",)
 # Module: what it does.
 MODULES: Mapping[str, str] = {
     "evse_core.audit": "what the audit trail watches and says",
