@@ -193,6 +193,31 @@ def test_what_cannot_be_told_is_not_changed(tmp_path: Path) -> None:
     assert audit.change(before, replace(before, meter_value_sample_interval=17))
 
 
+# Readers
+
+
+class Denied(sqlite3.Connection):
+    """What SQLite is to somebody who may only read where the index of the log is not there."""
+
+    def execute(self, *_: object) -> sqlite3.Cursor:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+
+REAL_CONNECT = sqlite3.connect
+
+
+def test_who_may_only_read_sees_a_trail_that_was_closed_and_no_half_of_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = AuditTrail(tmp_path)
+    trail.change(1, PRICE, "1", "me", NOW)
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **words: Denied(":memory:") if "mode=ro" in path else REAL_CONNECT(path, **words))
+    with pytest.raises(ValueError, match="is no audit trail"):
+        read(tmp_path / FILE)
+    trail.close()
+    assert len(read(tmp_path / FILE)) == 1
+
+
 # Writers
 
 

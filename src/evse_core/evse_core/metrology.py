@@ -31,6 +31,7 @@ MODULES: Mapping[str, str] = {
     "evse_nodes.meter_book": "the meter with its folder",
     "evse_nodes.meter_key": "the key",
     "evse_nodes.metrology_sources": "the sources of this table, as they are on disk",
+    "evse_nodes.read_only": "files for those who only read",
     "evse_nodes.receipt_files": "receipts as files",
     "evse_nodes.whole_file": "files that are replaced as a whole",
 }

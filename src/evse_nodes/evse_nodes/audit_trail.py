@@ -18,6 +18,7 @@ from typing import Any
 from evse_core.audit import EVENTS, NOTHING, REPEAT, Entry, Row, head_text, news, parse
 from evse_core.evidence import GENESIS, link
 from evse_core.ocmf import Clock
+from evse_nodes import read_only
 from evse_nodes.clock_state import clock_state
 
 FILE = "audit.sqlite"
@@ -66,9 +67,7 @@ def _boot() -> str:
 
 
 class AuditTrail:
-    """The file in a folder, opened or made. `Error` from a method means: nothing was written."""
-
-    Error: type[Exception] = sqlite3.Error
+    """The file in a folder, opened or made. sqlite3.Error from a method means: nothing was written."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
@@ -244,7 +243,7 @@ def check(database: sqlite3.Connection, path: Path) -> None:
 def read(path: Path) -> list[Row]:
     """Return the entries of a file, oldest first, without changing it; ValueError where it is no audit trail."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)) as database:
+        with closing(read_only.connect(path)) as database:
             check(database, path)
             rows = database.execute("SELECT counter, entry, link FROM entries ORDER BY counter").fetchall()
     except sqlite3.Error as error:

@@ -1,6 +1,5 @@
 """What must hold of a meter's folder whatever killed the meter: each session billed once, with one begin and one end."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -13,6 +12,7 @@ from evse_core.ocmf import ENDS, parse
 from evse_core.ocmf_check import check, check_row
 from evse_core.ocmf_signature import public_key
 from evse_core.types import ChargeRecord, RecordStatus
+from evse_nodes import read_only
 from evse_nodes.audit_trail import FILE, read
 from evse_tools.audit_command import record_problems
 from evse_tools.meter_kill_child import EVSE
@@ -66,7 +66,7 @@ def judge(folder: Path, told: Told, true_wh: Mapping[str, float] | None = None) 
 def records(folder: Path) -> dict[str, ChargeRecord]:
     """Return the billing records of a folder by session, oldest first."""
     names = list(ChargeRecord.__dataclass_fields__)
-    with closing(sqlite3.connect(f"{(folder / LEDGER).absolute().as_uri()}?mode=ro", uri=True)) as database:
+    with closing(read_only.connect(folder / LEDGER)) as database:
         known = {row[1] for row in database.execute("PRAGMA table_info(records)")}
         columns = [name for name in names if name in known]
         rows = database.execute(f"SELECT {', '.join(columns)} FROM records ORDER BY record_number").fetchall()
