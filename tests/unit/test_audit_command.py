@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from evse_core.types import SessionState
 from evse_nodes.audit_trail import FILE
 from evse_nodes.meter_book import MeterBook
 from evse_nodes.metrology_sources import metrology_checksum
+from evse_tools import doctor
 from evse_tools.audit_command import moment
 from evse_tools.commands import app
 
@@ -112,6 +114,21 @@ def test_wrong_input_is_named(data: Path, monkeypatch: pytest.MonkeyPatch, words
     code, output = station(*(word.format(data=data) for word in words))
     assert code == 2
     assert said in output
+
+
+@pytest.mark.parametrize(
+    ("spoil", "level", "words"),
+    [
+        (lambda data: None, "ok", "entries, whole"),
+        (lambda data: touch(data, "DELETE FROM entries WHERE counter = 3"), "warning", "not whole: entry 4: entry 3 is missing"),
+        (lambda data: (data / FILE).write_bytes(b"rubbish" * 100), "failure", "is no audit trail"),
+    ],
+)
+def test_doctor_says_how_the_trail_of_a_description_is(data: Path, spoil: Callable[[Path], object], level: str, words: str) -> None:
+    spoil(data)
+    (finding,) = doctor._audit_trail(data)
+    assert finding.level == level
+    assert words in finding.text
 
 
 def test_without_a_path_the_only_station_is_taken(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
