@@ -104,6 +104,11 @@ class RecordKeeper:
         self._synced, self._unsynced = float("-inf"), False
 
     @property
+    def store(self) -> Store:
+        """Where records and register are."""
+        return self._store
+
+    @property
     def register_wh(self) -> float:
         """The register as it is stored [Wh]."""
         return self._store.register_wh

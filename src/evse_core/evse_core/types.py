@@ -566,6 +566,24 @@ class NodeHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionTrace:
+    """What a node that decides took since its last trace, with its own times."""
+
+    stamp: float = 0.0
+    node: str = ""
+    started: float = 0.0
+    number: int = 0
+    names: tuple[str, ...] = ()
+    kinds: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
+    stamps: tuple[float, ...] = ()
+    refs: tuple[float, ...] = ()
+    published: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyState:
     """The permit and the faults behind it."""
 
