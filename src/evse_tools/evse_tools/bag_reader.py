@@ -132,6 +132,13 @@ class BagReader:
         """Return the definition of a type as it was when this was recorded."""
         return next(item.msgdef.data for item in self._reader.connections if item.msgtype == type_name)
 
+    def layouts(self) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+        """Return the fields of this project's types as they were when this was recorded: name to (kind, type), kind being BASE, NAME, ARRAY or SEQUENCE."""
+        for item in self._reader.connections:
+            self._decoder(item)
+        defined = {name: rows for name, (_, rows) in self._store.fielddefs.items() if name.startswith(PACKAGE)}
+        return {name: {field: _kind(node) for field, node in rows} for name, rows in defined.items()}
+
     def items(self, topics: Collection[str] | None = None, begin: float = 0.0) -> Iterator[Item]:
         """Yield the messages of some topics (None: all) received from a time [s since the epoch] on, by time of receipt. BagError where the file is damaged."""
         wanted = [item for item in self._reader.connections if topics is None or item.topic in topics]
@@ -166,6 +173,14 @@ class BagReader:
             return convert(message) if convert is not None else message
 
         return decode
+
+
+def _kind(node: Any) -> tuple[str, str]:
+    """Return the kind of a field and the type in it, from rosbags' description: (kind, name), (BASE, (name, bound)) or (ARRAY | SEQUENCE, (node, length))."""
+    kind, inner = node
+    if kind.name in {"ARRAY", "SEQUENCE"}:
+        return kind.name, _kind(inner[0])[1]
+    return kind.name, inner if kind.name == "NAME" else inner[0]
 
 
 def _offered(connection: Connection) -> tuple[Qos, ...]:

@@ -5,6 +5,7 @@ each of them would cost more than everything else here. Times of receipt come fr
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -15,8 +16,9 @@ from rclpy.serialization import deserialize_message
 
 from evse_nodes.executor import every
 from evse_nodes.node_health import Storage
-from evse_nodes.params import declare
+from evse_nodes.params import declare, value
 from evse_nodes.run import run
+from evse_tools import recorder_about
 from evse_tools.polling import Polled, Unserved
 from evse_tools.recorder_channels import channels
 from evse_tools.recorder_config import RecorderConfig
@@ -35,15 +37,26 @@ class RecorderNode(Node):
         super().__init__("recorder")
         config = declare(self, RecorderConfig)
         self._directory = Path(config.directory).expanduser()
-        rows = channels(config.evses)
+        rows, own = channels(config.evses), recorder_about.CHANNELS
         group = Unserved()
         self._inputs = [Polled(self, row.message, row.topic, row.wanted(), group, raw=True) for row in rows]
         self._sessions: dict[int, Message] = {}
         self._session_channels = {number for number, row in enumerate(rows) if row.message is SessionState}
-        self._thread = RecorderThread(config, rows, self.get_logger().warning)
+        about = self._about(config)
+        first = {len(rows) + number: about[row.topic] for number, row in enumerate(own) if row.topic in about}
+        self._thread = RecorderThread(config, (*rows, *own), self.get_logger().warning, first)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         every(self, FETCH_PERIOD, self._fetch)
         every(self, 1.0, self._report)
+
+    def _about(self, config: RecorderConfig) -> Mapping[str, bytes]:
+        """Return what every recording begins with; a description that cannot be read is missing there, and is told."""
+        file = value(self, "description_file", "", "station description that the station was started with")
+        try:
+            return recorder_about.messages(recorder_about.texts(file, config.station, config.evses))
+        except OSError as error:
+            self.get_logger().warning(f"recordings have no description and cannot be verified: {error}")
+            return recorder_about.messages(recorder_about.texts("", config.station, config.evses))
 
     def storage(self) -> Storage:
         """Return how the recordings stand; a recording that stopped is tried again after a while."""

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from rosbags.rosbag2 import WriterError
 
@@ -25,7 +26,14 @@ Message = tuple[int, int, bytes]  # channel, time of receipt [ns since the epoch
 class RecorderThread:
     """Writes batches of messages into bags; begins a new bag where one grows too large; stops, and says why, where the disk takes no more."""
 
-    def __init__(self, config: RecorderConfig, channels: Sequence[Channel], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: RecorderConfig,
+        channels: Sequence[Channel],
+        warn: Callable[[str], None],
+        first: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
+        """first: messages with which every part begins, by channel."""
         self.written = 0
         self.dropped = 0
         self.problem = ""
@@ -36,6 +44,8 @@ class RecorderThread:
         self._late = {
             number: deque[bytes](maxlen=min(REPEATED, item.offered.depth)) for number, item in enumerate(channels) if item.is_late
         }
+        for number, data in first.items():
+            self._late[number].append(data)
         self._queue: deque[Message] = deque()
         self._queued = 0
         self._bag: Bag | None = None
