@@ -1,7 +1,7 @@
 """Whether a message that today's rules would publish is the one that was recorded: exactly, as far as the message could carry it."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import isnan
 from operator import attrgetter
@@ -9,9 +9,9 @@ from typing import Any
 
 from evse_core import types
 from evse_core.trace import as_sent
-from evse_tools.verify_source import TIME
+from evse_tools.bag_codec import TIME, Slot
 
-Layouts = Mapping[str, Mapping[str, tuple[str, str]]]
+Layouts = Mapping[str, Sequence[Slot]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class Comparer:
 
     def __init__(self, type_name: str, layouts: Layouts) -> None:
         known = {item.name for item in fields(getattr(types, type_name.rpartition("/")[2]))}
-        layout = {name: kind for name, kind in layouts[type_name].items() if name in known}
+        slots = [slot for slot in layouts[type_name] if slot.name in known]
+        single = {slot.name: slot.type_name for slot in slots if not slot.array}
         self._layouts = layouts
-        self._narrow = _group([name for name, kind in layout.items() if kind == ("BASE", "float32")])
-        self._wide = _group([name for name, kind in layout.items() if kind == ("BASE", "float64")])
-        rest = [name for name, (kind, inner) in layout.items() if kind == "BASE" and inner not in {"float32", "float64"}]
-        self._exact = _group(rest)
-        self._times = [name for name, kind in layout.items() if kind == ("NAME", TIME)]
-        self._inner = {name: Comparer(inner, layouts) for name, (kind, inner) in layout.items() if kind == "NAME" and inner != TIME}
-        self._lists = {name: inner for name, (kind, inner) in layout.items() if kind in {"ARRAY", "SEQUENCE"}}
+        self._narrow = _group([name for name, kind in single.items() if kind == "float32"])
+        self._wide = _group([name for name, kind in single.items() if kind == "float64"])
+        self._times = [name for name, kind in single.items() if kind == TIME]
+        self._inner = {name: Comparer(kind, layouts) for name, kind in single.items() if kind in layouts and kind != TIME}
+        self._exact = _group([name for name in single if name not in {*self._narrow[0], *self._wide[0], *self._times, *self._inner}])
+        self._lists = {slot.name: slot.type_name for slot in slots if slot.array}
         self._pack = struct.Struct(f"<{len(self._narrow_names)}f{len(self._wide_names)}d").pack
 
     @property

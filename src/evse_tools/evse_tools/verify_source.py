@@ -3,20 +3,21 @@
 import struct
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evse_core.types import DecisionTrace
-from evse_tools.bag_reader import NANO, BagError, BagReader, Item
+from evse_tools.bag_codec import TIME, Slot
+from evse_tools.bag_reader import NANO, PACKAGE, BagError, BagReader, Item
 from evse_tools.description import Description, DescriptionError, load
 from evse_tools.recorder_about import DESCRIPTION
 
-TRACE = "evse_msgs/msg/DecisionTrace"
-TIME = "builtin_interfaces/msg/Time"
+TRACE, FRAMES = "evse_msgs/msg/DecisionTrace", "evse_msgs/msg/CanFrames"
 # A stamp that is the first field of a message comes right after the 4 bytes that say how it is encoded: seconds and nanoseconds (DDS-XTypes 1.3, 7.6.3).
 STAMP, ENCAPSULATION = struct.Struct("<iI"), 4
+FIRST = Slot("stamp", TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Source:
     description: Description
     messages: Mapping[str, Mapping[float, Sequence[Item]]]
     types: Mapping[str, str]
-    layouts: Mapping[str, Mapping[str, tuple[str, str]]]
+    layouts: Mapping[str, Sequence[Slot]]
     traces: Mapping[tuple[str, float], Sequence[DecisionTrace]]
 
     def find(self, topic: str, stamp: float) -> Item | None:
@@ -43,36 +44,30 @@ class Source:
 
 def read(bag: BagReader, description: Path | None = None) -> Source:
     """Read everything that verify needs; BagError says what is missing. description: a file to take instead of the one in the recording."""
-    layouts = bag.layouts()
-    types = {item.topic: item.type_name for item in bag.contents if item.type_name in layouts}
-    stamps = {topic: _stamp_of(layouts[name]) for topic, name in types.items() if "stamp" in layouts[name]}
+    types = {item.topic: item.type_name for item in bag.contents if item.type_name.startswith(PACKAGE)}
     traces: dict[tuple[str, float], list[DecisionTrace]] = defaultdict(list)
     messages: dict[str, dict[float, list[Item]]] = defaultdict(lambda: defaultdict(list))
     said = ""
-    for item in bag.items({*stamps, DESCRIPTION}):
+    for item in bag.items({topic for topic, name in types.items() if name != FRAMES} | {DESCRIPTION}):
         if item.topic == DESCRIPTION:
             said = item.value.data
-        elif types[item.topic] == TRACE:
+        elif item.type_name == TRACE:
             traces[item.value.node, item.value.started].append(item.value)
         else:
-            messages[item.topic][stamps[item.topic](item)].append(item)
+            messages[item.topic][_stamp(item, bag)].append(item)
     if not traces:
         raise BagError(f"{bag.path}: has no {TRACE}: it was recorded by a build before decisions were traced, or without them")
     ordered = {key: sorted(found, key=lambda trace: trace.number) for key, found in sorted(traces.items())}
     station = _described(bag, said, description)
-    return Source(bag.begin, bag.end, bag.problem, station, messages, types, layouts, ordered)
+    return Source(bag.begin, bag.end, bag.problem, station, messages, types, bag.layouts(), ordered)
 
 
-def _stamp_of(layout: Mapping[str, tuple[str, str]]) -> Callable[[Item], float]:
-    """Return what reads the stamp of a message [s], without the rest of it where it comes first."""
-    if next(iter(layout.items())) != ("stamp", ("NAME", TIME)):
-        return lambda item: float(item.value.stamp)
-
-    def stamp(item: Item) -> float:
-        seconds, nanoseconds = STAMP.unpack_from(item.data, ENCAPSULATION)
-        return float(seconds + nanoseconds * NANO)
-
-    return stamp
+def _stamp(item: Item, bag: BagReader) -> float:
+    """Return the stamp of a message [s], without the rest of it where it comes first."""
+    if bag.begins_with(item.type_name) != FIRST:
+        return float(item.value.stamp)
+    seconds, nanoseconds = STAMP.unpack_from(item.data, ENCAPSULATION)
+    return float(seconds + nanoseconds * NANO)
 
 
 def _described(bag: BagReader, said: str, instead: Path | None) -> Description:
