@@ -1,9 +1,10 @@
 """What charge_sequencer does with what comes: it keeps the newest inputs, steps its rule, and says what is to be published. See trace.py."""
 
 import json
-from dataclasses import fields
-from enum import IntEnum
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from typing import Any, get_type_hints
 
 from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs
 from evse_core.sample import Sample
@@ -114,8 +115,15 @@ class SequencerLoop:
 
 def flags(value: Any) -> tuple[Any, ...]:
     """Return what must not wait for the next period: flags, counters, and whether the vehicle asks for current at all."""
-    found = [getattr(value, item.name) for item in fields(value) if isinstance(getattr(value, item.name), (bool, int, IntEnum))]
-    return (*found, getattr(value, "current_request", 0.0) > 0.0)
+    return (*_flags_of(type(value))(value), getattr(value, "current_request", 0.0) > 0.0)
+
+
+@cache
+def _flags_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Return what takes the flags, counters and enumerations of a type."""
+    names = [name for name, hint in get_type_hints(kind).items() if isinstance(hint, type) and issubclass(hint, int)]
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda value: (get(value),)
 
 
 def essence(state: SessionState) -> tuple[Any, ...]:

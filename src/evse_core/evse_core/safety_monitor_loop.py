@@ -1,7 +1,6 @@
 """What safety_monitor does with what comes: it keeps the newest inputs, steps its rule, and says what is to be published. See trace.py."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from math import inf
 from operator import attrgetter
 from typing import Any
@@ -49,7 +48,8 @@ class SafetyLoop:
 
     def __init__(self, monitor: SafetyMonitor, expected: Iterable[str] = (), description: str = "", now: float = -inf) -> None:
         self._monitor, self._expected = monitor, frozenset(expected)
-        self._inputs = SafetyInputs(description=description)
+        # Fields of SafetyInputs, made into one when a step needs it.
+        self._inputs: dict[str, Any] = {"nodes": {}, "description": description}
         self._latches = monitor.latches()
         self._last = SafetyState()
         self._stepped, self._resumed = now, -inf
@@ -57,7 +57,8 @@ class SafetyLoop:
     @property
     def session(self) -> Sample[SessionState] | None:
         """The newest state of the session."""
-        return self._inputs.session
+        session: Sample[SessionState] | None = self._inputs.get("session")
+        return session
 
     @property
     def last(self) -> SafetyState:
@@ -68,7 +69,7 @@ class SafetyLoop:
         """Hold what an earlier run held for an operator; problem: why that cannot be known, "" where it is. Call it before the first `on`."""
         self._monitor.restore(latches)
         self._latches = self._monitor.latches()
-        self._inputs = replace(self._inputs, latch_problem=problem)
+        self._inputs["latch_problem"] = problem
 
     def on(self, name: str, given: Any, now: float, stamp: float) -> Outputs:
         """Take a message or a call; see trace.Loop."""
@@ -77,23 +78,22 @@ class SafetyLoop:
         if name in HEALTH:
             self._heard_of(given, now)
         elif name == BUDGET:
-            self._inputs = replace(self._inputs, budget=Sample(given, now))
+            self._inputs["budget"] = Sample(given, now)
         elif name == DESCRIPTION:
-            self._inputs = replace(self._inputs, description=given)
+            self._inputs["description"] = given
         else:
             return self._step(now, stamp, only_changes=name != STEP, reset=name == RESET, emergency_stop=name == EMERGENCY_STOP)
         return NOTHING
 
     def _heard_of(self, health: NodeHealth, now: float) -> None:
-        known = health.node in self._inputs.nodes or health.node in self._expected
-        if known or len(self._inputs.nodes) < MOST_NODES:
-            self._inputs = replace(self._inputs, nodes={**self._inputs.nodes, health.node: Sample(health, now)})
+        nodes = self._inputs["nodes"]
+        if health.node in nodes or health.node in self._expected or len(nodes) < MOST_NODES:
+            self._inputs["nodes"] = {**nodes, health.node: Sample(health, now)}
 
     def _take(self, name: str, value: Any, now: float, stamp: float) -> Outputs:
         field, news = INPUTS[name], NEWS.get(name)
-        last = getattr(self._inputs, field)
-        changed: dict[str, Any] = {field: Sample(value, now)}
-        self._inputs = replace(self._inputs, **changed)
+        last = self._inputs.get(field)
+        self._inputs[field] = Sample(value, now)
         if name in AT_ONCE and (news is None or last is None or news(last.value) != news(value)):
             return self._step(now, stamp, only_changes=True)
         return NOTHING
@@ -104,7 +104,7 @@ class SafetyLoop:
             self._resumed = now
         if now - self._resumed > CATCH_UP:
             return False
-        samples = (getattr(self._inputs, field) for field in INPUTS.values())
+        samples = (self._inputs.get(field) for field in INPUTS.values())
         return any(sample is not None and sample.received < self._resumed for sample in samples)
 
     def _step(self, now: float, stamp: float, *, only_changes: bool, reset: bool = False, emergency_stop: bool = False) -> Outputs:
@@ -112,13 +112,12 @@ class SafetyLoop:
         catching_up, self._stepped = self._catch_up(now), now
         if catching_up and not reset and not emergency_stop:
             return NOTHING
-        outputs = self._monitor.step(replace(self._inputs, stamp=stamp, reset=reset, emergency_stop=emergency_stop), now)
+        outputs = self._monitor.step(SafetyInputs(**self._inputs, stamp=stamp, reset=reset, emergency_stop=emergency_stop), now)
         found: list[tuple[str, Any]] = []
         if not only_changes or _essence(outputs.state) != _essence(self._last):
             found.append(("safety_state", outputs.state))
         self._last = outputs.state
-        if self._inputs.latch_problem:
-            self._inputs = replace(self._inputs, latch_problem="")
+        self._inputs.pop("latch_problem", None)
         if (latches := self._monitor.latches()) != self._latches:
             self._latches = latches
             found.append((LATCHES, latches))

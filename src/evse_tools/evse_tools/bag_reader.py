@@ -39,12 +39,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Item:
-    """One message of a recording: absolute topic, type, time of receipt [ns since the epoch], bytes as received."""
+    """One message of a recording: absolute topic, type, time of receipt [ns since the epoch], bytes as received, definition then."""
 
     topic: str
     type_name: str
     received: int
     data: bytes
+    definition: str
     _decode: Decoder
 
     @property
@@ -170,7 +171,7 @@ class BagReader:
         for channel, received, data in self._raw():
             if received >= first and (topics is None or channel.topic in topics):
                 decode = self._decoders.get(channel.type_name) or self._decoder(channel)
-                yield Item(channel.topic, channel.type_name, received, data, decode)
+                yield Item(channel.topic, channel.type_name, received, data, channel.definition, decode)
 
     def _decoder(self, channel: McapChannel) -> Decoder:
         """Return what turns the bytes of a type into a value, by the definition in the file."""

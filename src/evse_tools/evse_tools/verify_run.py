@@ -8,7 +8,7 @@ there, which is told, and begins anew at the next snapshot. After a difference i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from evse_core.snapshot import SnapshotError, restore
 from evse_core.trace import FAILED, Loop, Outputs, as_sent, is_call
@@ -64,8 +64,7 @@ class Result:
     moment: list[tuple[str, float, dict[str, Any]]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(NamedTuple):
     name: str
     now: float
     stamp: float
@@ -163,7 +162,11 @@ class Verifier:
             return
         given = event.text if is_call(event.name) else self._input(event)
         assert self._loop is not None
-        outputs = [item for item in self._loop.on(event.name, given, event.now, event.stamp) if not is_call(item[0])]
+        try:
+            outputs = [item for item in self._loop.on(event.name, given, event.now, event.stamp) if not is_call(item[0])]
+        except Exception as error:  # rules of today may fail in any way with the inputs of then, and that is a finding
+            self._differ(event, event.name, f"{event.published} messages", f"fails: {error!r}")
+            raise Missing(f"the rules failed: {error!r}") from error
         result.events += 1
         self._compare(event, outputs)
 
