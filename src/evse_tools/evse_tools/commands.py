@@ -120,11 +120,12 @@ def verify(
     bag: Annotated[Path, typer.Argument(metavar="BAG", help="recording: a folder, or an MCAP file")],
     json: Annotated[str, typer.Option(metavar="FILE", help="write the result as JSON; - for stdout")] = "",
     description: Annotated[Path | None, typer.Option(help="station description to take instead of the one in the recording")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="write today's differences beside the recording, as reviewed")] = False,
 ) -> None:
     """Run the recorded inputs through today's rules and compare every decision with the recorded one; exit code 1 where one differs."""
     from evse_tools import verify as verify_module  # noqa: PLC0415
 
-    raise typer.Exit(verify_module.run(bag, json, description))
+    raise typer.Exit(verify_module.run(bag, json, description, accept))
 
 
 @app.command()

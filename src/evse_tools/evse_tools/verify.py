@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from evse_tools import json_target, verify_print
+from evse_tools import json_target, verify_accepted, verify_print
 from evse_tools.bag_reader import BagError, BagReader
 from evse_tools.description import DescriptionError
 from evse_tools.verify_rules import loops
@@ -30,6 +30,8 @@ class Verdict:
     recorded: float
     took: float
     problem: str = ""
+    # Nodes whose differences were reviewed and accepted, all of them.
+    accepted: frozenset[str] = frozenset()
 
     @property
     def realtime_factor(self) -> float:
@@ -39,12 +41,12 @@ class Verdict:
     @property
     def differs(self) -> bool:
         """Whether anything was decided otherwise."""
-        return any(result.count for result in self.results)
+        return any(result.count and result.node not in self.accepted for result in self.results)
 
 
-def run(path: Path, json: str = "", description: Path | None = None) -> int:
-    """Verify a recording. Returns the exit code: 0 no difference, 1 a difference, 2 a recording that cannot be verified."""
-    if problem := json_target.refusal(json):
+def run(path: Path, json: str = "", description: Path | None = None, accept: bool = False) -> int:
+    """Verify a recording. Returns the exit code: 0 no difference but accepted ones, 1 a difference, 2 a recording that cannot be verified."""
+    if problem := json_target.refusal(json) or (verify_accepted.refusal(path) if accept else ""):
         print(problem, file=sys.stderr)
         return 2
     console = Console(stderr=json == "-")
@@ -55,6 +57,9 @@ def run(path: Path, json: str = "", description: Path | None = None) -> int:
         return 2
     if json != "-":
         verify_print.show(verdict, console)
+    if accept:
+        verify_accepted.write(path, verdict.results)
+        return 0
     json_target.write(json, verify_print.as_json(verdict), nan=True)
     return 1 if verdict.differs else 0
 
@@ -73,7 +78,8 @@ def verify(path: Path, description: Path | None = None, console: Console | None 
     if not any(result.events for result in results):
         reasons = {gap.why for result in results for gap in result.gaps} or {"no snapshot of a node that the description has is in it"}
         raise BagError(f"{path}: nothing could be compared: {'; '.join(sorted(reasons))}")
-    return Verdict(path, results, source.end - source.begin, time.perf_counter() - began, source.problem)
+    took = time.perf_counter() - began
+    return Verdict(path, results, source.end - source.begin, took, source.problem, verify_accepted.known(path, results))
 
 
 def _results(source: Source, console: Console | None) -> Iterator[Result]:

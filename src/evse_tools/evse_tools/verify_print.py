@@ -26,10 +26,10 @@ def show(verdict: "Verdict", console: Console) -> None:
         console.print(Text(verdict.problem, style="yellow"), soft_wrap=True)
     first = _first(verdict)
     if first is None:
-        words = (
-            f"no difference; {verdict.recorded:.1f} s recorded, verified in {verdict.took:.2f} s, {verdict.realtime_factor:.0f} x real time"
-        )
-        console.print(Text(words, style="green"), soft_wrap=True)
+        number = sum(result.count for result in verdict.results)
+        found = f"{number} accepted differences" if number else "no difference"
+        pace = f"{verdict.recorded:.1f} s recorded, verified in {verdict.took:.2f} s, {verdict.realtime_factor:.0f} x real time"
+        console.print(Text(f"{found}; {pace}", style="green"), soft_wrap=True)
         return
     console.print(_side_by_side(first))
     console.print(_moment(first))
@@ -38,7 +38,8 @@ def show(verdict: "Verdict", console: Console) -> None:
 
 
 def _first(verdict: "Verdict") -> Result | None:
-    return min((result for result in verdict.results if result.count), key=lambda result: result.differences[0].t, default=None)
+    found = (result for result in verdict.results if result.count and result.node not in verdict.accepted)
+    return min(found, key=lambda result: result.differences[0].t, default=None)
 
 
 def _compared(verdict: "Verdict") -> Table:
@@ -84,13 +85,14 @@ def _short(value: Any) -> str:
 
 def as_json(verdict: "Verdict") -> dict[str, Any]:
     """Return everything as `--json` prints it: times in seconds from the begin of the recording."""
-    found = [item for result in verdict.results for item in result.differences]
+    found = [item for result in verdict.results if result.node not in verdict.accepted for item in result.differences]
     return {
         "bag": str(verdict.path),
         "realtime_factor": round(verdict.realtime_factor, 1),
         "seconds": {"recorded": round(verdict.recorded, 3), "took": round(verdict.took, 3)},
         "problem": verdict.problem,
         "compared": {_key(result, verdict): _summary(result) for result in verdict.results},
+        "accepted": sorted(verdict.accepted),
         "differences": [_difference(item) for item in sorted(found, key=lambda item: item.t)],
         "inputs": {result.node: [_input(*row) for row in result.moment] for result in verdict.results if result.moment},
     }

@@ -5,6 +5,7 @@ is missing: a trace that was lost, a message that the recorder did not get, a di
 there, which is told, and begins anew at the next snapshot. After a difference it goes on with the state that today's rules have.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,6 +56,8 @@ class Result:
     end: float = 0.0
     seconds: float = 0.0
     count: int = 0
+    # Of all differences, in order: what was reviewed once is known again (verify_accepted.py).
+    digest: str = ""
     # Names that the trace has and today's rules do not read.
     unread: set[str] = field(default_factory=set)
     decisions: dict[str, int] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Verifier:
         self._source, self._node, self._make, self._on_progress = source, node, make, on_progress
         self._space = node.rpartition("/")[0]
         self.result = Result(node)
+        self._hash = hashlib.sha256()
         self._loop: Loop | None = None
         self._known: frozenset[str] = frozenset()
         self._latest: dict[str, tuple[Item, float]] = {}
@@ -230,6 +234,8 @@ class Verifier:
                 for topic, (item, at) in sorted(self._latest.items())
             ]
         result.count += 1
+        self._hash.update(f"{self._time(event.stamp)} {what} {recorded} {now}\n".encode())
+        result.digest = self._hash.hexdigest()
         if len(result.differences) < MOST_KEPT:
             result.differences.append(Difference(self._time(event.stamp), self._node, what, recorded, now))
 
