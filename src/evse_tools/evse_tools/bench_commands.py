@@ -67,6 +67,17 @@ def meter_kills(
 
 
 @app.command()
+def recorder(
+    seconds: Annotated[float, typer.Option(help="time of each of the two loads [s]", min=2.0)] = 20.0,
+    json: Json = False,
+) -> None:
+    """Measure what the recorder loses at 2,000 messages per second, and what it takes of a processor while one EVSE charges."""
+    from evse_tools import recorder_bench  # noqa: PLC0415
+
+    raise typer.Exit(recorder_bench.run(seconds, json))
+
+
+@app.command()
 def mutations(
     guard: Annotated[list[str] | None, typer.Option(help="only guards with this word in their name (again for more)")] = None,
     json: Json = False,
