@@ -131,8 +131,8 @@ def test_a_recording_without_an_end_is_read_as_far_as_it_goes(bag: Path) -> None
 def test_a_damaged_chunk_is_told(bag: Path) -> None:
     file = bag / "some.mcap"
     data = bytearray(file.read_bytes())
-    # Where a chunk's compressed bytes begin (RFC 8878, 3.1.1), past their header.
-    at = data.rindex(b"\x28\xb5\x2f\xfd") + 12
+    # Where a chunk's compressed bytes begin (RFC 8878, 3.1.1), past the magic number.
+    at = data.rindex(b"\x28\xb5\x2f\xfd") + 5
     data[at : at + 8] = bytes(byte ^ 0x5A for byte in data[at : at + 8])
     file.write_bytes(data)
     with BagReader(bag) as reader, pytest.raises(BagError, match=r"some\.mcap: is damaged"):

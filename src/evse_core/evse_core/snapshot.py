@@ -166,7 +166,7 @@ class _Reader:
         if made is not None and kind not in FIXED and is_dataclass(made):
             known = {item.name for item in fields(made)}
             return made(**{name: self.read(value) for name, value in has.items() if name in known})
-        result = CLASSES[kind]() if existing is None else existing
+        result = existing if type(existing).__name__ == kind else CLASSES[kind]()
         for name in _fields(result):
             if name in has:
                 setattr(result, name, self.read(has[name], getattr(result, name)))
