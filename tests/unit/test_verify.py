@@ -32,6 +32,9 @@ STORIES = {
     "insulation_low": {"CHARGING", "EMERGENCY"},
     "vehicle_silent": {"CHARGING"},
 }
+FAULTS = {"emergency_stop": {"emergency_stop"}, "insulation_low": {"insulation_fault"}, "vehicle_silent": {"vehicle_silent"}}
+# Until a session begins, in the recordings of the corpus. [s]
+STARTED = 7.0
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_the_corpus_is_small_and_whole() -> None:
     assert {path.name for path in BAGS} == set(STORIES)
     sizes = {path.name: sum(file.stat().st_size for file in path.iterdir()) for path in BAGS}
     assert max(sizes.values()) <= 300_000
-    assert sum(sizes.values()) <= 1_700_000
+    assert sum(sizes.values()) <= 1_500_000
 
 
 @pytest.mark.parametrize("path", BAGS, ids=lambda path: path.name)
@@ -63,8 +66,10 @@ def test_todays_rules_decide_as_recorded_but_for_what_was_reviewed(path: Path) -
     assert not found.differs, "\n".join([*first, "CONTRIBUTING.md says what to do about a change of behaviour"])
     assert {result.node for result in found.results} == NODES
     for result in found.results:
-        assert result.messages > 20, result
-        assert not result.gaps, result.gaps
+        assert result.messages > 10, result
+        # While a station starts, its recorder finds one node after the other.
+        assert all("was not recorded" in gap.why and gap.end < STARTED for gap in result.gaps), result.gaps
+        assert result.end - result.begin > 8.0
 
 
 @pytest.mark.parametrize("path", BAGS, ids=lambda path: path.name)
@@ -76,7 +81,8 @@ def test_the_corpus_has_the_stories_that_its_names_say(path: Path) -> None:
         else:
             faults.add(item.value.fault)
     assert states >= STORIES[path.name]
-    assert path.name in faults or path.name in {"chademo", "secc", "pilot"}
+    assert faults >= FAULTS.get(path.name, set())
+    assert bool(faults) is (path.name in FAULTS)
 
 
 def test_another_parameter_is_found_at_the_first_place_where_it_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
