@@ -2,6 +2,7 @@
 
 import json
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ CHARGING: Mapping[str, float] = {
 }
 # What the recorder promises: messages per second without a loss; share of a core at one charging EVSE. [1/s], [%]
 FLOOD, MOST_PROCESSOR = 2000.0, 10.0
+# The first number of a message, after 4 bytes of encapsulation: 0 in those that do not count (recorder_load.py).
+FIRST = struct.Struct("<4xI")
 # Time for the last messages to reach the file. [s]
 AFTERMATH = 1.5
 
@@ -126,5 +129,5 @@ def _lost(folder: Path, counts: Mapping[str, int]) -> int:
     found = Counter[str]()
     for path in (item for item in folder.iterdir() if item.is_dir()):
         with BagReader(path) as bag:
-            found.update(item.topic.removeprefix("/evse_1/") for item in bag.items())
+            found.update(item.topic.removeprefix("/evse_1/") for item in bag.items() if FIRST.unpack_from(item.data)[0])
     return sum(max(count - found[name], 0) for name, count in counts.items())

@@ -19,6 +19,10 @@ from evse_nodes.topics import TOPICS
 
 # A station that does not find its recorder in this time never will (docs/design.md: 0 to 3 s). [s]
 PATIENCE = 30.0
+# Rounds of empty messages that are not counted, 0.1 s each. [1]
+WARM_UP = 20
+# Stamp of the messages that are counted [s]; the empty ones have 0. can_frames, which have none, begin with their number of frames, likewise.
+COUNTED = 1
 # Frames in a can_frames message of a charging EVSE: 0.1 s of three buses with some 450 frames/s in all. [1]
 FRAMES = CanFrames(frames=tuple(CanFrame(stamp=1.0, id=number, data=bytes(8)) for number in range(45)))
 
@@ -35,6 +39,11 @@ def main(rates: Mapping[str, float], seconds: float) -> int:
             print("nobody listens", file=sys.stderr)
             return 1
         time.sleep(0.05)
+    # A best-effort reader that has just been found may not have found this writer yet: what it misses now is nobody's loss.
+    for _ in range(WARM_UP):
+        for name, writer in writers.items():
+            writer.publish(TOPICS[name].message())
+        time.sleep(0.1)
     print("ready", flush=True)
     sys.stdin.readline()
     print(json.dumps(_publish(node, writers, rates, seconds)), flush=True)
@@ -56,7 +65,7 @@ def _publish(node: Node, writers: Mapping[str, object], rates: Mapping[str, floa
                 if name == "can_frames":
                     writers[name].publish(frames)  # type: ignore[attr-defined]
                 else:
-                    messages[name].stamp.sec, messages[name].stamp.nanosec = 1, counts[name]
+                    messages[name].stamp.sec, messages[name].stamp.nanosec = COUNTED, counts[name]
                     if name == "session_state":
                         messages[name].session_active = True
                     writers[name].publish(messages[name])  # type: ignore[attr-defined]
