@@ -93,7 +93,8 @@ def _play(bag: BagReader, topics: Collection[str], publishers: Publishers, pace:
                 publishers.publish(item)
                 bar.update(task, completed=item.time - bag.begin, description="paused" if pace.is_paused else "replaying")
         finally:
-            bar.stop()
+            if console.is_terminal:
+                bar.stop()
 
 
 def _due(items: Iterator[Item], publishers: Publishers, pace: Pace, keys: Keys) -> Iterator[Item]:
