@@ -71,7 +71,7 @@ def test_in_a_pause_each_press_takes_one_message_and_q_ends() -> None:
     found = [item.time for item in replay._due(items(50.0, 60.0, 70.0, 80.0), told, pace, keys)]  # type: ignore[arg-type]
     assert found == [50.0, 60.0, 70.0]
     assert pace.is_paused
-    assert [second for second in told.times if second >= 50.0][0] == 50.0
+    assert next(second for second in told.times if second >= 50.0) == 50.0
 
 
 def test_without_keys_messages_come_when_they_are_due() -> None:

@@ -51,7 +51,7 @@ class Item:
     @property
     def time(self) -> float:
         """Time of receipt [s since the epoch]."""
-        return self.received * NANO
+        return self.received / 1e9
 
     @cached_property
     def value(self) -> Any:
@@ -133,12 +133,12 @@ class BagReader:
     @property
     def begin(self) -> float:
         """Time of the first message [s since the epoch]; 0 where it is empty."""
-        return self._extent[1] * NANO if any(item.count for item in self._extent[0].values()) else 0.0
+        return self._extent[1] / 1e9 if any(item.count for item in self._extent[0].values()) else 0.0
 
     @property
     def end(self) -> float:
         """Time of the last message [s since the epoch]; 0 where it is empty."""
-        return self._extent[2] * NANO if self.begin else 0.0
+        return self._extent[2] / 1e9 if self.begin else 0.0
 
     @property
     def contents(self) -> tuple[Content, ...]:
@@ -167,7 +167,7 @@ class BagReader:
 
     def items(self, topics: Collection[str] | None = None, begin: float = 0.0) -> Iterator[Item]:
         """Yield the messages of some topics (None: all) received from a time [s since the epoch] on, by time. BagError where the file is damaged."""
-        first = round(begin / NANO)
+        first = round(begin * 1e9)
         for channel, received, data in self._raw():
             if received >= first and (topics is None or channel.topic in topics):
                 decode = self._decoders.get(channel.type_name) or self._decoder(channel)
