@@ -129,6 +129,13 @@ def test_four_parties_agree_on_the_energy(charged: tuple[subprocess.CompletedPro
         assert value == pytest.approx(energy["meter"], rel=0.005), name
 
 
+def test_four_parties_agree_on_the_price_to_the_cent(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    session = charged[1]["sessions"][0]
+    assert set(session["prices"]) == {"record", "topic", "receipt", "csms"}
+    assert set(session["prices"].values()) == {session["cost"]}
+    assert session["cost"] > 0
+
+
 def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
     found = charged[1]
     store, states, counts = get_typestore(Stores.ROS2_JAZZY), [], Counter[str]()
@@ -151,6 +158,7 @@ def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProc
         "power_command",
         "safety_state",
         "meter_reading",
+        "session_price",
         "charge_record",
     ):
         assert counts[topic] > 0, topic

@@ -12,10 +12,11 @@ from notary_bench import NOTARY
 from test_meter_book import FILE, Bench
 from typer.testing import CliRunner
 
-from evse_core.evidence import GENESIS, link, mark_of
+from evse_core.evidence import GENESIS, link
 from evse_core.ocmf import Mark, parse
 from evse_core.ocmf_check import check, check_row
 from evse_core.ocmf_signature import public_key
+from evse_core.session_readings import complete, mark_of
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 from evse_nodes.meter_key import notary
 from evse_tools import records_check
@@ -81,7 +82,7 @@ def test_without_a_signature_there_is_no_begin_and_no_charging(bench: Bench, mon
     def broken(*_: object) -> str:
         raise sqlite3.OperationalError("no signature")
 
-    monkeypatch.setattr(type(NOTARY), "begin", broken)
+    monkeypatch.setattr(type(NOTARY), "made", broken)
     bench.session("a", True)
     assert bench.told == []
     assert book.open is None
@@ -121,11 +122,12 @@ def test_energy_from_the_vehicle_has_a_register_of_its_own() -> None:
     record = ChargeRecord(
         status=RecordStatus.CLOSED, begin=0.0, end=60.0, begin_register_wh=10.0, end_register_wh=110.0, price_per_kwh="0.4", currency="EUR"
     )
-    text = NOTARY.end(replace(record, begin_export_register_wh=5.0, end_export_register_wh=45.0), 1)
+    gave = replace(record, begin_export_register_wh=5.0, end_export_register_wh=45.0)
+    text = NOTARY.made(gave, complete(gave, ()), 1)
     assert [reading["RI"] for reading in parse(text).readings] == ["01-00:B1.08.00*FF", "01-00:C1.08.00*FF"] * 2
     verdict = check(text, public_key(NOTARY.public_key))
     assert (verdict.errors, verdict.energy_wh) == ((), 100)
-    assert len(parse(NOTARY.end(record, 1)).readings) == 2
+    assert len(parse(NOTARY.made(record, complete(record, ()), 1)).readings) == 2
 
 
 def test_evidence_is_neither_changed_nor_deleted(bench: Bench) -> None:

@@ -63,6 +63,9 @@ class OcppConfig:
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )
+    tell_cost: bool = parameter(
+        False, "", "Tell the price of each session by a DataTransfer of this project after its StopTransaction", "own: docs/tariffs.md"
+    )
     max_queued_meter_values: int = parameter(
         10000,
         "1",

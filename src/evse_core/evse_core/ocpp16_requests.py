@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from evse_core import ocpp16_configuration as configuration
+from evse_core import ocpp16_messages as messages
+from evse_core.audit import by_csms
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
@@ -56,7 +58,16 @@ class Unlock:
     evse: int
 
 
-EvseRequest = StartSession | StopSession | SetAvailability | Unlock
+@dataclass(frozen=True, slots=True)
+class SetTariff:
+    """Have another tariff hold: JSON text, and who wants it."""
+
+    evse: int
+    tariff: str
+    who: str
+
+
+EvseRequest = StartSession | StopSession | SetAvailability | Unlock | SetTariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +221,19 @@ def _clear_cache(payload: Payload, station: Station) -> Decision:
 
 
 def _data_transfer(payload: Payload, station: Station) -> Decision:
-    return Decision(_status("UnknownVendorId"))
+    if payload["vendorId"] != messages.VENDOR_ID:
+        return Decision(_status("UnknownVendorId"))
+    if payload.get("messageId") != messages.SET_TARIFF:
+        return Decision(_status("UnknownMessageId"))
+    try:
+        connector, text = messages.wanted_tariff(payload.get("data"))
+    except ValueError as error:
+        return Decision({"status": "Rejected", "data": str(error)})
+    if station.registration != Registration.ACCEPTED or (connector and connector not in station.connectors):
+        return Decision(_status("Rejected"))
+    evses = (connector,) if connector else tuple(sorted(station.connectors))
+    who = by_csms(station.config.url, station.config.charge_point_id)
+    return Decision(_status("Accepted"), tuple(SetTariff(evse, text, who) for evse in evses), _status("Rejected"))
 
 
 _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {

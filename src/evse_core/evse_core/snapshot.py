@@ -22,6 +22,7 @@ from evse_core import (
     safety_trends,
     safety_view,
     sample,
+    session_readings,
     types,
 )
 from evse_core.fault import Fault
@@ -40,6 +41,7 @@ MODULES = (
     node_watch,
     energy_meter,
     energy_manager_loop,
+    session_readings,
 )
 CLASSES = {kind.__name__: kind for module in MODULES for kind in vars(module).values() if isinstance(kind, type)}
 # What an object was constructed with, or made of that, by the name of its class: it is there before its state is read back.
@@ -53,6 +55,7 @@ FIXED: Mapping[str, frozenset[str]] = {
     "EnergyManager": frozenset({"_config", "_evses"}),
     "DischargeManager": frozenset({"_config"}),
     "EnergyMeter": frozenset({"_config"}),
+    "SessionTimes": frozenset({"max_gap"}),
     "SequencerLoop": frozenset(),
     "SafetyLoop": frozenset({"_expected"}),
     "ManagerLoop": frozenset({"names", "_config", "_inputs"}),

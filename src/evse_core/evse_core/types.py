@@ -728,6 +728,35 @@ class ChargeRecord:
     begin_export_register_wh: float = 0.0
     end_export_register_wh: float = 0.0
     export_price_per_kwh: str = ""
+    tariff: str = ""
+    tax: int = 0
+    charging_time: float = 0.0
+    idle_time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """Part of a price, inside SessionPrice."""
+
+    what: str = ""
+    quantity: str = ""
+    unit_price: str = ""
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPrice:
+    """Price so far of a session, and its final price."""
+
+    stamp: float = 0.0
+    session_id: str = ""
+    final: bool = False
+    tariff: str = ""
+    currency: str = ""
+    lines: tuple[PriceLine, ...] = ()
+    net: int = 0
+    tax: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """energy_meter: readings, billing records and receipts of one EVSE. The rules are evse_core/energy_meter.py and record_keeper.py."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from evse_msgs.srv import SetTariff
 from rclpy.node import Node
 
 from evse_core.energy_meter import MeterConfig
-from evse_core.energy_meter_loop import POWER, SESSION, MeterLoop
+from evse_core.energy_meter_loop import POWER, SESSION, SET_TARIFF, MeterLoop
 from evse_core.tariff import Tariff
 from evse_core.trace import STEP
 from evse_core.types import ChargeRecord
 from evse_nodes import topics
-from evse_nodes.decision_trace import Decisions
+from evse_nodes.decision_trace import Decisions, said
 from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
 from evse_nodes.metrology_sources import metrology_checksum
@@ -37,13 +39,14 @@ class EnergyMeterNode(Node):
         self._told = 0.0
         self.get_logger().info(f"metrology part {metrology_checksum()}")
         self._book.recover(time.monotonic())
-        writers = {"meter_reading": topics.writer(self, "meter_reading"), "charge_record": self._teller()}
+        writers = {name: topics.writer(self, name) for name in ("meter_reading", "session_price")} | {"charge_record": self._teller()}
         for _, record in self._loop.begin(self._book):
             writers["charge_record"](record, self._stamp())
         self._decisions = Decisions(self, self._loop, writers)
         self._decisions.reader(POWER, "power_report")
         self._decisions.reader(SESSION, "session_state")
         topics.reader(self, "transaction", self._book.on_transaction)
+        self.create_service(SetTariff, "set_tariff", self._set_tariff)
         every(self, self._config.charging_period, lambda: self._decisions.call(STEP))
 
     def storage(self) -> Storage:
@@ -67,6 +70,11 @@ class EnergyMeterNode(Node):
             self._told = time.monotonic()
 
         return tell
+
+    def _set_tariff(self, request: SetTariff.Request, response: SetTariff.Response) -> SetTariff.Response:
+        wanted = json.dumps({"tariff": request.tariff, "who": request.who or "unknown"})
+        response.success, response.message = said(self._decisions.on(SET_TARIFF, wanted), SET_TARIFF)
+        return response
 
     def _stamp(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from evse_core.audit import facts
 from evse_core.energy_meter import MeterConfig
-from evse_core.receipt import Receipt, zone
+from evse_core.receipt import Receipt
 from evse_core.record_keeper import RecordKeeper
-from evse_core.tariff import Tariff
+from evse_core.tariff import Tariff, TariffChange
 from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
 from evse_nodes.meter_audit import MeterAudit
@@ -27,7 +27,6 @@ class MeterBook(RecordKeeper):
         self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None], description: str = ""
     ) -> None:
         self._tell = tell
-        self._zone = zone(config.time_zone)
         self._receipts = ReceiptFiles(folder / "receipts")
         with ExitStack() as undo:
             self.audit = MeterAudit(folder, evse, description)
@@ -37,7 +36,7 @@ class MeterBook(RecordKeeper):
             undo.callback(self._ledger.close)
             super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
             ledger, pages = self._ledger.audited()
-            self.audit.start(facts("energy_meter", config) | facts("tariff", self._tariff) | ledger, signer.public_key, pages)
+            self.audit.start(facts("energy_meter", config) | facts("tariff", self.tariff) | ledger, signer.public_key, pages)
             undo.pop_all()
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:
@@ -75,6 +74,9 @@ class MeterBook(RecordKeeper):
         """How many writes of ledger and audit trail have failed since the last ones of their kind that worked."""
         return super().failed_writes + self.audit.failed_writes
 
+    def _changed(self, change: TariffChange) -> None:
+        self.audit.changed("tariff.", facts("tariff", self.tariff), change.who)
+
     def _print_and_tell(self, record: ChargeRecord) -> None:
         self.audit.on_page(self._ledger.audited()[1])
         self._print(record)
@@ -85,7 +87,8 @@ class MeterBook(RecordKeeper):
         if record.status is RecordStatus.OPEN:
             return
         try:
-            self._receipts.write(Receipt(record, self._ledger.transaction_id(record.session_id), self._config, self._zone))
+            number, proof = self._ledger.transaction_id(record.session_id), self._ledger.proof(record.session_id)
+            self._receipts.write(Receipt(record, number, self._config, self._zone, self._ledger.readings(record), proof))
         except (OSError, sqlite3.Error):
             LOG.exception("no receipt for session %s", record.session_id)
 

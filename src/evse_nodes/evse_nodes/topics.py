@@ -89,6 +89,7 @@ EVSE_TOPICS = (
     Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink", "session_reporter")),
     Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
+    Topic("session_price", types.SessionPrice, qos.STATE, "energy_meter", ()),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
     Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter")),

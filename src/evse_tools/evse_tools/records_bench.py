@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.progress import track
 
 from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.ocmf import Mark
 from evse_core.ocmf_signature import signed
+from evse_core.session_readings import SessionReading, begin_reading
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 from evse_nodes.ledger import Ledger
 from evse_nodes.meter_key import notary
@@ -45,6 +47,9 @@ def run(sessions: int, as_json: bool) -> int:
             ledger.save(meter, record.stamp + 1.0, durable=True)
             timed("register on disk, synced", began)
             began = time.perf_counter()
+            ledger.add(record, _pause(record))
+            timed("reading on disk, synced", began)
+            began = time.perf_counter()
             ledger.end(_ended(record))
             timed("end on disk, signed and synced", began)
         ledger.close()
@@ -72,6 +77,12 @@ def run(sessions: int, as_json: bool) -> int:
         console.print(f"{writes:,.0f} writes per second, each synced")
         console.print(f"{rate:,.0f} records checked per minute, {len(many):,} in a row; {good} of {len(source.records)} hold")
     return 0 if good == len(source.records) else 1
+
+
+def _pause(record: ChargeRecord) -> SessionReading:
+    """Return a reading between begin and end."""
+    begin = begin_reading(record)
+    return replace(begin, number=1, mark=Mark.SUSPENDED, stamp=record.begin + 30.0, register_wh=record.begin_register_wh + 50.0)
 
 
 def _record(number: int) -> ChargeRecord:

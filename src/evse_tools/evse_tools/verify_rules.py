@@ -1,7 +1,7 @@
 """Today's rules for the nodes of a recording, made with the parameters that its description gives them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import nan
 from typing import Any
 
@@ -15,7 +15,8 @@ from evse_core.fault_table import FAULTS
 from evse_core.record_keeper import RecordKeeper
 from evse_core.safety_monitor import SafetyConfig, SafetyMonitor
 from evse_core.safety_monitor_loop import SafetyLoop
-from evse_core.tariff import Tariff
+from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
+from evse_core.tariff import Tariff, TariffChange
 from evse_core.trace import Loop
 from evse_core.types import ChargeRecord, RecordStatus
 from evse_tools.description import Description
@@ -82,7 +83,9 @@ class Memory:
     def __init__(self) -> None:
         self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
         self.counter_wh = self.export_counter_wh = nan
+        self.times = NO_TIMES
         self._records: dict[str, ChargeRecord] = {}
+        self._readings: dict[str, tuple[SessionReading, ...]] = {}
         self._number = 1
 
     def remember(self, facts: Mapping[str, Any]) -> None:
@@ -91,31 +94,55 @@ class Memory:
             setattr(self, name, facts[name])
         self._records = {record.session_id: record for record in facts["records"]}
         self._number = facts["number"]
+        self.times = facts["times"]
+        for record in self.open_records():
+            self._readings[record.session_id] = tuple(facts["readings"])
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
-        """Keep registers and counters."""
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Keep registers, counters and times."""
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
-        self._keep(meter.register_wh, meter.export_register_wh, meter.max_power, stamp)
+        self._keep(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times)
 
-    def _keep(self, register_wh: float, export_wh: float, max_power: float, stamp: float) -> None:
+    def _keep(self, register_wh: float, export_wh: float, max_power: float, stamp: float, times: Times) -> None:
         self.register_wh, self.export_register_wh = max(register_wh, self.register_wh), max(export_wh, self.export_register_wh)
-        self.max_power, self.stamp = max_power, stamp
+        self.max_power, self.stamp, self.times = max_power, stamp, times
 
     def next_number(self) -> int:
         """Return the number of the next record."""
         return self._number
 
-    def begin(self, record: ChargeRecord) -> None:
-        """Keep an OPEN record."""
+    def begin(self, record: ChargeRecord, phase: str = "") -> None:
+        """Keep an OPEN record and its begin reading."""
         self._records[record.session_id] = record
         self._number = record.record_number + 1
-        self._keep(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
+        self._readings[record.session_id] = (begin_reading(record, phase),)
+        self._keep(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp, NO_TIMES)
+
+    def add(self, record: ChargeRecord, reading: SessionReading) -> None:
+        """Keep a reading of an OPEN record."""
+        self._readings[record.session_id] = (*self.readings(record), reading)
+        times = Times(reading.charging_time, reading.idle_time)
+        self._keep(reading.register_wh, reading.export_register_wh, self.max_power, reading.stamp, times)
 
     def end(self, record: ChargeRecord) -> None:
         """Keep the end of an OPEN record."""
         if self._records[record.session_id].status is RecordStatus.OPEN:
             self._records[record.session_id] = record
-        self._keep(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
+            found = complete(replace(record, status=RecordStatus.OPEN), self._readings.get(record.session_id, ()))
+            self._readings[record.session_id] = (*found, end_reading(record, found))
+        times = Times(record.charging_time, record.idle_time)
+        self._keep(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp, times)
+
+    def readings(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
+        """Return the readings of a record."""
+        return complete(record, self._readings.get(record.session_id, ()))
+
+    def keep_tariff(self, change: TariffChange) -> None:
+        """Take a tariff that is to last; a verified run has no restart."""
+
+    def kept_tariff(self) -> TariffChange | None:
+        """Return None: which tariff holds comes with the snapshot."""
+        return None
 
     def open_records(self) -> Sequence[ChargeRecord]:
         """Return the records without an end."""
