@@ -20,6 +20,7 @@ from evse_nodes.metrology_sources import metrology_checksum
 from evse_tools.audit_command import record_problems
 from evse_tools.bag_reader import BagReader
 from evse_tools.bag_story import stories
+from evse_tools.verify import verify
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -164,6 +165,14 @@ def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProc
         assert counts[topic] > 0, topic
     assert counts["/uplink_state"] > 0
     assert counts["/rosout"] > 0
+
+
+def test_the_recording_is_decided_again_as_it_was(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    found = verify(Path(charged[1]["recording"]))
+    assert not found.differs, [item for result in found.results for item in result.differences[:3]]
+    nodes = {"/energy_manager", "/evse_1/charge_sequencer", "/evse_1/energy_meter", "/evse_1/safety_monitor"}
+    assert {result.node for result in found.results if result.messages > 10} == nodes
+    assert {result.unrecorded for result in found.results} == {0}
 
 
 def test_chart_and_receipt_are_where_the_json_says(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
