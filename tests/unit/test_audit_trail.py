@@ -332,3 +332,13 @@ def test_pages_that_are_lost_are_told_also_where_the_ledger_is_an_older_copy(tmp
     (tmp_path / "energy_meter_1.sqlite").write_bytes(copy)
     MeterBook(MeterConfig(), Tariff(), 1, tmp_path, lambda _: None).close()
     assert lines(tmp_path)[-1].new == "2 signed records before, 1 now"
+
+
+def test_a_tariff_of_the_csms_is_an_entry_with_its_name_and_a_restart_adds_none(tmp_path: Path) -> None:
+    book = MeterBook(MeterConfig(), Tariff("EUR", "0.50"), 1, tmp_path, lambda _: None)
+    assert book.change_tariff(Tariff("EUR", "0.80").text(), "CSMS ws://x as EVSE-1", 1.8e9)[0]
+    book.close()
+    count = len(lines(tmp_path))
+    assert (prices(tmp_path)[-1], lines(tmp_path)[-1].who) == (("0.50", "0.80", 1), "CSMS ws://x as EVSE-1")
+    MeterBook(MeterConfig(), Tariff("EUR", "0.50"), 1, tmp_path, lambda _: None).close()
+    assert len(lines(tmp_path)) == count
