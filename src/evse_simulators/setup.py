@@ -22,6 +22,8 @@ setup(
             "power_module_simulator = evse_simulators.power_module_simulator_node:main",
             "power_cabinet_simulator = evse_simulators.power_cabinet_simulator_node:main",
             "io_board_simulator = evse_simulators.io_board_simulator_node:main",
+            "meter_simulator = evse_simulators.meter_simulator_node:main",
+            "can_meter_simulator = evse_simulators.can_meter_simulator_node:main",
             "simulator_container = evse_simulators.container:main",
             "csms_simulator = evse_simulators.csms_simulator:main",
         ],

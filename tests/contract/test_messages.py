@@ -42,6 +42,7 @@ ENUM_OF_CONSTANTS = {
     ("Authorization", "SOURCE"): types.VerdictSource,
     ("ChargeRecord", "STATUS"): types.RecordStatus,
     ("UplinkState", "REGISTRATION"): types.Registration,
+    ("MeterReading", "METER"): types.MeterStatus,
 }
 
 

@@ -30,7 +30,7 @@ def entry_points(package: str) -> dict[str, str]:
 def every_spec() -> list[NodeSpec]:
     files = [
         yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
-        for name in ("single_evse.yaml", "ccs.yaml", "ac_three_phase.yaml", "cabinet.yaml")
+        for name in ("single_evse.yaml", "ccs.yaml", "ac_three_phase.yaml", "cabinet.yaml", "modbus_meter.yaml", "can_meter.yaml")
     ]
     specs = [
         spec for data in files for composition in ("node", "evse") for spec in node_specs(from_data(data | {"composition": composition}))

@@ -1,6 +1,7 @@
 """The node energy_meter and a probe: rates, records, what a kill in a session leaves, orderly end."""
 
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,7 +16,11 @@ pytest.importorskip("rclpy")
 from evse_msgs.srv import SetTariff
 from probe import Probe
 
-from evse_core.types import PowerReport, RecordStatus, SessionState, StopCause, Transaction
+from evse_core.meter_link import MODBUS, MeterLinkConfig
+from evse_core.types import MeterReport, MeterStatus, PowerReport, RecordStatus, SessionState, StopCause, Transaction
+from evse_nodes import meter_maps
+from evse_simulators.meter_image import image
+from evse_simulators.meter_server import MeterServer
 
 
 class Charger(Probe):
@@ -222,3 +227,60 @@ def test_wrong_input_ends_it_with_code_2_and_a_name(tmp_path: Path, parameters: 
         assert words in probe.log("energy_meter")
     finally:
         probe.close()
+
+
+class MeteredCharger(Charger):
+    """The same with a meter on Modbus TCP, served from here, that counts twice what the power modules say: nobody can mistake one for the other."""
+
+    def begin(self) -> None:
+        """Start the meter's server once, and the node."""
+        if not hasattr(self, "server"):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.link = MeterLinkConfig(kind=MODBUS, map="dcm230", host="127.0.0.1", port=probe.getsockname()[1])
+            self.server = MeterServer(self.link)
+            self.silent = False
+            self.every(0.05, self.serve)
+        own = {"meter.kind": "modbus", "meter.map": "dcm230", "meter.host": "127.0.0.1", "meter.port": self.link.port}
+        times = {"meter.poll_period": 0.2, "meter.max_age": 1.0, "meter.end_wait": 2.0, "meter.register_delay": 0.5}
+        self.meter = self.start("energy_meter", {"data_dir": str(self.folder), "price_per_kwh": "0.50"} | own | times)
+
+    def serve(self) -> None:
+        """Show the registers, or nothing."""
+        power = 800.0 * self.current
+        told = MeterReport(
+            import_wh=5e6 + 2.0 * self.counted_wh, export_wh=0.0, voltage=400.0, current=2.0 * self.current, power=power, serial="77"
+        )
+        self.server.image = None if self.silent else image(meter_maps.load("dcm230"), told)
+
+    def close(self) -> None:
+        """End server and node."""
+        self.server.close()
+        super().close()
+
+
+def test_a_meter_on_modbus_bills_and_where_it_is_silent_nothing_is_billed_in_its_place(tmp_path: Path) -> None:
+    charger = MeteredCharger(tmp_path)
+    try:
+        charger.until(lambda: any(reading.healthy for _, reading in charger.readings), what="a reading of the meter")
+        charger.charge("a")
+        opened = charger.record("a", RecordStatus.OPEN)
+        assert (opened.begin_register_wh, opened.meter_serial) == (pytest.approx(5e6, abs=100.0), "77")
+        charger.spin(4.0)
+        last = charger.readings[-1][1]
+        assert (last.meter_status, last.meter_serial, last.power) == (MeterStatus.GOOD, "77", pytest.approx(72_000.0, rel=0.01))
+        assert last.session_energy_wh == pytest.approx(2.0 * last.session_reference_wh, rel=0.3)
+        charger.silent = True
+        charger.until(lambda: charger.readings[-1][1].meter_status is MeterStatus.TIMEOUT, 20.0, "a silent meter")
+        assert not charger.readings[-1][1].healthy
+        stood = charger.readings[-1][1].register_wh
+        charger.finish("a")
+        closed = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 20.0, "the closed record")
+        assert (closed.end_register_wh, closed.end_meter_status, closed.legal) == (stood, MeterStatus.TIMEOUT, False)
+        charger.session = SessionState(session_id="b", session_active=True, transaction_active=True, token="04A2B3C4D5E680")
+        charger.spin(3.0)
+        assert charger.record("b", RecordStatus.OPEN) is None, "without a reading there is no begin"
+        charger.silent = False
+        charger.until(lambda: charger.record("b", RecordStatus.OPEN), 20.0, "the record once the meter is back")
+    finally:
+        charger.close()

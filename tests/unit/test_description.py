@@ -58,7 +58,7 @@ def test_the_descriptions_have_the_evses_that_they_promise() -> None:
     assert not load(CONFIG / "real_hardware.yaml").is_simulated
 
 
-SIMULATED = {*SIMULATOR_BUSES, "csms_simulator"} - {"secc_simulator", "ac_vehicle_simulator"}
+SIMULATED = {*SIMULATOR_BUSES, "csms_simulator"} - {"secc_simulator", "ac_vehicle_simulator", "meter_simulator"}
 
 
 @pytest.mark.parametrize("name", sorted(SIMULATED))
@@ -319,6 +319,45 @@ def test_a_description_knows_the_digest_of_its_file_and_data_has_none(tmp_path: 
 def test_a_value_that_is_no_number_is_left_to_the_checks_of_values(data: Data, value: object) -> None:
     data["evses"][0]["charge_sequencer"] = {"lock_timeout": value}
     assert list(problems(data)) == ["evses[0].charge_sequencer.lock_timeout"]
+
+
+WRONG_METERS = [
+    ({"meter": {"kind": "modbus", "map": "dcm231", "host": "127.0.0.1"}}, "evses[0].meter.map", "no register map 'dcm231'"),
+    ({"meter": {"kind": "modbus", "map": "sdm630", "host": "127.0.0.1"}}, "evses[0].meter.map", "of a meter of AC, the output is DC"),
+    ({"meter": {"kind": "modbus", "map": "dcm230"}}, "evses[0].meter", "either host (TCP) or serial_port (RTU)"),
+    ({"meter": {"kind": "modbus", "map": "dcm230", "host": "x", "port": 0}}, "evses[0].meter.port", "0 is below 1"),
+    ({"meter": {"kind": "modbus", "map": "dcm230", "host": "x", "unit_id": 256}}, "evses[0].meter.unit_id", "256 is above 255"),
+    ({"meter": {"kind": "can", "cable_milliohm": 501}}, "evses[0].meter.cable_milliohm", "501.0 mOhm is above 500.0 mOhm"),
+    ({"meter": {"kind": "can", "certificate": "MID"}, "meter_simulator": {}}, "evses[0].meter.certificate", "a simulated meter"),
+    ({"meter": {"certificate": "MID"}}, "evses[0].meter.certificate", "an integrated value"),
+    ({"meter_simulator": {}}, "evses[0].meter_simulator", "nothing reads it"),
+    (
+        {"meter": {"kind": "modbus", "map": "dcm230", "host": "192.0.2.1"}, "meter_simulator": {}},
+        "evses[0].meter.host",
+        "stays on this machine",
+    ),
+    ({"meter": {"kind": "serial"}}, "evses[0].meter.kind", "'serial' is none of power_link, modbus, can"),
+    ({"meter": {"simulated": True}}, "evses[0].meter.simulated", ""),
+]
+
+
+@pytest.mark.parametrize(("sections", "key", "words"), WRONG_METERS)
+def test_a_wrong_meter_is_refused_with_its_key(sections: dict[str, Any], key: str, words: str) -> None:
+    data = yaml.safe_load((CONFIG / "single_evse.yaml").read_text(encoding="utf-8"))
+    data["evses"][0] |= sections
+    with pytest.raises(DescriptionError) as caught:
+        from_data(data)
+    assert any(problem.key == key and words in str(problem) for problem in caught.value.problems), str(caught.value)
+
+
+def test_two_evses_do_not_share_a_meter() -> None:
+    data = yaml.safe_load((CONFIG / "depot.yaml").read_text(encoding="utf-8"))
+    for evse in data["evses"][:2]:
+        evse["meter"] = {"kind": "modbus", "map": "dcm230", "host": "127.0.0.1", "unit_id": 3}
+    with pytest.raises(DescriptionError, match=r"already: 127\.0\.0\.1 unit 3"):
+        from_data(data)
+    data["evses"][1]["meter"]["unit_id"] = 4
+    from_data(data)
 
 
 @pytest.mark.parametrize(

@@ -459,15 +459,29 @@ def test_an_open_record_that_cannot_be_ended_is_ended_later(bench: Bench) -> Non
 
 
 # What version 5 added.
-WITHOUT_READINGS = "DROP TABLE readings; DROP TABLE tariff;" + "".join(
+# What came with version 6.
+WITHOUT_METER = "".join(
     f"ALTER TABLE {table} DROP COLUMN {column};"
     for table, column in (
-        ("register", "charging_time"),
-        ("register", "idle_time"),
-        ("records", "tariff"),
-        ("records", "tax"),
-        ("records", "charging_time"),
-        ("records", "idle_time"),
+        *(("register", column) for column in ("loss_wh", "export_loss_wh", "meter")),
+        *(("records", f"meter_{column}") for column in ("vendor", "model", "serial")),
+        *(("records", f"{when}_{column}") for when in ("begin", "end") for column in ("meter_status", "mains_wh", "export_mains_wh")),
+        ("records", "cable_resistance"),
+    )
+)
+WITHOUT_READINGS = (
+    WITHOUT_METER
+    + "DROP TABLE readings; DROP TABLE tariff;"
+    + "".join(
+        f"ALTER TABLE {table} DROP COLUMN {column};"
+        for table, column in (
+            ("register", "charging_time"),
+            ("register", "idle_time"),
+            ("records", "tariff"),
+            ("records", "tax"),
+            ("records", "charging_time"),
+            ("records", "idle_time"),
+        )
     )
 )
 WITHOUT_EXPORT = (

@@ -58,7 +58,9 @@ def test_one_simulator_needs_no_container() -> None:
     assert "/evse_1/vehicle_simulator" in by_name(node_specs(from_data(data)))
 
 
-@pytest.mark.parametrize("name", sorted(set(EVSE_SECTIONS) - {*VEHICLE_SIMULATORS.values(), "energy_meter", "session_reporter"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(EVSE_SECTIONS) - {*VEHICLE_SIMULATORS.values(), "energy_meter", "meter", "meter_simulator", "session_reporter"})
+)
 def test_the_rating_reaches_every_node_that_has_a_parameter_for_it(name: str) -> None:
     data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
     rating = {"max_voltage": 480.0, "min_voltage": 60.0, "max_current": 100.0, "max_power": 40_000.0}
@@ -105,6 +107,7 @@ def test_every_parameter_is_one_that_its_node_declares() -> None:
         declared |= own.get(spec.name, set())
         if spec.name == "energy_meter":
             declared |= set(STATION_SECTIONS["tariff"].load().__dataclass_fields__)
+            declared |= {f"meter.{name}" for name in EVSE_SECTIONS["meter"].load().__dataclass_fields__}
         unknown = {
             name
             for name in spec.parameters
@@ -177,3 +180,25 @@ def test_every_ros_node_knows_the_description_that_it_was_started_with(compositi
     assert {values.get("description_digest") for name, values in parameters.items() if name != "/csms_simulator"} == {station.digest}
     assert "/csms_simulator" not in parameters
     assert parameters["/evse_1/safety_monitor"]["description_file"] == str(file)
+
+
+def test_the_meter_reaches_who_reads_it_who_plays_it_and_the_bridge_of_its_bus() -> None:
+    nodes = by_name(node_specs(load(ROOT / "config/modbus_meter.yaml")))
+    meter, player = nodes["/evse_1/energy_meter"].parameters, nodes["/evse_1/meter_simulator"].parameters
+    assert {key: value for key, value in meter.items() if key.startswith("meter.")} == {
+        key: value for key, value in player.items() if key.startswith("meter.")
+    }
+    assert (meter["meter.kind"], meter["meter.max_power"], meter["meter.simulated"]) == ("modbus", 50_000.0, True)
+    assert "has_meter" not in nodes["/evse_1/can_bridge"].parameters
+    nodes = by_name(node_specs(load(ROOT / "config/can_meter.yaml")))
+    assert nodes["/evse_1/can_bridge"].parameters["has_meter"]
+    assert nodes["/evse_1/meter_simulator"].executable == "can_meter_simulator"
+    assert nodes["/evse_1/meter_simulator"].parameters["bus.channel"] == nodes["/evse_1/can_bridge"].parameters["io_bus.channel"]
+
+
+def test_a_text_that_looks_like_a_number_stays_a_text_for_ros(tmp_path: Path) -> None:
+    """ROS's parser takes 0008 for 8.0, though it is no number in YAML 1.1."""
+    data = yaml.safe_load((ROOT / "config/single_evse.yaml").read_text(encoding="utf-8"))
+    data["station"]["serial"] = "0008"
+    written = write_parameters(node_specs(from_data(data)), tmp_path / "parameters.yaml").read_text(encoding="utf-8")
+    assert 'serial: "0008"' in written

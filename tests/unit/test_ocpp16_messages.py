@@ -183,3 +183,26 @@ def test_an_unknown_measurand_is_named() -> None:
     with pytest.raises(ValueError, match="'Temperature'"):
         messages.measurands("Voltage,Temperature")
     assert messages.measurands(" Voltage , SoC,") == ("Voltage", "SoC")
+
+
+def test_a_meter_of_three_phases_tells_each_of_them() -> None:
+    phases = {
+        f"{what}_l{number}": value + number
+        for what, value in (("voltage", 230.0), ("current", 10.0), ("power", 2300.0))
+        for number in (1, 2)
+    }
+    reading = MeterReading(stamp=1.0, voltage=231.5, current=20.0, power=4600.0, frequency=49.98, **phases)
+    request = messages.meter_values(1, reading, 50.0, ["Voltage", "Current.Import", "Power.Active.Import", "Frequency"])
+    assert request is not None
+    (told,) = request.payload["meterValue"]
+    rows = [(value["measurand"], value.get("phase"), value["value"], value.get("unit")) for value in told["sampledValue"]]
+    assert rows == [
+        ("Voltage", "L1-N", "231.0", "V"),
+        ("Voltage", "L2-N", "232.0", "V"),
+        ("Current.Import", "L1", "11.0", "A"),
+        ("Current.Import", "L2", "12.0", "A"),
+        ("Power.Active.Import", None, "4600.0", "W"),
+        ("Power.Active.Import", "L1", "2301.0", "W"),
+        ("Power.Active.Import", "L2", "2302.0", "W"),
+        ("Frequency", None, "49.98", None),
+    ]

@@ -78,6 +78,7 @@ class CanBridgeConfig:
     io_period: float = parameter(0.05, "s", "period of the frames to the I/O board", "config/can/io_board.dbc", 0.01, 0.1)
     report_period: float = parameter(0.1, "s", "period of reports without news", "msg/VehicleReport.msg: 10 Hz", 0.02, 0.1)
     pistol: int = parameter(1, "", "pistol index on the power bus, bits 28..24 of identifiers", "generic EVSE v3, can.md 1.1", 1, 31)
+    has_meter: bool = parameter(False, "", "a meter hangs on the bus of the I/O board", "meter.kind: can")
     release_current: float = parameter(5.0, "A", "current at which signal 2 may go without a sequencer", "CHAdeMO, can.md 2.3 E1", 0.0, 5.0)
     release_timeout: float = parameter(0.5, "s", "time after which signal 2 goes in any case", "CHAdeMO, can.md 2.3 E1", 0.0, 2.5)
     sequence_gap: float = parameter(0.5, "s", "time from signal 2 off to signal 1 off", "CHAdeMO, can.md 2.3 E5", 0.5, 5.0)
@@ -122,7 +123,7 @@ class CanBridge:
     """The rule of can_bridge for one EVSE."""
 
     def __init__(self, config: CanBridgeConfig, databases: Mapping[str, SignalDatabase]) -> None:
-        """Begin; databases by name, at least those of can_bridge_devices.DATABASES for this link."""
+        """Begin; databases by name, at least those of can_bridge_devices.database_names."""
         self.config = config
         devices = make_devices(config, databases)
         self._vehicle, self._modules, self._sender, self._board = devices.vehicle, devices.modules, devices.sender, devices.board

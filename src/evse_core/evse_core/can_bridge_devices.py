@@ -1,7 +1,7 @@
 """What hangs on the buses of an EVSE, by vehicle link: which database each bus speaks, who receives, who reports, who sends."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from evse_core.can_schedule import Receiver
@@ -9,6 +9,7 @@ from evse_core.codecs.ac_output import AcOutput, NoModules, NoVehicle
 from evse_core.codecs.chademo import ChademoStation
 from evse_core.codecs.evse_v3 import ModulesReceiver, ModulesSender
 from evse_core.codecs.io_board import IoBoard
+from evse_core.codecs.meter import METER_DATABASE, BoardAndMeter, CanMeter
 from evse_core.codecs.secc import SeccStation
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
@@ -46,6 +47,10 @@ class Place(Protocol):
         """Silence of a charge controller that cuts power. [s]"""
 
     @property
+    def has_meter(self) -> bool:
+        """A meter hangs on the bus of the I/O board."""
+
+    @property
     def controller_lamps(self) -> str:
         """Whose LEDs show the lamp."""
 
@@ -62,8 +67,22 @@ class Devices:
     reports: Mapping[str, Receiver]
 
 
+def database_names(place: Place) -> tuple[str, ...]:
+    """Return the names of the databases that the buses of an EVSE need."""
+    return (*dict.fromkeys(DATABASES[place.vehicle_link].values()), *((METER_DATABASE,) if place.has_meter else ()))
+
+
 def make_devices(place: Place, databases: Mapping[str, SignalDatabase]) -> Devices:
     """Return what hangs on the buses of a link; KeyError where a database is missing."""
+    devices = _devices(place, databases)
+    if not place.has_meter:
+        return devices
+    meter = CanMeter(databases[METER_DATABASE])
+    both = BoardAndMeter(databases[METER_DATABASE], meter, devices.board.receive)
+    return replace(devices, receive={**devices.receive, BusLink.IO: both.receive}, reports={**devices.reports, "meter_report": meter})
+
+
+def _devices(place: Place, databases: Mapping[str, SignalDatabase]) -> Devices:
     board = IoBoard(databases[IO_DATABASE])
     if place.vehicle_link == PILOT:
         output = AcOutput(board)

@@ -13,6 +13,7 @@ LEAPS = {
     "vehicle_report": {"current_request": 1.0, "controller.voltage": 10.0},
     "power_report": {"voltage": 10.0, "current": 5.0},
     "io_report": {"connector_voltage": 10.0},
+    "meter_report": {},
 }
 _GETTERS = {topic: tuple((attrgetter(name), step) for name, step in values.items()) for topic, values in LEAPS.items()}
 

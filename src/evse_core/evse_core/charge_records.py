@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import isfinite, nan
 
-from evse_core.energy_meter import LEGAL
+from evse_core.energy_meter import INTEGRATED, MeterFacts
 from evse_core.pricing import price
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, end_reading, tariff_of
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, RecordStatus, SessionState, StopCause
+from evse_core.types import ChargeRecord, MeterStatus, RecordStatus, SessionState, StopCause
 
 
 class RecordAction(Enum):
@@ -21,13 +22,16 @@ class RecordAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The meter at a moment: both registers [Wh], highest power since the begin [W], time of the ROS clock [s], times of the session."""
+    """The meter at a moment: registers [Wh], highest power since the begin [W], ROS time [s], times of the session; how it stands, and what it shows [Wh]."""
 
     register_wh: float
     export_register_wh: float
     max_power: float
     stamp: float
     times: Times = NO_TIMES
+    status: MeterStatus = MeterStatus.UNKNOWN
+    mains_wh: float = nan
+    export_mains_wh: float = nan
 
 
 def actions(open_session: str, session: SessionState, known: bool) -> tuple[RecordAction, ...]:
@@ -46,7 +50,9 @@ def actions(open_session: str, session: SessionState, known: bool) -> tuple[Reco
     return tuple(found)
 
 
-def begun(session: SessionState, evse_id: int, number: int, tariff: Tariff, register: Register) -> ChargeRecord:
+def begun(
+    session: SessionState, evse_id: int, number: int, tariff: Tariff, register: Register, meter: MeterFacts = INTEGRATED
+) -> ChargeRecord:
     """Return the OPEN record of a session."""
     return ChargeRecord(
         stamp=register.stamp,
@@ -62,11 +68,21 @@ def begun(session: SessionState, evse_id: int, number: int, tariff: Tariff, regi
         stop_cause=StopCause.NONE,
         currency=tariff.currency,
         price_per_kwh=tariff.price_per_kwh,
-        legal=LEGAL,
+        legal=meter.legal,
         begin_export_register_wh=register.export_register_wh,
         end_export_register_wh=register.export_register_wh,
         export_price_per_kwh=tariff.export_price_per_kwh,
         tariff=tariff.text(),
+        meter_vendor=meter.vendor,
+        meter_model=meter.model,
+        meter_serial=meter.serial,
+        begin_meter_status=register.status,
+        end_meter_status=register.status,
+        cable_resistance=meter.cable_resistance,
+        begin_mains_wh=register.mains_wh,
+        end_mains_wh=register.mains_wh,
+        begin_export_mains_wh=register.export_mains_wh,
+        end_export_mains_wh=register.export_mains_wh,
     )
 
 
@@ -84,9 +100,16 @@ def ended(
         end_register_wh=max(register.register_wh, last.register_wh),
         end_export_register_wh=max(register.export_register_wh, last.export_register_wh),
         max_power=max(register.max_power, 0.0),
+        end_meter_status=register.status,
+        end_mains_wh=_at_least(register.mains_wh, record.begin_mains_wh),
+        end_export_mains_wh=_at_least(register.export_mains_wh, record.begin_export_mains_wh),
         stop_cause=cause,
         charging_time=max(register.times.charging, last.charging_time),
         idle_time=max(register.times.idle, last.idle_time),
     )
     cost = price(tariff_of(record), (*found, end_reading(closed, found)))
     return replace(closed, cost=cost.total, tax=cost.tax)
+
+
+def _at_least(value: float, least: float) -> float:
+    return max(value, least) if isfinite(value) and isfinite(least) else value

@@ -4,15 +4,17 @@ Theory of operation. A power_report carries the age of the frame behind it, so e
 at most `max_gap` apart the energy is the area of the trapezoid under the power. Over a longer gap, as after a restart of this process, the difference of
 the energy counter in power_report is taken, which can_bridge keeps with this same rule; without it nothing is counted, because nobody measured it. Energy to
 the vehicle (import, as OCPP calls it) and from it (export) have a register each: power the other way counts as zero, neither goes back, and the two never
-make up for each other. An integrated value is a plausibility value and not legal for billing (can.md 7.5): a certified meter takes this place on a real
-station.
+make up for each other. An integrated value is a plausibility value and not legal for billing (can.md 7.5): on a real station a certified meter takes this
+place (energy_meter_read.py), and what is integrated here is what it is compared with.
 """
 
 from dataclasses import dataclass
 from math import isfinite, nan
+from typing import Any, Protocol
 
+from evse_core.meter_loss import Losses
 from evse_core.parameter import parameter
-from evse_core.types import PowerReport
+from evse_core.types import MeterStatus, PowerReport
 from evse_core.vehicle_link import PILOT, link_parameter
 
 SECONDS_PER_HOUR = 3600.0
@@ -21,8 +23,61 @@ SAME_FRAME = 0.01
 # Voltage and current beyond which a reading is no measurement, whoever reports it: the largest ratings that any configuration takes are 1500 V and 1000 A
 # (safety_config.py), and modules overshoot. A register that took one such reading in could never be corrected. [V], [A]
 HIGHEST_VOLTAGE, HIGHEST_CURRENT = 2000.0, 2000.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFacts:
+    """Which meter it is, for records: maker, model, serial number ("" of an integrated value); legal for billing; resistance of the cable behind it [ohm]."""
+
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+    legal: bool = False
+    cable_resistance: float = 0.0
+
+
 # An integrated value is never legal for billing. Source: can.md 7.5
-LEGAL = False
+INTEGRATED = MeterFacts()
+
+
+class Stored(Protocol):
+    """What a store has kept of a meter (record_keeper.Store). Registers are those of the vehicle's end, losses what was taken off or added. [Wh]"""
+
+    @property
+    def register_wh(self) -> float:
+        """Register of energy to vehicles."""
+
+    @property
+    def export_register_wh(self) -> float:
+        """Register of energy from vehicles."""
+
+    @property
+    def max_power(self) -> float:
+        """Highest power since the begin of the record [W]."""
+
+    @property
+    def counter_wh(self) -> float:
+        """Counter of power_report up to which the register has counted, NaN where unknown."""
+
+    @property
+    def export_counter_wh(self) -> float:
+        """The same of energy from vehicles."""
+
+    @property
+    def loss_wh(self) -> float:
+        """Losses that were taken off."""
+
+    @property
+    def export_loss_wh(self) -> float:
+        """Losses that were added."""
+
+    @property
+    def meter(self) -> str:
+        """Identity of the meter that the registers are those of, "" of an integrated value."""
+
+    @property
+    def stamp(self) -> float:
+        """ROS time of the last save [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +134,24 @@ class Reading:
     time: float
     voltage: float
     current: float
+    # Power that a meter measured itself; NaN: voltage times current. [W]
+    measured: float = nan
 
     @property
     def power(self) -> float:
         """Power towards the vehicle [W], negative towards the station."""
-        return self.voltage * self.current
+        return self.measured if isfinite(self.measured) else self.voltage * self.current
 
 
 class EnergyMeter:
-    """The registers [Wh], the highest power [W] since reset_peak(), and the counters of power_report up to which the registers have counted [Wh].
+    """The registers [Wh], the highest power [W] since begin(), and the counters of power_report up to which the registers have counted [Wh].
 
-    Those with `export` are about energy from the vehicle.
+    Those with `export` are about energy from the vehicle. register_wh is that of the vehicle's end, mains_wh that of the meter; without a resistance of the
+    cable they are the same.
     """
+
+    facts = INTEGRATED
+    identity = ""
 
     def __init__(
         self,
@@ -100,14 +161,25 @@ class EnergyMeter:
         counter_wh: float = nan,
         export_register_wh: float = 0.0,
         export_counter_wh: float = nan,
+        losses: Losses | None = None,
     ) -> None:
         self._config = config
-        self.register_wh = register_wh
+        self.losses = losses or Losses(0.0)
+        self.register_wh, self.export_register_wh = register_wh, export_register_wh
         self.max_power = max_power
         self.counter_wh = counter_wh
-        self.export_register_wh = export_register_wh
         self.export_counter_wh = export_counter_wh
         self.last: Reading | None = None
+
+    @property
+    def mains_wh(self) -> float:
+        """Register of energy to vehicles at the meter, before the cable."""
+        return self.register_wh + self.losses.import_wh
+
+    @property
+    def export_mains_wh(self) -> float:
+        """Register of energy from vehicles at the meter."""
+        return self.export_register_wh - self.losses.export_wh
 
     def on_report(self, report: PowerReport, now: float) -> bool:
         """Take a report received at now [s]; returns whether it brought a new reading."""
@@ -116,11 +188,15 @@ class EnergyMeter:
             return False
         if self.last is not None and reading.time - self.last.time <= self._config.max_gap:
             hours = (reading.time - self.last.time) / SECONDS_PER_HOUR
-            self.register_wh += (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours
-            self.export_register_wh += (max(-self.last.power, 0.0) + max(-reading.power, 0.0)) / 2.0 * hours
+            rise = (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours
+            export_rise = (max(-self.last.power, 0.0) + max(-reading.power, 0.0)) / 2.0 * hours
         else:
-            self.register_wh += self._missed(report.energy_wh, self.counter_wh)
-            self.export_register_wh += self._missed(report.export_energy_wh, self.export_counter_wh)
+            rise = self._missed(report.energy_wh, self.counter_wh)
+            export_rise = self._missed(report.export_energy_wh, self.export_counter_wh)
+        self.losses.on_reading(reading.time, reading.current**2, reading.current < 0.0, self._config.max_gap)
+        taken, added = self.losses.on_rise(rise, export_rise)
+        self.register_wh += rise - taken
+        self.export_register_wh += export_rise + added
         self.counter_wh, self.export_counter_wh = report.energy_wh, report.export_energy_wh
         self.max_power = max(self.max_power, reading.power)
         self.last = reading
@@ -134,9 +210,25 @@ class EnergyMeter:
         # More than a session can have delivered in the time is no measurement.
         return missed if 0.0 <= missed <= self._config.max_missed else 0.0
 
-    def reset_peak(self) -> None:
-        """Begin a session: the highest power counts from here."""
+    def begin(self) -> None:
+        """Begin a session: the highest power counts from here, and losses of the one before are none of this one."""
         self.max_power = 0.0
+        self.losses.reset()
+
+    def in_session(self, open_record: bool) -> None:
+        """Take whether a record is open: of no account to an integrated value."""
+
+    def status(self, now: float) -> MeterStatus:
+        """Return UNKNOWN: an integrated value has no state of its own."""
+        return MeterStatus.UNKNOWN
+
+    def read_since(self, time: float) -> bool:
+        """Return whether the registers are known as they were at a time [s] or later: what is integrated is always as it is."""
+        return True
+
+    def details(self, now: float) -> dict[str, Any]:
+        """Return what a MeterReading says beside registers and present values, by field."""
+        return {"mains_register_wh": self.mains_wh, "loss_wh": self.losses.import_wh}
 
     def fresh(self, now: float) -> Reading | None:
         """Return the last reading if it is recent enough to speak for the present."""

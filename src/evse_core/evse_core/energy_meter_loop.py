@@ -6,16 +6,19 @@ from math import inf
 from typing import Any
 
 from evse_core.energy_meter import MeterConfig
+from evse_core.meter_answer import from_text
 from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff
 from evse_core.trace import FAILED, STEP, Outputs
 from evse_core.types import ChargeRecord, RecordStatus
 
 POWER, SESSION = "power_report", "session_state"
+# A report of a meter on the I/O bus, and an answer of one on Modbus (meter_answer.py).
+METER, ANSWER = "meter_report", "answer()"
 # A tariff that is to hold, as JSON object with `tariff` (text) and `who`; the answer has the same name: whether it holds, and words.
 SET_TARIFF = "set_tariff()"
 # What the keeper remembers besides its store and the session of the open record; the rest it was constructed with.
-KEPT = ("meter", "_resuming", "_heard", "_heard_of", "_final", "_gone", "stored", "_failing", "_synced", "_unsynced")
+KEPT = ("meter", "_resuming", "_heard", "_heard_of", "_final", "_gone", "_asked", "stored", "_failing", "_synced", "_unsynced")
 # Period of session_price (msg/SessionPrice.msg: 1 Hz). [s]
 PRICE_PERIOD = 1.0
 # Records that the store is asked for: who asks for a session asks for one that was open a moment ago. [1]
@@ -25,7 +28,7 @@ RECENT = 5
 class MeterLoop:
     """The meter of one EVSE. Make the keeper with `tell` as its teller, then call `begin`."""
 
-    names = (STEP, FAILED, POWER, SESSION, SET_TARIFF)
+    names = (STEP, FAILED, POWER, SESSION, SET_TARIFF, METER, ANSWER)
 
     def __init__(self, config: MeterConfig) -> None:
         self._config = config
@@ -59,11 +62,23 @@ class MeterLoop:
         elif name == SET_TARIFF:
             wanted = json.loads(given)
             said = [(SET_TARIFF, keeper.change_tariff(wanted["tariff"], wanted["who"], stamp))]
+        elif name == METER:
+            if given.complete and given.age >= 0.0:
+                keeper.on_meter(given, now - given.age, stamp - given.age)
+        elif name == ANSWER:
+            self._answered(given, now, stamp)
         else:
             keeper.tick(now, stamp)
         changed = name == SESSION and keeper.open is not before
         failed = ((FAILED, "the store did not take what was written"),) if keeper.failed_writes else ()
         return [*said, *self._records(), *(self._reading(now) if changed or (name == STEP and self._is_due(now)) else ()), *failed]
+
+    def _answered(self, text: str, now: float, stamp: float) -> None:
+        report, age, status, detail = from_text(text)
+        if report is None:
+            self.keeper.on_meter_failure(status, detail, now - age)
+        else:
+            self.keeper.on_meter(report, now - age, stamp - age)
 
     def _records(self) -> Outputs:
         told, self._told = self._told, []
@@ -107,6 +122,9 @@ class MeterLoop:
             "stamp": store.stamp,
             "counter_wh": store.counter_wh,
             "export_counter_wh": store.export_counter_wh,
+            "loss_wh": store.loss_wh,
+            "export_loss_wh": store.export_loss_wh,
+            "meter": store.meter,
             "number": number,
             "records": list(records.values()),
             "times": store.times,

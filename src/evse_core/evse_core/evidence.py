@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from evse_core.energy_meter import whole_wh
-from evse_core.ocmf import EXPORT_REGISTER, IMPORT_REGISTER, Clock, Gateway, Reading, User, parse, payload
+from evse_core.meter_evidence import gateway_of, rows, state
+from evse_core.ocmf import Clock, Gateway, Reading, User, parse, payload
 from evse_core.ocmf_signature import PrivateKey, public_text, signed
 from evse_core.session_readings import SessionReading, export_flowed
 from evse_core.tariff import Phase
@@ -64,19 +65,18 @@ class Notary:
     def made(self, record: ChargeRecord, readings: Sequence[SessionReading], page: int) -> str:
         """Return the signed record of a session with its readings so far."""
         user = _user(record, Phase.parse(readings[-1].phase))
-        found = tuple(self._readings(readings))
+        found = tuple(self._readings(record, readings))
         extensions = {**self.extensions(), **({} if record.legal else NOT_LEGAL)}
-        return signed(payload(self.gateway, f"T{page}", user, found, extensions), self.key)
+        return signed(payload(gateway_of(self.gateway, record), f"T{page}", user, found, extensions), self.key)
 
-    def _readings(self, readings: Sequence[SessionReading]) -> Iterator[Reading]:
+    def _readings(self, record: ChargeRecord, readings: Sequence[SessionReading]) -> Iterator[Reading]:
         """Yield the readings of each moment; that of energy from the vehicle only where there was some."""
         exported = export_flowed(readings)
         for reading in readings:
             when = datetime.fromtimestamp(reading.stamp, self.zone)
-            registers = {IMPORT_REGISTER: reading.register_wh} | ({EXPORT_REGISTER: reading.export_register_wh} if exported else {})
-            for register, value in registers.items():
-                wh = float(whole_wh(value))
-                yield Reading(when, reading.mark, wh, Clock.INFORMATIVE, register=register, current_type=self.current_type)
+            for row in rows(record, readings[0], reading, exported):
+                wh, kind = float(whole_wh(row.wh)), self.current_type
+                yield Reading(when, reading.mark, wh, Clock.INFORMATIVE, state(reading.status), row.register, kind, loss_wh=row.loss_wh)
 
 
 def _user(record: ChargeRecord, phase: Phase) -> User:

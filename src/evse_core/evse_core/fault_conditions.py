@@ -9,7 +9,7 @@ from math import inf, isfinite, isnan, nan
 
 from evse_core.safety_inputs import CONNECTED_STATES, OPENING_STATES, POWERED_STATES, Input
 from evse_core.safety_view import View
-from evse_core.types import BusHealth, ChargeState, IoReport, VehicleReport
+from evse_core.types import BusHealth, ChargeState, IoReport, MeterStatus, VehicleReport
 
 Condition = Callable[[View], str | None]
 
@@ -312,9 +312,23 @@ def charge_sequencer_silent(view: View) -> str | None:
 def meter_silent(view: View) -> str | None:
     """The meter does not report, or says while power flows that it cannot measure."""
     silent = silence(view, Input.METER, view.config.meter_timeout)
+    if silent == "" and view.meter is not None and view.meter.meter_status not in MEASURING and not _is_seen_backwards(view):
+        if view.meter.meter_status is MeterStatus.NOT_READ and view.in_grace:
+            return None
+        return view.meter.meter_detail or f"the meter is {view.meter.meter_status.name.lower()}"
     if silent == "" and view.state in POWERED_STATES and view.meter is not None and not view.meter.healthy:
-        return "the meter cannot measure or store"
+        return "the meter cannot measure or store" if view.meter.meter_status in MEASURING else ""
     return silent
+
+
+# A meter that counts, or an integrated value, which has no state.
+MEASURING = (MeterStatus.UNKNOWN, MeterStatus.GOOD)
+
+
+def _is_seen_backwards(view: View) -> bool:
+    """Return whether the fault about a register that fell ends the session already; without a session it is this one that bars the next."""
+    assert view.meter is not None
+    return view.meter.meter_status is MeterStatus.BACKWARDS and view.state in POWERED_STATES
 
 
 def meter_session_lost(view: View) -> str | None:

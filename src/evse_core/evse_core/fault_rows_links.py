@@ -63,11 +63,11 @@ LINKS: tuple[Fault, ...] = (
         "Look for the node's end in the log; check the load of the computer.",
     ),
     Fault(
-        "meter_silent", "The energy meter does not report or cannot measure.", "age of meter_reading, meter_reading.healthy",
+        "meter_silent", "The energy meter does not report or cannot measure.", "age of meter_reading, meter_reading.healthy and .meter_status",
         ("meter_timeout",), seen.meter_silent,
         Effect(STOP, UNPLUG, "meter_session_time"), Effect(BLOCK, ITSELF, "idle_silence"), "PowerMeterFailure", "Other", "",
         SILENCE,
-        "Look for the end of energy_meter in the log; check free space and health of the disk.",
+        "meter_reading.meter_detail says what the meter lacks (docs/meters.md); else look for the end of energy_meter in the log, and at the disk.",
     ),
     Fault(
         "meter_session_lost", "The energy meter does not count for the session that charges.",
@@ -77,15 +77,16 @@ LINKS: tuple[Fault, ...] = (
         "energy_meter was restarted during the session; the record up to then is kept as INTERRUPTED.",
     ),
     Fault(
-        "meter_runs_backwards", "The register of the energy meter fell.", "meter_reading.register_wh",
+        "meter_runs_backwards", "The register of the energy meter fell.", "meter_reading.register_wh and .meter_status",
         ("register_tolerance",), trends.meter_runs_backwards,
         Effect(STOP, UNPLUG), Effect(WARN, ITSELF), "PowerMeterFailure", "Other", "",
         ENDED,
         "Compare the register with the last receipt: the meter was exchanged, lost what it had not stored, or is connected the wrong way round.",
     ),
     Fault(
-        "meter_disagrees", "The energy meter and the power modules disagree about the power.",
-        "meter_reading.power against power_report.voltage times power_report.current", ("meter_tolerance", "meter_tolerance_percent"), trends.meter_disagrees,
+        "meter_disagrees", "The energy meter and the power modules disagree about power or energy.",
+        "meter_reading.power against power_report.voltage times power_report.current; meter_reading.session_energy_wh against .session_reference_wh",
+        ("meter_tolerance", "meter_tolerance_percent", "meter_energy_tolerance", "meter_energy_tolerance_percent"), trends.meter_disagrees,
         Effect(STOP, UNPLUG, "meter_disagreement_time"), None, "PowerMeterFailure", "Other", "",
         ENDED,
         "Compare both with a reference; the sessions since the last check may be billed wrongly.",

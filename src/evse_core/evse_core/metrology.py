@@ -8,13 +8,23 @@ import hashlib
 from collections.abc import Mapping
 
 # From where the rest is reached.
-ROOTS = ("evse_nodes.meter_book",)
+ROOTS = ("evse_nodes.meter_book", "evse_nodes.modbus_meter", "evse_nodes.meter_maps", "evse_core.meter_answer", "evse_core.codecs.meter")
 # Module: what it does.
 MODULES: Mapping[str, str] = {
     "evse_core.audit": "what the audit trail watches and says",
     "evse_core.charge_records": "when a record begins and ends",
+    "evse_core.codecs.meter": "frames of a meter on the I/O bus",
+    "evse_core.codecs.signals": "frames to values",
     "evse_core.energy_meter": "energy from readings; whole Wh",
+    "evse_core.energy_meter_read": "which readings of a meter count",
     "evse_core.evidence": "readings become signed records, chained",
+    "evse_core.frame": "a frame as a value",
+    "evse_core.meter_answer": "answers of a meter as text",
+    "evse_core.meter_evidence": "what a record says of the meter",
+    "evse_core.meter_link": "which meter, and its cable",
+    "evse_core.meter_loss": "losses of the cable",
+    "evse_core.meter_map": "registers to values",
+    "evse_core.meter_sunspec": "where the registers of a SunSpec meter are",
     "evse_core.metrology": "this table",
     "evse_core.ocmf": "form of signed records",
     "evse_core.ocmf_signature": "signatures",
@@ -29,11 +39,14 @@ MODULES: Mapping[str, str] = {
     "evse_core.vehicle_link": "AC or DC",
     "evse_nodes.audit_trail": "audit trail on disk",
     "evse_nodes.clock_state": "what the clock is worth",
+    "evse_nodes.databases": "where databases and register maps are found",
     "evse_nodes.ledger": "register, records and evidence on disk",
     "evse_nodes.meter_audit": "what the trail is told",
     "evse_nodes.meter_book": "the meter with its folder",
     "evse_nodes.meter_key": "the key",
+    "evse_nodes.meter_maps": "register maps as they are on disk",
     "evse_nodes.metrology_sources": "the sources of this table, as they are on disk",
+    "evse_nodes.modbus_meter": "reading a meter on Modbus",
     "evse_nodes.read_only": "files for those who only read",
     "evse_nodes.receipt_files": "receipts as files",
     "evse_nodes.whole_file": "files that are replaced as a whole",

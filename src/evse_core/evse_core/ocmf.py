@@ -235,5 +235,6 @@ def _json(text: str, name: str) -> dict[str, Any]:
 def _completed(readings: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     last: Mapping[str, Any] = {}
     for reading in readings:
-        last = {**last, **reading}
+        # A loss belongs to the register of its own reading.
+        last = {**{key: value for key, value in last.items() if key != "CL"}, **reading}
         yield last

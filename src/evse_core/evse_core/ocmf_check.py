@@ -119,7 +119,7 @@ def _energy(readings: Sequence[Any]) -> tuple[Decimal | None, list[str]]:
         problems += [problem] if problem else []
         rows.setdefault(str(reading.get("RI", "")), []).append((str(reading.get("TX", "")), value))
     problems += [*dict.fromkeys(words for row in rows.values() for words in _marks([mark for mark, _ in row]))]
-    problems += _falling(readings, values)
+    problems += [*_falling(readings, values), *_losses(readings, values)]
     return _difference(next(iter(rows.values()), [])), problems
 
 
@@ -169,6 +169,50 @@ def _falling(readings: Sequence[Any], values: Sequence[Decimal | None]) -> list[
                 problems.append(f"reading {number}: the register fell from {last[register]} to {value} Wh")
             last[register] = value
     return problems
+
+
+# Register of the vehicle's end by that of the meter, and the sign of what lies between them: to the vehicle the loss is taken off, from it it is added.
+_COMPENSATED = (("01-00:B1.", "01-00:B0.", 1), ("01-00:C1.", "01-00:C0.", -1))
+# Registers are rounded to 1 Wh at begin and end, on both sides. [Wh]
+_ROUNDING = Decimal(2)
+
+
+def _losses(readings: Sequence[Any], values: Sequence[Decimal | None]) -> Iterator[str]:
+    """Yield what does not fit between a register, the losses in the cable (CL) and the register of the meter before compensation."""
+    last: dict[str, Decimal] = {}
+    for number, reading in enumerate(readings, 1):
+        loss, register = reading.get("CL"), str(reading.get("RI", ""))
+        if loss is None:
+            continue
+        if not isinstance(loss, Decimal) or not loss.is_finite() or loss < 0:
+            yield f"reading {number}: cumulated loss (CL) {loss!r} is no loss"
+        elif reading.get("TX") == Mark.BEGIN and loss != 0:
+            yield f"reading {number}: the cumulated loss (CL) is {loss} at the begin, where it is 0"
+        elif loss < last.get(register, Decimal(0)):
+            yield f"reading {number}: the cumulated loss (CL) fell from {last[register]} to {loss}"
+        else:
+            last[register] = loss
+    for device, mains, sign in _COMPENSATED:
+        ends = [_span(readings, values, code) for code in (device, mains)]
+        losses = [
+            Decimal(reading["CL"]) * _UNITS.get(str(reading.get("RU", "")), Decimal(1))
+            for reading in readings
+            if _has_loss(reading, device)
+        ]
+        if None not in ends and losses and abs(ends[1] - ends[0] - sign * losses[-1]) > _ROUNDING:  # type: ignore[operator]
+            yield f"losses: register before compensation {ends[1]} Wh, after it {ends[0]} Wh, loss {losses[-1]} Wh: they do not fit together"
+
+
+def _has_loss(reading: Any, code: str) -> bool:
+    return isinstance(reading.get("CL"), Decimal) and reading["CL"].is_finite() and str(reading.get("RI", "")).startswith(code)
+
+
+def _span(readings: Sequence[Any], values: Sequence[Decimal | None], code: str) -> Decimal | None:
+    """Return what a register counted from its first to its last value [Wh]."""
+    found = [
+        value for reading, value in zip(readings, values, strict=True) if str(reading.get("RI", "")).startswith(code) and value is not None
+    ]
+    return found[-1] - found[0] if len(found) > 1 else None
 
 
 def check_row(texts: Sequence[str]) -> list[str]:

@@ -67,6 +67,8 @@ _UNITS: Final[Mapping[str, str]] = {
     "Current.Import": "A",
     "Current.Export": "A",
     "SoC": "Percent",
+    # The protocol has no unit of its own for hertz: any Frequency is in Hz (1.6 section 7.31).
+    "Frequency": "",
 }
 # Told only where there is something: a station that never discharges says nothing of it.
 _EXPORTED: Final = frozenset({EXPORT_REGISTER, "Power.Active.Export", "Current.Export"})
@@ -74,7 +76,13 @@ SUPPORTED_MEASURANDS: Final = tuple(_UNITS)
 # Where a value is measured: the state of charge in the vehicle, all else at the outlet, the protocol's default (1.6 section 7.24).
 _LOCATIONS: Final[Mapping[str, str]] = {"SoC": "EV"}
 # Decimals: the meter resolves 1 mWh, its currents and voltages 0.1. [1]
-_DECIMALS: Final[Mapping[str, int]] = {REGISTER: 3, EXPORT_REGISTER: 3, "SoC": 0}
+_DECIMALS: Final[Mapping[str, int]] = {REGISTER: 3, EXPORT_REGISTER: 3, "SoC": 0, "Frequency": 2}
+# Told of each phase where a meter measures them: field of MeterReading, what the protocol calls a phase of it (1.6 section 7.30), whether the sum is told, too.
+_OF_PHASES: Final[Mapping[str, tuple[str, str, bool]]] = {
+    "Voltage": ("voltage", "-N", False),
+    "Current.Import": ("current", "", False),
+    "Power.Active.Import": ("power", "", True),
+}
 
 
 def timestamp(seconds: float) -> str:
@@ -204,12 +212,24 @@ def meter_values(
         "Current.Import": _one_way(reading.current),
         "Current.Export": _one_way(-reading.current),
         "SoC": soc_percent,
+        "Frequency": reading.frequency,
     }
     told = [name for name in measurands if isfinite(known[name]) and (name not in _EXPORTED or known[name] > 0.0)]
-    values = [_sampled(name, known[name], context) for name in told]
+    values = [value for name in told for value in _samples(name, known[name], reading, context)]
     if not values:
         return None
     return Request("MeterValues", {"connectorId": connector, "meterValue": [_meter_value(reading.stamp, values)]})
+
+
+def _samples(measurand: str, value: float, reading: MeterReading, context: str) -> list[dict[str, str]]:
+    """Return the values of a measurand: of each phase where they are measured, as far as they flow to the vehicle."""
+    total = [_sampled(measurand, value, context)]
+    if measurand not in _OF_PHASES:
+        return total
+    field, suffix, with_total = _OF_PHASES[measurand]
+    phases = [(f"L{number}{suffix}", _one_way(getattr(reading, f"{field}_l{number}"))) for number in (1, 2, 3)]
+    found = [_sampled(measurand, phase_value, context) | {"phase": name} for name, phase_value in phases if isfinite(phase_value)]
+    return [*(total if with_total or not found else ()), *found]
 
 
 def _one_way(value: float) -> float:
@@ -247,7 +267,7 @@ def _sampled(measurand: str, value: float, context: str) -> dict[str, str]:
         "format": "Raw",
         "measurand": measurand,
         "location": _LOCATIONS.get(measurand, "Outlet"),
-        "unit": _UNITS[measurand],
+        **({"unit": _UNITS[measurand]} if _UNITS[measurand] else {}),
     }
 
 

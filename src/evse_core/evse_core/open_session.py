@@ -68,6 +68,9 @@ class OpenSession:
             self.times.idle,
             self.tariff.phase(register.stamp, zone).text() if changes else last.phase,
             text if changes and text != self._holds() else "",
+            register.status,
+            register.mains_wh,
+            register.export_mains_wh,
         )
 
     def _holds(self) -> str:

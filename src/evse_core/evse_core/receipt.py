@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from evse_core.energy_meter import MeterConfig, billed_wh, whole_wh
 from evse_core.evidence import Proof
+from evse_core.meter_evidence import is_read, state
+from evse_core.ocmf import MeterState
 from evse_core.pricing import Line, Price, kwh, price
 from evse_core.session_readings import SessionReading, complete, tariff_of, whole_seconds
 from evse_core.tariff import Phase, Tariff, amount
@@ -55,6 +57,22 @@ class Receipt:
     def export_wh(self) -> int:
         """Energy that the vehicle gave [Wh]."""
         return billed_wh(self.record.begin_export_register_wh, self.record.end_export_register_wh)
+
+    @property
+    def loss_wh(self) -> int:
+        """Losses in the cable that are not billed [Wh]."""
+        record = self.record
+        if not record.cable_resistance > 0.0:
+            return 0
+        return round(record.end_mains_wh - record.begin_mains_wh - (record.end_register_wh - record.begin_register_wh))
+
+    @property
+    def _meter(self) -> str:
+        record = self.record
+        if not is_read(record):
+            return METER[self.config.current_type]
+        serial = f"no. {record.meter_serial}" if record.meter_serial[:1].isdigit() else record.meter_serial
+        return " ".join(filter(None, (record.meter_vendor, record.meter_model, serial)))
 
     @property
     def tariff(self) -> Tariff:
@@ -126,7 +144,10 @@ class Receipt:
                 {"mark": item.mark.value, "time": self._time(item.stamp), "register_kwh": kwh(whole_wh(item.register_wh))}
                 for item in self._readings
             ],
-            "meter": METER[self.config.current_type],
+            "meter": self._meter,
+            "meter_serial": record.meter_serial,
+            "loss_wh": self.loss_wh,
+            "cable_milliohm": round(record.cable_resistance * 1000.0, 3),
             "legal": record.legal,
             "signed_record": self._signed(),
             "rows": [[list(row) for row in block] for block in self.rows()],
@@ -172,7 +193,7 @@ class Receipt:
         )
 
     def _energy(self) -> tuple[Row, ...]:
-        record, gave = self.record, self.export_wh > 0
+        record, gave, ended = self.record, self.export_wh > 0, state(self.record.end_meter_status)
         return (
             ("Begin register", f"{kwh(whole_wh(record.begin_register_wh))} kWh"),
             ("End register", f"{kwh(whole_wh(record.end_register_wh))} kWh"),
@@ -181,8 +202,10 @@ class Receipt:
             ("End exported", f"{kwh(whole_wh(record.end_export_register_wh))} kWh" if gave else ""),
             ("Exported", f"{kwh(self.export_wh)} kWh, from the vehicle" if gave else ""),
             ("Highest power", f"{record.max_power / 1000.0:.1f} kW {self.config.current_type}"),
-            ("Meter", METER[self.config.current_type] + ("" if record.legal else ",")),
+            ("Cable loss", f"{self.loss_wh} Wh taken off, {record.cable_resistance * 1000.0:g} mOhm" if record.cable_resistance else ""),
+            ("Meter", self._meter + ("" if record.legal else ",")),
             ("", "" if record.legal else NOT_LEGAL),
+            ("Meter state", "" if ended is MeterState.GOOD else f"at the end: {ended.name.lower().replace('_', ' ')}"),
         )
 
     def _prices(self) -> tuple[Row, ...]:

@@ -3,7 +3,9 @@
 Theory of operation. Whatever is said is in the store before: a record is told when the store has taken it, and readings show the register as it is stored.
 A keeper that starts and finds a record open waits for the first power_report, which says what flowed meanwhile, and for session_state, which says whether
 the session still runs; where neither comes in time it goes on without. A record whose session is gone, because charge_sequencer began anew, stays open
-until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. What the store does not take stays as it is and
+until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. A meter that is read must have been read well after a
+begin or an end was asked for: without it there is no begin and so no charging, and an end waits `end_wait` for it and then takes what was read last, with
+the state of the meter beside it. What the store does not take stays as it is and
 is asked again by the next session_state, power_report or tick. Between begin and end the open session is asked which reading is due (open_session.py)
 and the store takes it before any price follows it. A tariff from the CSMS is kept, and holds until the station description has another one than that which it
 replaced. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory
@@ -16,13 +18,28 @@ from math import inf, isfinite, nan
 from typing import Protocol
 
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
-from evse_core.energy_meter import LEGAL, EnergyMeter, MeterConfig
+from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.energy_meter_read import ReadMeter
+from evse_core.meter_link import POWER_LINK, MeterLinkConfig
+from evse_core.meter_loss import Losses
 from evse_core.open_session import OpenSession, session_price
 from evse_core.pricing import price
 from evse_core.receipt import zone
 from evse_core.session_readings import NO_CURRENT, NO_TIMES, SessionReading, Times, tariff_of
 from evse_core.tariff import Tariff, TariffChange
-from evse_core.types import ChargeRecord, MeterReading, PowerReport, RecordStatus, SessionPrice, SessionState, StopCause
+from evse_core.types import (
+    ChargeRecord,
+    MeterReading,
+    MeterReport,
+    MeterStatus,
+    PowerReport,
+    RecordStatus,
+    SessionPrice,
+    SessionState,
+    StopCause,
+)
+
+Meter = EnergyMeter | ReadMeter
 
 
 class Store(Protocol):
@@ -59,11 +76,26 @@ class Store(Protocol):
         """Counter of power_report up to which the register has counted [Wh], NaN where unknown."""
 
     @property
+    def loss_wh(self) -> float:
+        """Losses that were taken off the register [Wh]."""
+
+    @property
+    def export_loss_wh(self) -> float:
+        """Losses that were added to the register of energy from vehicles [Wh]."""
+
+    @property
+    def meter(self) -> str:
+        """Identity of the meter that the registers are those of, "" of an integrated value."""
+
+    @property
     def times(self) -> Times:
         """Times of the session as they were stored last."""
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
-        """Store the meter's registers, its highest power and its counters, with the ROS time [s] and the times of the session."""
+    def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store the meter's registers, losses, highest power and counters, with the ROS time [s] and the times of the session.
+
+        Registers of another meter take the place of the old ones.
+        """
 
     def next_number(self) -> int:
         """Return the number of the next record."""
@@ -107,16 +139,16 @@ class RecordKeeper:
         store: Store,
         tell: Callable[[ChargeRecord], None],
         note: Callable[[str, str], None],
+        link: MeterLinkConfig | None = None,
     ) -> None:
         self._config, self._evse, self._store = config, evse, store
         self._told, self._note = tell, note
+        self._link = link or MeterLinkConfig()
         self._described, self._zone = tariff, zone(config.time_zone)
         # What the CSMS gave in place of the description's tariff, while it holds.
         self._change: TariffChange | None = None
         self.tariff = self._kept(tariff)
-        self.meter = EnergyMeter(
-            config, store.register_wh, store.max_power, store.counter_wh, store.export_register_wh, store.export_counter_wh
-        )
+        self.meter: Meter = _meter(config, self._link, store)
         self._session: OpenSession | None = None
         # session_state and when it came [s].
         self._heard_of: tuple[SessionState | None, float] = (None, -inf)
@@ -126,6 +158,8 @@ class RecordKeeper:
         self._heard = False
         # Since when the session of the open record is gone; None while it is there.
         self._gone: float | None = None
+        # What of the records waits for a reading of the meter, and since when.
+        self._asked: tuple[RecordAction, float] | None = None
         self.stored = True
         self._failing: dict[str, int] = {}
         # When the register was last stored durably, and whether it has been stored otherwise since.
@@ -165,10 +199,18 @@ class RecordKeeper:
             session_cost=so_far.total if so_far else 0,
             currency=record.currency if record else self.tariff.currency,
             healthy=reading is not None and self.stored,
-            legal=LEGAL,
+            legal=self.meter.facts.legal,
             export_register_wh=export,
             session_export_wh=export - record.begin_export_register_wh if record else nan,
+            session_loss_wh=self._session_loss(record),
+            **self.meter.details(now),
         )
+
+    def _session_loss(self, record: ChargeRecord | None) -> float:
+        """Return the losses in the cable in the session [Wh], as they are stored."""
+        if record is None or not isfinite(record.begin_mains_wh):
+            return nan
+        return self._store.loss_wh - (record.begin_mains_wh - record.begin_register_wh)
 
     def session_price(self) -> SessionPrice | None:
         """Return the price so far of the open session by what is stored, else the final one of the last session that this run has ended."""
@@ -222,6 +264,7 @@ class RecordKeeper:
         left = self._store.open_records()
         if left:
             self.reopen(left[-1])
+        self.meter.in_session(self._session is not None)
         if self._session is not None and self._change is not None and self._change.stamp >= self._session.priced_since:
             self._session.take_tariff(self.tariff)
         self._interrupt(left[:-1])
@@ -252,8 +295,11 @@ class RecordKeeper:
 
     @property
     def _stored_last(self) -> Register:
+        """What was stored last, when nobody was there to see the end."""
         store = self._store
-        return Register(store.register_wh, store.export_register_wh, store.max_power, store.stamp, store.times)
+        mains, export = store.register_wh + store.loss_wh, store.export_register_wh - store.export_loss_wh
+        status = MeterStatus.UNKNOWN if self._link.kind == POWER_LINK else MeterStatus.NOT_READ
+        return Register(store.register_wh, store.export_register_wh, store.max_power, store.stamp, store.times, status, mains, export)
 
     def stop_waiting(self, now: float) -> None:
         """End the record of an earlier run whose session nobody knows in time, or go on without what the modules would say; now in monotonic seconds."""
@@ -279,6 +325,18 @@ class RecordKeeper:
             self.meter.register_wh + self.meter.export_register_wh > before or self._counter_is_news()
         ):
             self.save(now, stamp, durable=now - self._synced >= self._config.sync_period)
+
+    def on_meter(self, report: MeterReport, time: float, stamp: float) -> None:
+        """Take an answer of the meter that came at time [s] and ROS time stamp [s], and store what it says."""
+        if isinstance(self.meter, ReadMeter) and self.meter.on_sample(report, time, stamp):
+            counted = (self.meter.register_wh, self.meter.export_register_wh, self.meter.identity)
+            if counted != (self._store.register_wh, self._store.export_register_wh, self._store.meter):
+                self.save(time, stamp, durable=time - self._synced >= self._config.sync_period)
+
+    def on_meter_failure(self, status: MeterStatus, detail: str, time: float) -> None:
+        """Take that the meter did not answer at time [s], or with what cannot be used."""
+        if isinstance(self.meter, ReadMeter):
+            self.meter.on_failure(status, detail, time)
 
     def _counter_is_news(self) -> bool:
         """Return whether a restart would take up the counter of power_report at a wrong place: can_bridge is new here, or began anew."""
@@ -319,7 +377,7 @@ class RecordKeeper:
         session.step(*present)
         if (mark := session.due(*present, stamp, self._zone)) is None:
             return
-        reading = session.reading(mark, self._present(stamp), self._zone)
+        reading = session.reading(mark, self._present(now, stamp), self._zone)
         try:
             self._store.add(session.record, reading)
         except self._store.Error as error:
@@ -332,8 +390,13 @@ class RecordKeeper:
                 f"session {session.record.session_id}: reading {mark.name.lower().replace('_', ' ')} at {reading.register_wh:.3f} Wh",
             )
 
-    def _present(self, stamp: float) -> Register:
-        return Register(self.meter.register_wh, self.meter.export_register_wh, self.meter.max_power, stamp, self._times)
+    def _present(self, now: float, stamp: float) -> Register:
+        meter = self.meter
+        status = meter.status(now)
+        if status is MeterStatus.GOOD and self._asked is not None and not meter.read_since(self._wanted_since(*self._asked)):
+            status = MeterStatus.TIMEOUT
+        mains = meter.mains_wh, meter.export_mains_wh
+        return Register(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, self._times, status, *mains)
 
     def _fail(self, kind: str, error: Exception) -> None:
         if self.stored:
@@ -358,7 +421,10 @@ class RecordKeeper:
             if self._session is not None and self._resuming is None:
                 self._session.step(session, 0.0, self.meter.fresh(now), now)
             for action in wanted:
-                self._act(action, session, stamp)
+                if self._waits_for_meter(action, now):
+                    return
+                self._act(action, session, now, stamp)
+            self._asked = None
             if self._resuming is not None and self._session is not None:
                 self._session.resumed()
                 self._note("INFO", f"session {self._session.record.session_id} goes on after a restart")
@@ -367,6 +433,19 @@ class RecordKeeper:
             self._fail("records", error)
         else:
             self._failing.pop("records", None)
+
+    def _waits_for_meter(self, action: RecordAction, now: float) -> bool:
+        """Return whether a begin or an end waits for a good reading that was made after it was asked for."""
+        if self._asked is None or self._asked[0] is not action:
+            self._asked = (action, now)
+        since = self._asked[1]
+        if self.meter.read_since(self._wanted_since(action, since)) and self.meter.status(now) in (MeterStatus.UNKNOWN, MeterStatus.GOOD):
+            return False
+        return action is RecordAction.BEGIN or now - since < self._link.end_wait
+
+    def _wanted_since(self, action: RecordAction, asked: float) -> float:
+        """Return when a reading must have been made at the earliest [s]: at the end what flowed last has yet to reach the register."""
+        return asked if action is RecordAction.BEGIN else asked + self._link.register_delay
 
     def _settling(self, gone: bool, now: float) -> bool:
         """Return whether the open record waits for the end of the current of its session, which is gone."""
@@ -377,22 +456,27 @@ class RecordKeeper:
         reading = self.meter.fresh(now)
         return (reading is None or abs(reading.current) >= NO_CURRENT) and now - self._gone < self._config.settle_time
 
-    def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
-        present = self._present(stamp)
+    def _act(self, action: RecordAction, session: SessionState, now: float, stamp: float) -> None:
         if action is RecordAction.BEGIN:
-            self._begin(session, stamp)
-        elif action is RecordAction.CLOSE:
+            self._begin(session, now, stamp)
+            return
+        present = self._present(now, stamp)
+        if action is RecordAction.CLOSE:
             self._end(RecordStatus.CLOSED, session.stop_cause, present)
         else:
             # A session that was lost while this process was away, too, ended when energy was counted last, as far as is known.
             self._end(RecordStatus.INTERRUPTED, StopCause.RESTART, present if self._resuming is None else self._stored_last)
 
-    def _begin(self, session: SessionState, stamp: float) -> None:
-        self.meter.reset_peak()
-        register = Register(self.meter.register_wh, self.meter.export_register_wh, 0.0, stamp)
-        record = begun(session, self._evse, self._store.next_number(), self.tariff, register)
-        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())
+    def _begin(self, session: SessionState, now: float, stamp: float) -> None:
+        self.meter.begin()
+        register = replace(self._present(now, stamp), times=NO_TIMES)
+        store, losses = self._store, self.meter.losses
+        if (store.meter, store.loss_wh, store.export_loss_wh) != (self.meter.identity, losses.import_wh, losses.export_wh):
+            store.save(self.meter, stamp, durable=False)
+        record = begun(session, self._evse, store.next_number(), self.tariff, register, self.meter.facts)
+        store.begin(record, self.tariff.phase(stamp, self._zone).text())
         self._session = self._opened(record, NO_TIMES)
+        self.meter.in_session(True)
         self._told(record)
 
     def _end(self, status: RecordStatus, cause: StopCause, register: Register) -> None:
@@ -401,6 +485,17 @@ class RecordKeeper:
         record = ended(session.record, status, cause, register, session.readings)
         self._store.end(record)
         self._session = self._gone = None
+        self.meter.in_session(False)
         cost = price(tariff_of(record), self._store.readings(record))
         self._final = session_price(record, cost, session.tariff, final=True)
         self._told(record)
+
+
+def _meter(config: MeterConfig, link: MeterLinkConfig, store: Store) -> Meter:
+    """Return the meter of a kind, from where the store left it."""
+    if link.kind != POWER_LINK:
+        return ReadMeter(config, link, store)
+    losses = Losses(link.cable_resistance, store.loss_wh, store.export_loss_wh)
+    return EnergyMeter(
+        config, store.register_wh, store.max_power, store.counter_wh, store.export_register_wh, store.export_counter_wh, losses
+    )

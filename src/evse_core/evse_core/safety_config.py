@@ -287,6 +287,17 @@ class SafetyConfig:
         1.0,
         50.0,
     )
+    meter_energy_tolerance: float = parameter(
+        500.0,
+        "Wh",
+        "Difference of a session's energy between meter and modules that is no fault",
+        "own: five steps of 0.1 kWh",
+        10.0,
+        100e3,
+    )
+    meter_energy_tolerance_percent: float = parameter(
+        5.0, "%", "The same, relative to the modules' energy", "own: sensors of 2 % each, and what a ramp leaves", 0.5, 50.0
+    )
     meter_disagreement_time: float = parameter(
         10.0, "s", "Longest difference between meter and modules", "own: a ramp of 20 A/s to 125 A takes 6 s", 1.0, 120.0
     )

@@ -14,12 +14,12 @@ that flutters cannot fill the disk: new prices wait for it, so at most one T a m
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import floor, inf
+from math import floor, inf, nan
 
 from evse_core.energy_meter import Reading, whole_wh
 from evse_core.ocmf import Mark
 from evse_core.tariff import NO_CREDIT, Phase, Tariff, simple
-from evse_core.types import ChargeRecord, ChargeState, RecordStatus, SessionState, StopCause
+from evse_core.types import ChargeRecord, ChargeState, MeterStatus, RecordStatus, SessionState, StopCause
 
 # Below this no energy worth a name flows: 0.3 Wh a second at 1000 V. [A]
 NO_CURRENT = 1.0
@@ -77,6 +77,10 @@ class SessionReading:
     idle_time: float
     phase: str
     tariff: str = ""
+    # How the meter stood, and its own registers before compensation of the cable's losses [Wh].
+    status: MeterStatus = MeterStatus.UNKNOWN
+    mains_wh: float = nan
+    export_mains_wh: float = nan
 
 
 class Activity(Enum):
@@ -118,7 +122,18 @@ def begin_reading(record: ChargeRecord, phase: str = "") -> SessionReading:
     if not phase:
         phase = Phase(price_per_kwh=record.price_per_kwh or "0", export_price_per_kwh=record.export_price_per_kwh or NO_CREDIT).text()
     return SessionReading(
-        0, Mark.BEGIN, record.begin, record.begin_register_wh, record.begin_export_register_wh, 0.0, 0.0, phase, record.tariff
+        0,
+        Mark.BEGIN,
+        record.begin,
+        record.begin_register_wh,
+        record.begin_export_register_wh,
+        0.0,
+        0.0,
+        phase,
+        record.tariff,
+        record.begin_meter_status,
+        record.begin_mains_wh,
+        record.begin_export_mains_wh,
     )
 
 
@@ -133,6 +148,9 @@ def end_reading(record: ChargeRecord, readings: Sequence[SessionReading]) -> Ses
         record.charging_time,
         record.idle_time,
         readings[-1].phase,
+        status=record.end_meter_status,
+        mains_wh=record.end_mains_wh,
+        export_mains_wh=record.end_export_mains_wh,
     )
 
 

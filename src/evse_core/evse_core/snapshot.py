@@ -12,10 +12,13 @@ from enum import Enum
 from typing import Any
 
 from evse_core import (
+    charge_records,
     charge_sequencer_session,
     energy_manager_loop,
     energy_meter,
+    energy_meter_read,
     fault,
+    meter_loss,
     node_watch,
     safety_latches,
     safety_monitor,
@@ -40,6 +43,9 @@ MODULES = (
     safety_latches,
     node_watch,
     energy_meter,
+    energy_meter_read,
+    meter_loss,
+    charge_records,
     energy_manager_loop,
     session_readings,
 )
@@ -56,6 +62,7 @@ FIXED: Mapping[str, frozenset[str]] = {
     "DischargeManager": frozenset({"_config"}),
     "EnergyMeter": frozenset({"_config"}),
     "SessionTimes": frozenset({"max_gap"}),
+    "ReadMeter": frozenset({"_link"}),
     "SequencerLoop": frozenset(),
     "SafetyLoop": frozenset({"_expected"}),
     "ManagerLoop": frozenset({"names", "_config", "_inputs"}),

@@ -238,6 +238,22 @@ class RecordStatus(IntEnum):
     INTERRUPTED = 3
 
 
+class MeterStatus(IntEnum):
+    UNKNOWN = 0
+    GOOD = 1
+    NOT_READ = 2
+    TIMEOUT = 3
+    FAILED = 4
+    DISCONNECTED = 5
+    DISTURBED = 6
+    MISSING_REGISTER = 7
+    OUT_OF_RANGE = 8
+    BACKWARDS = 9
+    STUCK = 10
+    JUMPED = 11
+    EXCHANGED = 12
+
+
 class Registration(IntEnum):
     UNKNOWN = 0
     ACCEPTED = 1
@@ -703,6 +719,55 @@ class MeterReading:
     legal: bool = False
     export_register_wh: float = NAN
     session_export_wh: float = NAN
+    frequency: float = NAN
+    voltage_l1: float = NAN
+    voltage_l2: float = NAN
+    voltage_l3: float = NAN
+    current_l1: float = NAN
+    current_l2: float = NAN
+    current_l3: float = NAN
+    power_l1: float = NAN
+    power_l2: float = NAN
+    power_l3: float = NAN
+    meter_status: MeterStatus = MeterStatus.UNKNOWN
+    meter_detail: str = ""
+    meter_clock: float = NAN
+    meter_serial: str = ""
+    mains_register_wh: float = NAN
+    loss_wh: float = NAN
+    session_loss_wh: float = NAN
+    session_reference_wh: float = NAN
+    session_export_reference_wh: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReport:
+    """What an energy meter says, and how old it is."""
+
+    stamp: float = 0.0
+    complete: bool = False
+    age: float = NAN
+    import_wh: float = NAN
+    export_wh: float = NAN
+    voltage: float = NAN
+    current: float = NAN
+    power: float = NAN
+    frequency: float = NAN
+    voltage_l1: float = NAN
+    voltage_l2: float = NAN
+    voltage_l3: float = NAN
+    current_l1: float = NAN
+    current_l2: float = NAN
+    current_l3: float = NAN
+    power_l1: float = NAN
+    power_l2: float = NAN
+    power_l3: float = NAN
+    clock: float = NAN
+    serial: str = ""
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -732,6 +797,16 @@ class ChargeRecord:
     tax: int = 0
     charging_time: float = 0.0
     idle_time: float = 0.0
+    meter_vendor: str = ""
+    meter_model: str = ""
+    meter_serial: str = ""
+    begin_meter_status: MeterStatus = MeterStatus.UNKNOWN
+    end_meter_status: MeterStatus = MeterStatus.UNKNOWN
+    cable_resistance: float = 0.0
+    begin_mains_wh: float = NAN
+    end_mains_wh: float = NAN
+    begin_export_mains_wh: float = NAN
+    end_export_mains_wh: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

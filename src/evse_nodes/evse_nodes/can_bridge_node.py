@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from evse_core.can_bridge import CanBridge, CanBridgeConfig, Outgoing
-from evse_core.can_bridge_devices import DATABASES
+from evse_core.can_bridge_devices import DATABASES, database_names
 from evse_core.types import BusHealth, BusLink
 from evse_nodes import topics
 from evse_nodes.can_bus import CanPort, Received, declare_port
@@ -39,9 +39,10 @@ class CanBridgeNode(Node):
         super().__init__("can_bridge")
         config = declare(self, CanBridgeConfig)
         buses = DATABASES[config.vehicle_link]
-        self._bridge = CanBridge(config, {name: load(name) for name in buses.values()})
+        self._bridge = CanBridge(config, {name: load(name) for name in database_names(config)})
         self._frames = FrameWriter(self, topics.raw_writer(self, "can_frames"), config.publish_frames)
-        self._writers = {name: topics.writer(self, name) for name in ("vehicle_report", "power_report", "io_report", "can_status")}
+        names = ("vehicle_report", "power_report", "io_report", "can_status", *(("meter_report",) if config.has_meter else ()))
+        self._writers = {name: topics.writer(self, name) for name in names}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._planned, self._resumed = time.monotonic(), -math.inf
         self._waker = Waker(self, self._on_frames)

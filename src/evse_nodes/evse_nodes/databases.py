@@ -10,7 +10,7 @@ import cantools.database
 from evse_core.codecs.signals import SignalDatabase
 
 # Databases of this project, one per link: docs/design.md, section CAN.
-NAMES = ("chademo", "evse_v3", "io_board", "cabinet")
+NAMES = ("chademo", "evse_v3", "io_board", "cabinet", "meter")
 # Own frames on a bus of somebody else's protocol, in files of their own.
 EXTENSIONS = {"evse_v3": ("module_bank",)}
 
@@ -23,7 +23,7 @@ def load(name: str) -> SignalDatabase:
 def find(name: str) -> Path:
     """Return the file of a database: in $EVSE_CONFIG_DIR, else in an installed evse_bringup, else in the source tree above this file."""
     tried = []
-    for folder in _folders():
+    for folder in folders():
         path = folder / "can" / f"{name}.dbc"
         if path.is_file():
             return path
@@ -36,8 +36,8 @@ def _load(paths: tuple[Path, ...]) -> SignalDatabase:
     return SignalDatabase(*(cantools.database.load_file(path, database_format="dbc", strict=True) for path in paths))  # type: ignore[arg-type]
 
 
-def _folders() -> Iterator[Path]:
-    """Yield the config folders, the first that holds the file wins."""
+def folders() -> Iterator[Path]:
+    """Yield the config folders, the first that holds a file wins."""
     if given := os.environ.get("EVSE_CONFIG_DIR"):
         yield Path(given)
     for prefix in filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)):

@@ -1,4 +1,4 @@
-"""energy_meter: readings, billing records and receipts of one EVSE. The rules are evse_core/energy_meter.py and record_keeper.py."""
+"""energy_meter: readings, billing records and receipts of one EVSE. The rules are evse_core/energy_meter.py, energy_meter_read.py and record_keeper.py."""
 
 import json
 import time
@@ -9,15 +9,18 @@ from evse_msgs.srv import SetTariff
 from rclpy.node import Node
 
 from evse_core.energy_meter import MeterConfig
-from evse_core.energy_meter_loop import POWER, SESSION, SET_TARIFF, MeterLoop
+from evse_core.energy_meter_loop import ANSWER, METER, POWER, SESSION, SET_TARIFF, MeterLoop
+from evse_core.meter_answer import as_text
+from evse_core.meter_link import CAN, MODBUS, MeterLinkConfig
 from evse_core.tariff import Tariff
 from evse_core.trace import STEP
 from evse_core.types import ChargeRecord
-from evse_nodes import topics
+from evse_nodes import meter_maps, topics
 from evse_nodes.decision_trace import Decisions, said
-from evse_nodes.executor import every
+from evse_nodes.executor import Waker, every
 from evse_nodes.meter_book import MeterBook
 from evse_nodes.metrology_sources import metrology_checksum
+from evse_nodes.modbus_meter import ModbusMeter
 from evse_nodes.node_health import Storage, description_digest
 from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
@@ -34,8 +37,9 @@ class EnergyMeterNode(Node):
         self._config = declare(self, MeterConfig)
         self._loop = MeterLoop(self._config)
         self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
-        tariff, digest = declare(self, Tariff), description_digest(self)
-        self._book = MeterBook(self._config, tariff, evse_number(self), self._folder, self._loop.tell, digest)
+        tariff, link, digest = declare(self, Tariff), declare(self, MeterLinkConfig, "meter."), description_digest(self)
+        registers = meter_maps.load(link.map) if link.kind == MODBUS else None
+        self._book = MeterBook(self._config, tariff, evse_number(self), self._folder, self._loop.tell, digest, link)
         self._told = 0.0
         self.get_logger().info(f"metrology part {metrology_checksum()}")
         self._book.recover(time.monotonic())
@@ -45,6 +49,9 @@ class EnergyMeterNode(Node):
         self._decisions = Decisions(self, self._loop, writers)
         self._decisions.reader(POWER, "power_report")
         self._decisions.reader(SESSION, "session_state")
+        if link.kind == CAN:
+            self._decisions.reader(METER, "meter_report")
+        self._modbus = ModbusMeter(link, registers, Waker(self, self._on_answers).wake) if registers is not None else None
         topics.reader(self, "transaction", self._book.on_transaction)
         self.create_service(SetTariff, "set_tariff", self._set_tariff)
         every(self, self._config.charging_period, lambda: self._decisions.call(STEP))
@@ -59,6 +66,8 @@ class EnergyMeterNode(Node):
 
     def close(self) -> None:
         """Keep what was counted."""
+        if self._modbus is not None:
+            self._modbus.close()
         self._book.save(time.monotonic(), self._stamp(), durable=True)
         self._book.close()
 
@@ -75,6 +84,12 @@ class EnergyMeterNode(Node):
         wanted = json.dumps({"tariff": request.tariff, "who": request.who or "unknown"})
         response.success, response.message = said(self._decisions.on(SET_TARIFF, wanted), SET_TARIFF)
         return response
+
+    def _on_answers(self) -> None:
+        """Hand over what the reader of a Modbus meter has found."""
+        for answer in self._modbus.drain() if self._modbus is not None else ():
+            age = max(time.monotonic() - answer.time, 0.0)
+            self._decisions.on(ANSWER, as_text(answer.report, age, answer.status, answer.detail))
 
     def _stamp(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)

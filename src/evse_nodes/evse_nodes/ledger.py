@@ -1,7 +1,8 @@
 """Register and billing records of one EVSE on disk: one SQLite file, one writer.
 
 What a commit survives: every one survives the end of the process (kill -9); a durable one (records, and the register every few seconds) also a loss of
-power. The registers in the file never decrease. A file that is damaged, of another program or of a newer version is never touched: ValueError names it.
+power. The registers in the file never decrease, unless another meter is fitted. A file that is damaged, of another program or of a newer version is never
+touched: ValueError names it.
 """
 
 import fcntl
@@ -13,14 +14,14 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TextIO
 
-from evse_core.energy_meter import EnergyMeter
 from evse_core.evidence import GENESIS, Notary, Proof, link
 from evse_core.ocmf import Mark
+from evse_core.record_keeper import Meter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
 from evse_core.tariff import TariffChange
-from evse_core.types import ChargeRecord, RecordStatus, StopCause
+from evse_core.types import ChargeRecord, MeterStatus, RecordStatus, StopCause
 
-VERSION = 5
+VERSION = 6
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
 APPLICATION = 0x45565345
 # Records that are published again for who comes late: depth of qos.HISTORY.
@@ -40,11 +41,17 @@ CREATE TABLE readings (session_id TEXT NOT NULL, number INTEGER NOT NULL, mark T
 CREATE TRIGGER readings_stay BEFORE UPDATE ON readings BEGIN SELECT RAISE(ABORT, 'readings are never changed'); END;
 CREATE TRIGGER readings_last BEFORE DELETE ON readings BEGIN SELECT RAISE(ABORT, 'readings are never deleted'); END;
 CREATE TABLE tariff (id INTEGER PRIMARY KEY CHECK (id = 1), old TEXT NOT NULL, new TEXT NOT NULL, who TEXT NOT NULL, stamp REAL NOT NULL);"""
+# How the meter stood at a reading, and its own registers.
+_METERED = """
+ALTER TABLE readings ADD COLUMN status INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE readings ADD COLUMN mains_wh REAL;
+ALTER TABLE readings ADD COLUMN export_mains_wh REAL;"""
 _SCHEMA = f"""
 CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL,
     export_wh REAL NOT NULL DEFAULT 0.0, export_counter_wh REAL,
-    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0);
-INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL, 0.0, NULL, 0.0, 0.0);
+    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0,
+    loss_wh REAL NOT NULL DEFAULT 0.0, export_loss_wh REAL NOT NULL DEFAULT 0.0, meter TEXT NOT NULL DEFAULT '');
+INSERT INTO register (id, wh, max_power, stamp) VALUES (1, 0.0, 0.0, 0.0);
 CREATE TABLE records (
     stamp REAL NOT NULL, status INTEGER NOT NULL, session_id TEXT NOT NULL UNIQUE, evse_id INTEGER NOT NULL, record_number INTEGER PRIMARY KEY,
     token TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, begin_register_wh REAL NOT NULL, end_register_wh REAL NOT NULL, max_power REAL NOT NULL,
@@ -52,16 +59,20 @@ CREATE TABLE records (
     transaction_id INTEGER NOT NULL DEFAULT 0,
     begin_export_register_wh REAL NOT NULL DEFAULT 0.0, end_export_register_wh REAL NOT NULL DEFAULT 0.0, export_price_per_kwh TEXT NOT NULL DEFAULT '0',
     tariff TEXT NOT NULL DEFAULT '', tax INTEGER NOT NULL DEFAULT 0,
-    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0
+    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0,
+    meter_vendor TEXT NOT NULL DEFAULT '', meter_model TEXT NOT NULL DEFAULT '', meter_serial TEXT NOT NULL DEFAULT '',
+    begin_meter_status INTEGER NOT NULL DEFAULT 0, end_meter_status INTEGER NOT NULL DEFAULT 0, cable_resistance REAL NOT NULL DEFAULT 0.0,
+    begin_mains_wh REAL, end_mains_wh REAL, begin_export_mains_wh REAL, end_export_mains_wh REAL
 );
 {_EVIDENCE}
 {_READINGS}
+{_METERED}
 CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
 # What came with each version: the counter of power_report up to which the register has counted; energy from vehicles; signed records; readings of sessions,
-# their times and tariffs.
+# their times and tariffs; meters that are read.
 _SINCE = {
     2: "ALTER TABLE register ADD COLUMN counter_wh REAL;",
     3: """ALTER TABLE register ADD COLUMN export_wh REAL NOT NULL DEFAULT 0.0;
@@ -77,6 +88,20 @@ ALTER TABLE records ADD COLUMN tariff TEXT NOT NULL DEFAULT '';
 ALTER TABLE records ADD COLUMN tax INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE records ADD COLUMN charging_time REAL NOT NULL DEFAULT 0.0;
 ALTER TABLE records ADD COLUMN idle_time REAL NOT NULL DEFAULT 0.0;""",
+    6: f"""{_METERED}
+ALTER TABLE register ADD COLUMN loss_wh REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE register ADD COLUMN export_loss_wh REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE register ADD COLUMN meter TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN meter_vendor TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN meter_model TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN meter_serial TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN begin_meter_status INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN end_meter_status INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN cable_resistance REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE records ADD COLUMN begin_mains_wh REAL;
+ALTER TABLE records ADD COLUMN end_mains_wh REAL;
+ALTER TABLE records ADD COLUMN begin_export_mains_wh REAL;
+ALTER TABLE records ADD COLUMN end_export_mains_wh REAL;""",
 }
 
 
@@ -90,6 +115,7 @@ class Ledger:
         self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
         self.counter_wh = self.export_counter_wh = nan
         self.times = NO_TIMES
+        self.loss_wh, self.export_loss_wh, self.meter = 0.0, 0.0, ""
         self._lock: TextIO | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -121,11 +147,12 @@ class Ledger:
         elif version < VERSION:
             news = "".join(sql for since, sql in _SINCE.items() if since > version)
             self._db.executescript(f"BEGIN; {news} PRAGMA user_version = {VERSION}; COMMIT;")
-        columns = "wh, export_wh, max_power, stamp, charging_time, idle_time, counter_wh, export_counter_wh"
+        columns = "wh, export_wh, max_power, stamp, loss_wh, export_loss_wh, meter, charging_time, idle_time, counter_wh, export_counter_wh"
         row = self._db.execute(f"SELECT {columns} FROM register").fetchone()
         self.register_wh, self.export_register_wh, self.max_power, self.stamp = row[:4]
-        self.times = Times(*row[4:6])
-        self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[6:])
+        self.loss_wh, self.export_loss_wh, self.meter = row[4:7]
+        self.times = Times(*row[7:9])
+        self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[9:])
 
     def _take_lock(self) -> None:
         """Two writers would count twice. The lock goes with the process, also when it is killed."""
@@ -158,12 +185,23 @@ class Ledger:
 
     # Register
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
-        """Store registers [Wh], highest power since the begin of the record [W], time [s], what power_report's counters said [Wh], times of the session."""
+    def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store registers and losses [Wh], highest power since the begin of the record [W], time [s], counters of power_report [Wh], times of the session.
+
+        Registers of another meter take the place of the old ones.
+        """
         counters = tuple(value if isfinite(value) else None for value in (meter.counter_wh, meter.export_counter_wh))
+        losses, another = (meter.losses.import_wh, meter.losses.export_wh), meter.identity != self.meter
         with self._transaction(durable):
+            if another:
+                values = (meter.register_wh, meter.export_register_wh, meter.identity)
+                self._db.execute("UPDATE register SET wh = ?, export_wh = ?, meter = ?", values)
             self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times)
-            self._db.execute("UPDATE register SET counter_wh = ?, export_counter_wh = ?", counters)
+            sql = "UPDATE register SET counter_wh = ?, export_counter_wh = ?, loss_wh = ?, export_loss_wh = ?"
+            self._db.execute(sql, (*counters, *losses))
+        if another:
+            self.register_wh, self.export_register_wh, self.meter = meter.register_wh, meter.export_register_wh, meter.identity
+        self.loss_wh, self.export_loss_wh = losses
         self._stored(meter.register_wh, meter.export_register_wh)
         self.max_power, self.stamp, self.times = meter.max_power, stamp, times
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
@@ -249,7 +287,7 @@ class Ledger:
 
     def _readings_of(self, session_id: str) -> tuple[SessionReading, ...]:
         sql = f"SELECT {', '.join(_READING_COLUMNS)} FROM readings WHERE session_id = ? ORDER BY number"
-        return tuple(replace(SessionReading(*row), mark=Mark(row[1])) for row in self._db.execute(sql, (session_id,)))
+        return tuple(_reading(row) for row in self._db.execute(sql, (session_id,)))
 
     def _witness(self, record: ChargeRecord) -> None:
         """Store the next signed record in the transaction of what it says."""
@@ -308,6 +346,20 @@ class Ledger:
         return int(row[0]) if row else 0
 
 
+def _reading(row: tuple[Any, ...]) -> SessionReading:
+    values: list[Any] = [nan if value is None else value for value in row]
+    found = SessionReading(*values)
+    return replace(found, mark=Mark(found.mark), status=MeterStatus(found.status))
+
+
 def _record(row: tuple[Any, ...]) -> ChargeRecord:
-    record = ChargeRecord(*row)
-    return replace(record, status=RecordStatus(record.status), stop_cause=StopCause(record.stop_cause), legal=bool(record.legal))
+    values: list[Any] = [nan if value is None else value for value in row]
+    record = ChargeRecord(*values)
+    return replace(
+        record,
+        status=RecordStatus(record.status),
+        stop_cause=StopCause(record.stop_cause),
+        legal=bool(record.legal),
+        begin_meter_status=MeterStatus(record.begin_meter_status),
+        end_meter_status=MeterStatus(record.end_meter_status),
+    )

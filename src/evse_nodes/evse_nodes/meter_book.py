@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evse_core.audit import facts
 from evse_core.energy_meter import MeterConfig
+from evse_core.meter_link import MeterLinkConfig
 from evse_core.receipt import Receipt
 from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff, TariffChange
@@ -24,19 +25,28 @@ class MeterBook(RecordKeeper):
     """The keeper of one EVSE with its folder. `tell` hears of each record once it is on disk; ValueError where the folder cannot be used."""
 
     def __init__(
-        self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None], description: str = ""
+        self,
+        config: MeterConfig,
+        tariff: Tariff,
+        evse: int,
+        folder: Path,
+        tell: Callable[[ChargeRecord], None],
+        description: str = "",
+        link: MeterLinkConfig | None = None,
     ) -> None:
         self._tell = tell
         self._receipts = ReceiptFiles(folder / "receipts")
+        link = link or MeterLinkConfig()
         with ExitStack() as undo:
             self.audit = MeterAudit(folder, evse, description)
             undo.callback(self.audit.close)
             signer = notary(folder, evse, config, self.audit.extensions)
             self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", signer)
             undo.callback(self._ledger.close)
-            super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
+            super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log, link)
             ledger, pages = self._ledger.audited()
-            self.audit.start(facts("energy_meter", config) | facts("tariff", self.tariff) | ledger, signer.public_key, pages)
+            given = facts("energy_meter", config) | facts("energy_meter.meter", link) | facts("tariff", self.tariff)
+            self.audit.start(given | ledger, signer.public_key, pages)
             undo.pop_all()
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:

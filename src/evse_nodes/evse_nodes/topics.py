@@ -88,6 +88,7 @@ EVSE_TOPICS = (
     ),
     Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink", "session_reporter")),
     Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
+    Topic("meter_report", types.MeterReport, qos.REPORT, "can_bridge", ("energy_meter",)),
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
     Topic("session_price", types.SessionPrice, qos.STATE, "energy_meter", ()),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
@@ -109,16 +110,18 @@ EVSE_TOPICS = (
         types.SimStationLines,
         qos.REPORT,
         "io_board_simulator",
-        ("vehicle_simulator", "power_module_simulator", "power_cabinet_simulator"),
+        ("vehicle_simulator", "power_module_simulator", "power_cabinet_simulator", "meter_simulator"),
     ),
     Topic(
         "sim/vehicle_lines",
         types.SimVehicleLines,
         qos.REPORT,
         "vehicle_simulator",
-        ("io_board_simulator", "power_module_simulator", "power_cabinet_simulator"),
+        ("io_board_simulator", "power_module_simulator", "power_cabinet_simulator", "meter_simulator"),
     ),
-    Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
+    Topic(
+        "sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator", "meter_simulator")
+    ),
 )
 # Topics of the station, in the root namespace.
 STATION_TOPICS = (

@@ -2,7 +2,15 @@
 
 from evse_nodes.container import run_container
 
-NODES = ("vehicle_simulator", "secc_simulator", "ac_vehicle_simulator", "power_module_simulator", "io_board_simulator")
+NODES = (
+    "vehicle_simulator",
+    "secc_simulator",
+    "ac_vehicle_simulator",
+    "power_module_simulator",
+    "io_board_simulator",
+    "meter_simulator",
+    "can_meter_simulator",
+)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ BOARD = "io_board_simulator"
 # The mains in place of power modules: nothing is injected there.
 MAINS = "mains"
 CABINET = "power_cabinet_simulator"
+METER = "meter_simulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,13 @@ FAULTS = {
     ),
     "cabinet_status_frozen": SimulatedFault(CABINET, "a module of the cabinet that serves this EVSE repeats its last status for ever"),
     "cabinet_silent": SimulatedFault(CABINET, "the cabinet stops telling of its modules and switches; the power links go on"),
+    "meter_silent": SimulatedFault(METER, "the energy meter stops answering"),
+    "meter_stuck": SimulatedFault(METER, "the registers of the energy meter stand still; its power goes on"),
+    "meter_backwards": SimulatedFault(METER, "the register of the energy meter falls by 100 Wh"),
+    "meter_exchanged": SimulatedFault(METER, "another energy meter answers, with another serial number and register"),
+    "meter_wrong_scale": SimulatedFault(METER, "the energy meter counts ten times what flows"),
+    "meter_counts_too_little": SimulatedFault(METER, "the energy meter counts 30 % less than what flows"),
+    "meter_disturbed": SimulatedFault(METER, "the energy meter says that it does not measure right, where it can say so"),
     "insulation_low": SimulatedFault(MODULES, "the cable's insulation is damaged: 20 kohm to earth"),
 }
 

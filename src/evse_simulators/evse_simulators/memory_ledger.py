@@ -2,7 +2,7 @@
 
 from math import nan
 
-from evse_core.energy_meter import EnergyMeter
+from evse_core.record_keeper import Meter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
 from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, RecordStatus
@@ -20,13 +20,15 @@ class MemoryLedger:
         self.register_wh, self.export_register_wh, self.max_power, self.stamp = 0.0, 0.0, 0.0, 0.0
         self.counter_wh = self.export_counter_wh = nan
         self.times = NO_TIMES
+        # Losses in the cable that the registers are without [Wh], and the meter that they are those of.
+        self.loss_wh, self.export_loss_wh, self.meter = 0.0, 0.0, ""
         self._readings: dict[str, tuple[SessionReading, ...]] = {}
         self._tariff: TariffChange | None = None
         self._durable = self._row()
 
-    def _row(self) -> tuple[float, ...]:
-        registers = self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh
-        return *registers, self.times.charging, self.times.idle
+    def _row(self) -> tuple[float, float, float, float, float, float, float, float, str, Times]:
+        counted = self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh
+        return *counted, self.loss_wh, self.export_loss_wh, self.meter, self.times
 
     @property
     def durable_register_wh(self) -> float:
@@ -41,10 +43,13 @@ class MemoryLedger:
     def lose_power(self) -> None:
         """Forget what was stored since the last durable commit."""
         self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh = self._durable[:6]
-        self.times = Times(*self._durable[6:])
+        self.loss_wh, self.export_loss_wh, self.meter, self.times = self._durable[6:]
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
-        """Store the meter's registers, its highest power, its counters and the times of the session."""
+    def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store the meter's registers, losses, highest power and counters, and the times of the session; another meter's take the place of the old ones."""
+        if meter.identity != self.meter:
+            self.register_wh, self.export_register_wh, self.meter = meter.register_wh, meter.export_register_wh, meter.identity
+        self.loss_wh, self.export_loss_wh = meter.losses.import_wh, meter.losses.export_wh
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
         self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times, durable)
 

@@ -18,9 +18,8 @@ from evse_core.charge_sequencer import ChargeSequencer, SequencerInputs, Sequenc
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.discharge_manager import DischargeManager
 from evse_core.energy_manager import Demand, ManagerConfig
-from evse_core.energy_meter import EnergyMeter
 from evse_core.frame import Frame
-from evse_core.record_keeper import RecordKeeper
+from evse_core.record_keeper import Meter, RecordKeeper
 from evse_core.safety_monitor import SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
 from evse_core.types import (
@@ -306,7 +305,7 @@ class VirtualEvse:
         self._note("meter", words, level)
 
     @property
-    def meter(self) -> EnergyMeter:
+    def meter(self) -> Meter:
         """The meter as it counts at present."""
         return self.keeper.meter
 

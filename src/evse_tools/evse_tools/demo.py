@@ -17,6 +17,7 @@ from evse_tools.demo_faults import EXPECTED
 from evse_tools.demo_options import Options
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description, load
+from evse_tools.description_schema import METER_SIMULATOR
 from evse_tools.machine import processors
 from evse_tools.node_specs import node_specs
 from evse_tools.supervisor import Supervisor
@@ -121,7 +122,7 @@ def _station(options: Options) -> tuple[Path, Description]:
     # The fault hits the first EVSE, and those of a cabinet are not all alike.
     evses = station.evses[:1] if station.cabinet is not None else station.evses
     links = {str(evse.rating["vehicle_link"]) for evse in evses}
-    if problem := options.fault_problem(links, station.cabinet is not None):
+    if problem := options.fault_problem(links, station.cabinet is not None, METER_SIMULATOR in station.evses[0].sections):
         raise ValueError(problem)
     if options.discharge and not evses[0].rating["max_discharge_power"] > 0.0:
         raise ValueError(f"--discharge: {original}: evses[0].rating.max_discharge_power is 0 W: this station takes no power")

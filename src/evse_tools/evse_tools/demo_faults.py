@@ -35,6 +35,7 @@ class Expected:
     `stays_locked`: something dangerous stays at the connector, which therefore must not come out. `early`: must be broken before
     plugging in to matter. `seconds`: when the driver presses stop if the session has not ended by then. `rating`: what the EVSE must be made of.
     `links`: vehicle links of stations that can. `cabinet`: only a station whose EVSEs share a cabinet of modules can.
+    `meter`: only one with a simulated meter can.
     """
 
     faults: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Expected:
     rating: Mapping[str, Any] = field(default_factory=dict)
     links: frozenset[str] = ALL
     cabinet: bool = False
+    meter: bool = False
 
 
 # Modules that tell of themselves, and a control pilot.
@@ -126,6 +128,13 @@ _ROWS = {
     "cabinet_switch_stuck_open": Expected((), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
     "cabinet_status_frozen": Expected(("module_lost",), (StopCause.LOCAL,), seconds=SHORT, cabinet=True),
     "cabinet_silent": Expected(("cabinet_silent",), (StopCause.CHARGER_FAULT,), cabinet=True),
+    "meter_silent": Expected(("meter_silent",), (StopCause.CHARGER_FAULT,), meter=True),
+    "meter_stuck": Expected(("meter_silent", "meter_disagrees"), (StopCause.CHARGER_FAULT,), seconds=180.0, meter=True),
+    "meter_backwards": Expected(("meter_runs_backwards",), (StopCause.CHARGER_FAULT,), meter=True),
+    "meter_exchanged": Expected(("meter_silent",), (StopCause.CHARGER_FAULT,), meter=True),
+    "meter_wrong_scale": Expected(("meter_disagrees", "meter_silent"), (StopCause.CHARGER_FAULT,), meter=True),
+    "meter_counts_too_little": Expected(("meter_disagrees",), (StopCause.CHARGER_FAULT,), meter=True),
+    "meter_disturbed": Expected((), (StopCause.CHARGER_FAULT, StopCause.LOCAL), seconds=SHORT, meter=True),
     "controller_silent": Expected(("controller_silent",)),
     "controller_emergency": Expected(("controller_emergency",), (StopCause.EMERGENCY,)),
     "controller_restarts": Expected((), _VEHICLE),

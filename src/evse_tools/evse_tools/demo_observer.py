@@ -72,7 +72,8 @@ class Observer(Node):
 
     def _make_clients(self, evse: int) -> None:
         kinds = dict.fromkeys((PLUG_IN, UNPLUG, PRESS_START, PRESS_STOP), Trigger) | {PRESENT_TOKEN: PresentToken}
-        kinds |= {f"{name}/inject_fault": InjectFault for name in ("vehicle_simulator", "io_board_simulator", "power_module_simulator")}
+        simulators = ("vehicle_simulator", "io_board_simulator", "power_module_simulator", "meter_simulator")
+        kinds |= {f"{name}/inject_fault": InjectFault for name in simulators}
         kinds[SET_DISCHARGE] = SetDischarge
         for name, kind in kinds.items():
             self._callers[evse, name] = self.create_client(kind, name if name.startswith("/") else f"/evse_{evse}/{name}")

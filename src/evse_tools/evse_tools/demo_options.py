@@ -83,8 +83,10 @@ class Options:
         """Only a station whose EVSEs share a cabinet of modules can show the fault."""
         return bool(self.fault) and EXPECTED[self.fault].cabinet
 
-    def fault_problem(self, links: Collection[str], cabinet: bool = False) -> str:
-        """Return why the fault cannot be shown by a station with these vehicle links, with a cabinet of modules or without, "" where it can."""
+    def fault_problem(self, links: Collection[str], cabinet: bool = False, meter: bool = True) -> str:
+        """Return why the fault cannot be shown by a station with these links, with or without a cabinet or a simulated meter, "" where it can."""
+        if self.fault and EXPECTED[self.fault].meter and not meter:
+            return f"--fault {self.fault}: only with a meter_simulator, as in config/modbus_meter.yaml"
         if self.needs_cabinet and not cabinet:
             return f"--fault {self.fault}: only with power_cabinet, as in config/cabinet.yaml"
         known = EXPECTED[self.fault].links if self.fault else frozenset(links)

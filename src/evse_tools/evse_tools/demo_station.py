@@ -14,10 +14,11 @@ from typing import Any
 import yaml
 
 from evse_core import vehicle_link
+from evse_core.meter_link import MODBUS, POWER_LINK
 from evse_nodes.loopback import stay_on_loopback
 from evse_tools.description import Description, load
 from evse_tools.description_cabinet import CABINET, SIMULATOR, served
-from evse_tools.description_schema import BUSES_OF, VEHICLE_SIMULATORS
+from evse_tools.description_schema import BUSES_OF, METER, METER_SIMULATOR, VEHICLE_SIMULATORS
 from evse_tools.machine import processors
 
 # ROS 2 domains that are free of ephemeral ports on Linux (ROS 2 documentation, "The ROS_DOMAIN_ID").
@@ -120,6 +121,12 @@ def _evse(original: Mapping[str, Any], number: int, rating: Mapping[str, Any], s
     for name in (vehicle, *modules, "io_board_simulator"):
         result[name] = result.get(name) or {}
     result[vehicle] = QUICK[vehicle] | result[vehicle]
+    meter = result.get(METER) or {}
+    if meter.get("kind", POWER_LINK) != POWER_LINK:
+        # What stands for a meter on a network or a serial port is a server of this demo alone.
+        result[METER_SIMULATOR] = result.get(METER_SIMULATOR) or {}
+        meter = {key: value for key, value in meter.items() if key not in {"certificate", "serial", "serial_port"}}
+        result[METER] = meter | ({"host": "127.0.0.1", "port": free_port()} if meter["kind"] == MODBUS else {})
     return result
 
 

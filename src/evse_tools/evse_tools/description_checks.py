@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from evse_core.vehicle_link import CHADEMO, PILOT, SECC
 from evse_nodes.can_interfaces import bus_arguments
 from evse_tools.description_cabinet import CABINET, cabinet_problems, served
+from evse_tools.description_meters import meter_problems
 from evse_tools.description_orders import order_problems
 from evse_tools.description_schema import BUSES, BUSES_OF, SIMULATOR_BUSES, VEHICLE_SIMULATORS
 from evse_tools.yaml_source import KeyPath, Problem, YamlSource, dotted
@@ -218,4 +219,5 @@ CHECKS: tuple[Callable[[dict[str, Any]], Iterator[Finding]], ...] = (
     _csms,
     order_problems,
     cabinet_problems,
+    meter_problems,
 )

@@ -95,17 +95,21 @@ RATINGS = (
 # What the description of an EVSE says once, for every node that has a parameter for it.
 HANDED_ON = (*RATINGS, "vehicle_link", "has_cabinet")
 
-# Nodes of one EVSE. The vehicle's voltages and current are its own.
+# The meter that energy_meter reads, and what plays it.
+METER, METER_SIMULATOR = "meter", "meter_simulator"
+# Nodes of one EVSE, and its meter. The vehicle's voltages and current are its own.
 EVSE_SECTIONS = {
     "charge_sequencer": Source("evse_core.charge_sequencer_config", "SequencerConfig", HANDED_ON),
     "safety_monitor": Source("evse_core.safety_config", "SafetyConfig", HANDED_ON),
     "energy_meter": Source("evse_core.energy_meter", "MeterConfig", (*HANDED_ON, "station_name", "serial", "place", "time_zone")),
     "session_reporter": Source("evse_core.session_story", "ReporterConfig"),
+    METER: Source("evse_core.meter_link", "MeterLinkConfig", (*HANDED_ON, "simulated")),
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "secc_simulator": Source("evse_simulators.secc", "SeccConfig", ("pistol",)),
     "ac_vehicle_simulator": Source("evse_simulators.ac_vehicle", "AcVehicleConfig"),
     "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", HANDED_ON),
+    METER_SIMULATOR: Source("evse_simulators.meter_model", "SimulatedMeterConfig", HANDED_ON),
 }
 # Sections without which the node does not run: an observer, and simulated parts.
 OPTIONAL = (
@@ -115,8 +119,9 @@ OPTIONAL = (
     "ac_vehicle_simulator",
     "power_module_simulator",
     "io_board_simulator",
+    METER_SIMULATOR,
 )
-BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", HANDED_ON)
+BRIDGE = Source("evse_core.can_bridge", "CanBridgeConfig", (*HANDED_ON, "has_meter"))
 
 # Nodes of the station.
 _IDENTITY = ("vendor", "model", "serial_number")
@@ -136,6 +141,7 @@ SIMULATOR_BUSES = {
     "ac_vehicle_simulator": "",
     "power_module_simulator": "power_bus",
     "io_board_simulator": "io_bus",
+    METER_SIMULATOR: "io_bus",
 }
 BUSES = tuple(dict.fromkeys(filter(None, SIMULATOR_BUSES.values())))
 # The buses that can_bridge opens, by vehicle link.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evse_core import audit
 from evse_nodes import audit_trail
-from evse_tools import doctor_can, doctor_ros, doctor_software
+from evse_tools import doctor_can, doctor_meters, doctor_ros, doctor_software
 from evse_tools.description import Description, DescriptionError, load
 
 
@@ -66,6 +66,7 @@ def _description(file: Path) -> Iterator[Finding]:
         for name, bus in evse.buses.items():
             if problem := doctor_can.bus_problem(bus.interface, bus.channel):
                 yield Finding("buses", "warning", f"{evse.namespace} {name}: {problem}")
+    yield from _guarded(lambda: doctor_meters.checks(description))
 
 
 def _data_dir(description: Description) -> Iterator[Finding]:

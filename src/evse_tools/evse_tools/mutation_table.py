@@ -293,8 +293,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the meter's register never decreases",
         "energy_meter.py",
-        "            self.register_wh += (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours\n",
-        "            self.register_wh += (self.last.power + reading.power) / 2.0 * hours\n",
+        "            rise = (max(self.last.power, 0.0) + max(reading.power, 0.0)) / 2.0 * hours\n",
+        "            rise = (self.last.power + reading.power) / 2.0 * hours\n",
         (METER,),
     ),
     Mutation(
@@ -405,8 +405,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a record is told when it is stored",
         "record_keeper.py",
-        "        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
-        "        self._told(record)\n        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
+        "        store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
+        "        self._told(record)\n        store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
         (BOOK,),
     ),
     Mutation(

@@ -6,11 +6,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evse_core.meter_link import CAN
 from evse_core.node_watch import VITAL
 from evse_nodes.cabinet_layout import to_json
 from evse_tools.description import Description, Evse, Values
 from evse_tools.description_cabinet import ALLOCATOR, SIMULATOR
-from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, HANDED_ON, SIMULATOR_BUSES, VEHICLE_SIMULATORS, Bus, Source
+from evse_tools.description_schema import (
+    BRIDGE,
+    EVSE_SECTIONS,
+    HANDED_ON,
+    METER,
+    METER_SIMULATOR,
+    SIMULATOR_BUSES,
+    VEHICLE_SIMULATORS,
+    Bus,
+    Source,
+)
 
 # Nodes of an EVSE that `composition: evse` puts into one process. The safety monitor watches them, so it does not share their fate; the energy meter waits for
 # the disk, which a permit must not do.
@@ -82,7 +93,7 @@ def _world(description: Description) -> Iterator[NodeSpec]:
     if SIMULATOR in description.sections:
         yield _cabinet_simulator(description)
     for evse in description.evses:
-        simulators = [_simulator(evse, name, bus) for name, bus in SIMULATOR_BUSES.items() if name in evse.sections]
+        simulators = [_simulator(description, evse, name, bus) for name, bus in SIMULATOR_BUSES.items() if name in evse.sections]
         yield from _together(SIMULATOR_CONTAINER, simulators) if description.composition == "evse" else simulators
 
 
@@ -106,13 +117,28 @@ def _cabinet(description: Description) -> dict[str, Any]:
     return {"cabinet": json.dumps(to_json(description.cabinet))} | _bus("bus", description.cabinet_bus)
 
 
-def _simulator(evse: Evse, name: str, bus: str) -> NodeSpec:
+def _simulator(description: Description, evse: Evse, name: str, bus: str) -> NodeSpec:
     """Return a simulator; whatever plays the vehicle is the node vehicle_simulator, for drivers and tests."""
     parameters = _values(evse, name, EVSE_SECTIONS[name]) | (_bus("bus", evse.buses[bus]) if bus else {})
+    if name == METER_SIMULATOR:
+        return _meter_simulator(description, evse, parameters)
     if name == "secc_simulator":
         parameters["pistol"] = evse.sections["can_bridge"].get("controller_pistol", 1)
     node = "vehicle_simulator" if name in VEHICLE_SIMULATORS.values() else name
     return NodeSpec("evse_simulators", name, node, evse.namespace, parameters)
+
+
+def _meter_simulator(description: Description, evse: Evse, parameters: dict[str, Any]) -> NodeSpec:
+    """Return what plays the meter: a server, or a device on the bus of the I/O board."""
+    executable = f"can_{METER_SIMULATOR}" if evse.sections[METER].get("kind") == CAN else METER_SIMULATOR
+    own = {"data_dir": str(description.data_dir)} | _meter(evse)
+    return NodeSpec("evse_simulators", executable, METER_SIMULATOR, evse.namespace, parameters | own)
+
+
+def _meter(evse: Evse) -> dict[str, Any]:
+    """Return the parameters that say which meter an EVSE has."""
+    values = _values(evse, METER, EVSE_SECTIONS[METER]) | {"simulated": METER_SIMULATOR in evse.sections}
+    return {f"{METER}.{key}": value for key, value in values.items()}
 
 
 def _together(container: str, nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
@@ -169,6 +195,7 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
     if name == "can_bridge":
         for prefix, bus in evse.buses.items():
             parameters |= _bus(prefix, bus)
+        parameters |= {"has_meter": True} if evse.sections[METER].get("kind") == CAN else {}
     if name == "energy_meter":
         station = description.station
         parameters |= {
@@ -177,6 +204,7 @@ def _node(description: Description, evse: Evse, name: str) -> NodeSpec:
             "place": station["place"],
             "time_zone": station["time_zone"],
         }
+        parameters |= _meter(evse)
         parameters |= _plain(description.sections["tariff"]) | {"data_dir": str(description.data_dir)}
     if name == "safety_monitor":
         parameters |= {"data_dir": str(description.data_dir), "expected_nodes": _expected(description, evse)}

@@ -9,10 +9,11 @@ from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig
 from evse_core.charge_sequencer_loop import SequencerLoop
 from evse_core.energy_manager import ManagerConfig
 from evse_core.energy_manager_loop import ManagerLoop
-from evse_core.energy_meter import EnergyMeter, MeterConfig
+from evse_core.energy_meter import MeterConfig
 from evse_core.energy_meter_loop import MeterLoop
 from evse_core.fault_table import FAULTS
-from evse_core.record_keeper import RecordKeeper
+from evse_core.meter_link import MeterLinkConfig
+from evse_core.record_keeper import Meter, RecordKeeper
 from evse_core.safety_monitor import SafetyConfig, SafetyMonitor
 from evse_core.safety_monitor_loop import SafetyLoop
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
@@ -44,7 +45,8 @@ def _monitor(parameters: Parameters, evse: int) -> Loop:
 def _meter(parameters: Parameters, evse: int) -> Loop:
     config = made(MeterConfig, parameters)
     loop = MeterLoop(config)
-    loop.begin(RecordKeeper(config, made(Tariff, parameters), evse, Memory(), loop.tell, _unheard))
+    link = made(MeterLinkConfig, {key.removeprefix("meter."): value for key, value in parameters.items() if key.startswith("meter.")})
+    loop.begin(RecordKeeper(config, made(Tariff, parameters), evse, Memory(), loop.tell, _unheard, link))
     return loop
 
 
@@ -84,6 +86,7 @@ class Memory:
         self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
         self.counter_wh = self.export_counter_wh = nan
         self.times = NO_TIMES
+        self.loss_wh, self.export_loss_wh, self.meter = 0.0, 0.0, ""
         self._records: dict[str, ChargeRecord] = {}
         self._readings: dict[str, tuple[SessionReading, ...]] = {}
         self._number = 1
@@ -92,14 +95,20 @@ class Memory:
         """Take registers, counters, newest records and next number from a snapshot (energy_meter_loop.py)."""
         for name in ("register_wh", "export_register_wh", "max_power", "stamp", "counter_wh", "export_counter_wh"):
             setattr(self, name, facts[name])
+        # Recordings of versions that read no meters say nothing of these.
+        for name in ("loss_wh", "export_loss_wh", "meter"):
+            setattr(self, name, facts.get(name, getattr(self, name)))
         self._records = {record.session_id: record for record in facts["records"]}
         self._number = facts["number"]
         self.times = facts["times"]
         for record in self.open_records():
             self._readings[record.session_id] = tuple(facts["readings"])
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
-        """Keep registers, counters and times."""
+    def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Keep registers, losses, counters and times; registers of another meter take the place of the old ones."""
+        if meter.identity != self.meter:
+            self.register_wh, self.export_register_wh, self.meter = meter.register_wh, meter.export_register_wh, meter.identity
+        self.loss_wh, self.export_loss_wh = meter.losses.import_wh, meter.losses.export_wh
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
         self._keep(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times)
 
