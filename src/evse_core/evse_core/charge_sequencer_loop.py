@@ -115,7 +115,8 @@ class SequencerLoop:
 
 def flags(value: Any) -> tuple[Any, ...]:
     """Return what must not wait for the next period: flags, counters, and whether the vehicle asks for current at all."""
-    return (*_flags_of(type(value))(value), getattr(value, "current_request", 0.0) > 0.0)
+    kind: Any = type(value)
+    return (*_flags_of(kind)(value), getattr(value, "current_request", 0.0) > 0.0)
 
 
 @cache

@@ -116,7 +116,7 @@ def _time_differs(left: float, right: float, name: str) -> bool:
 
 def facts(value: Any) -> dict[str, Any]:
     """Return the fields of a message that are not as they are by default, for people."""
-    if not is_dataclass(value):
+    if not is_dataclass(value) or isinstance(value, type):
         return {}
     default = type(value)()
     return {item.name: getattr(value, item.name) for item in fields(value) if getattr(value, item.name) != getattr(default, item.name)}
