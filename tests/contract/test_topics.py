@@ -28,4 +28,6 @@ def test_both_ends_of_a_topic_go_through_the_table(row: topics.Topic) -> None:
     for node in (row.writer.replace(topics.EVERY_NODE, "node_health").replace(topics.EVERY_RULE, "decision_trace"), *row.readers):
         package = "evse_simulators" if node.endswith("_simulator") else "evse_nodes"
         sources = list((ROOT / "src" / package / package).glob(f"{node}*.py")) + list((ROOT / "src" / package / package).glob("ocpp_*.py"))
+        # What a node that decides reads and writes is named in its loop.
+        sources += (ROOT / "src/evse_core/evse_core").glob(f"{node}_loop.py")
         assert any(f'"{row.name}"' in path.read_text(encoding="utf-8") for path in sources), f"{node} does not name {row.name}"

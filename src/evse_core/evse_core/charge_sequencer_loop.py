@@ -115,8 +115,7 @@ class SequencerLoop:
 
 def flags(value: Any) -> tuple[Any, ...]:
     """Return what must not wait for the next period: flags, counters, and whether the vehicle asks for current at all."""
-    kind: Any = type(value)
-    return (*_flags_of(kind)(value), getattr(value, "current_request", 0.0) > 0.0)
+    return (*_flags_of(value.__class__)(value), getattr(value, "current_request", 0.0) > 0.0)
 
 
 @cache

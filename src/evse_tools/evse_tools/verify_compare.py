@@ -118,5 +118,5 @@ def facts(value: Any) -> dict[str, Any]:
     """Return the fields of a message that are not as they are by default, for people."""
     if not is_dataclass(value) or isinstance(value, type):
         return {}
-    default = type(value)()
+    default = value.__class__()
     return {item.name: getattr(value, item.name) for item in fields(value) if getattr(value, item.name) != getattr(default, item.name)}
