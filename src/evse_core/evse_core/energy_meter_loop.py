@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from evse_core.energy_meter import MeterConfig
+from evse_core.open_session import OpenSession
 from evse_core.meter_answer import from_text
 from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff
@@ -133,16 +134,18 @@ class MeterLoop:
 
     def from_snapshot(self, read: Callable[..., Any], parts: Mapping[str, Any]) -> None:
         """Take back what to_snapshot returned, by way of `read`; the store is one that can be told what it holds."""
-        self._published, self._priced = read(parts["published"]), read(parts["priced"])
-        self.keeper.tariff = Tariff.parse(read(parts["tariff"]))
+        self._published, self._priced = read(parts["published"]), read(parts.get("priced", -inf))
+        # A recording from before there were tariffs has none of its own, and its open record no readings.
+        self.keeper.tariff = Tariff.parse(read(parts["tariff"])) if "tariff" in parts else self.keeper.tariff
         for name, value in parts["keeper"]["map"]:
             if name in KEPT:
                 setattr(self.keeper, name, read(value, getattr(self.keeper, name)))
         self.keeper.store.remember(read(parts["store"]))  # type: ignore[attr-defined]  # only a store of verify is read back
-        if parts["session"] is not None:
-            self._reopen(read, dict(parts["session"]["map"]))
+        if left := self.keeper.store.open_records():
+            session = self.keeper.reopen(left[-1])
+            if parts.get("session") is not None:
+                self._resume(session, read, dict(parts["session"]["map"]))
 
-    def _reopen(self, read: Callable[..., Any], parts: Mapping[str, Any]) -> None:
-        session = self.keeper.reopen(self.keeper.store.open_records()[-1])
+    def _resume(self, session: OpenSession, read: Callable[..., Any], parts: Mapping[str, Any]) -> None:
         session.clock, session.watch = read(parts["times"], session.clock), read(parts["watch"], session.watch)
         session.tariff = Tariff.parse(read(parts["tariff"]))

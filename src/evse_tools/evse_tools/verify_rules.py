@@ -100,9 +100,9 @@ class Memory:
             setattr(self, name, facts.get(name, getattr(self, name)))
         self._records = {record.session_id: record for record in facts["records"]}
         self._number = facts["number"]
-        self.times = facts["times"]
+        self.times = facts.get("times", NO_TIMES)
         for record in self.open_records():
-            self._readings[record.session_id] = tuple(facts["readings"])
+            self._readings[record.session_id] = tuple(facts.get("readings", ()))
 
     def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
         """Keep registers, losses, counters and times; registers of another meter take the place of the old ones."""
