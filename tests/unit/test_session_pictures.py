@@ -110,7 +110,7 @@ def test_a_report_names_what_it_cannot_read_and_refuses_an_empty_folder(
 ) -> None:
     assert report_page.run(tmp_path, None, False) == 2
     assert report_page.run(tmp_path / "nowhere", None, False) == 2
-    assert "holds no recording" in (words := capsys.readouterr().err)
+    assert "holds neither a recording nor a CAN log" in (words := capsys.readouterr().err)
     assert "there is no such folder" in words
     for name in ("good", "broken"):
         (tmp_path / name).mkdir()

@@ -15,6 +15,9 @@ from evse_core.chademo_session import LOSS, PLACE, Observation, Traffic
 STOP_LIMIT = 10.0
 # A lost party is noticed within this (can.md 2.4: 1 s, other sources 1 to 2 s): a later end has another cause. [s]
 NOTICED = 2 * LOSS
+# A fault bit that comes so soon after the charger's stop flag says why: two cycles; can_bridge sends its cut before the sequencer's reason. [s]
+EXPLAINS = 0.2
+CHARGER_FAULTS = frozenset({"battery_incompatible", "charger_malfunction", "system_malfunction"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,17 @@ class _Rule:
 
 
 def first_signs(observation: Observation) -> tuple[Sign, ...]:
-    """Return the signs that ended the session: the earliest one and those of the same frame, in the order of the table; empty where none is seen."""
+    """Return the signs that ended the session: the earliest one and those of the same frame, in the order of the table; empty where none is seen.
+
+    A charger that sets its stop flag and in one of the next frames a fault bit has stopped for that fault.
+    """
     lasting = [sign for sign in all_signs(observation) if not _survived(observation, sign)]
     start = min((sign.t for sign in lasting), default=None)
-    return tuple(sign for sign in lasting if start is not None and sign.t <= start)
+    if start is None:
+        return ()
+    stopped = {sign.kind for sign in lasting if sign.t <= start} <= {"stop_control", "charging_cleared"}
+    explained = [sign for sign in lasting if stopped and sign.kind in CHARGER_FAULTS and sign.t <= start + EXPLAINS]
+    return tuple(explained) or tuple(sign for sign in lasting if sign.t <= start)
 
 
 def all_signs(observation: Observation) -> tuple[Sign, ...]:

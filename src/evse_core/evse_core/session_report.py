@@ -3,7 +3,7 @@
 Made from the story of a session (session_story.py) alone, so that a recording, a running graph and a CAN log are judged alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 
 from evse_core.energy_meter import billed_wh
@@ -56,6 +56,10 @@ WANTED = frozenset(
         StopCause.UNAVAILABLE,
     }
 )
+# From the cable check to the end of charging, in whatever of these a session ends.
+_POWER_ON_ITS_WAY = frozenset(PROGRESS[PROGRESS.index(S.CABLE_CHECK) :])
+# Outcomes with a fault behind them.
+FAILURES = frozenset({SessionOutcome.FAILED_TO_START, SessionOutcome.BROKEN_OFF})
 # States in which time is no delay: charging, and those in which a driver makes up his mind.
 _NO_DELAY = frozenset({S.CHARGING, S.PREPARING, S.AUTHORIZED, S.FINISHED, S.FAULTED, *ALONE})
 _TECHNICIAN = {row.name: row.technician for row in FAULTS}
@@ -70,7 +74,26 @@ class Delay:
 
 
 def report(story: Story) -> SessionReport:
-    """Return the report on a session that is over, or on what is known of it."""
+    """Return the report on a session that is over, or on what is known of it. A judgement that the story has says how it ended and why."""
+    found = _told(story)
+    judged = story.judgement
+    if judged is None:
+        return found
+    return replace(
+        found,
+        outcome=judged.outcome,
+        ended_by=judged.ended_by,
+        stop_cause=judged.stop_cause,
+        first_fault=judged.cause if judged.outcome in FAILURES else "",
+        explanation=judged.explanation,
+        check=judged.check,
+        energy_wh=judged.energy_wh,
+        max_power=judged.max_power,
+    )
+
+
+def _told(story: Story) -> SessionReport:
+    """Return what the session's own topics say."""
     last, record = story.last, story.record
     slowest, gap, (soc_begin, soc_end) = slowest_step(story), worst_gap(story), story.curves["soc_percent"].first_and_last()
     outcome, by = _outcome(story), _party(story)
@@ -120,7 +143,7 @@ def slowest_step(story: Story) -> Delay | None:
 def worst_gap(story: Story) -> Gap | None:
     """Return the longest silence of a part while power was on its way."""
     begin = next((time for state, time in story.states if state in (S.CABLE_CHECK, S.WAITING_FOR_REQUEST, S.CHARGING)), nan)
-    end = max((end for state, _, end in story.spans() if state is S.CHARGING), default=nan)
+    end = max((end for state, _, end in story.spans() if state in _POWER_ON_ITS_WAY), default=nan)
     found = [gap for gap in story.gaps if isfinite(begin) and gap.end > begin and not gap.begin > end]
     return max(found, key=lambda gap: gap.length, default=None)
 

@@ -20,12 +20,15 @@ from evse_core.types import (
     ChargingLimit,
     FaultEvent,
     IoReport,
+    Party,
     PowerBudget,
     PowerCommand,
     PowerReport,
     Reaction,
     SafetyState,
+    SessionOutcome,
     SessionState,
+    StopCause,
     Transaction,
     UplinkState,
     VehicleReport,
@@ -98,6 +101,23 @@ class Gap:
         return self.end - self.begin
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Why a session ended, said by an authority besides our own sequencer: of a CAN log the verdict on its frames. cause: its name there.
+
+    energy_wh, max_power [W]: by the charger's own readings, NaN where there are none; no billing record stands behind them.
+    """
+
+    outcome: SessionOutcome
+    ended_by: Party
+    stop_cause: StopCause
+    cause: str
+    explanation: str
+    check: str
+    energy_wh: float = nan
+    max_power: float = nan
+
+
 # The curves of a story with their units.
 UNITS = {
     "voltage": "V",
@@ -135,6 +155,9 @@ class Story:
     first_fault: str = ""
     # Whether the story's begin and end were seen: a recording may begin or end in the middle.
     whole: bool = True
+    # Where somebody else than our sequencer says why it ended, and what of its states was not seen but inferred.
+    judgement: Judgement | None = None
+    inferred: tuple[str, ...] = ()
 
     def spans(self) -> Iterator[tuple[ChargeState, float, float]]:
         """Yield each state with its begin and end [s]."""
@@ -155,10 +178,13 @@ class Story:
 
 
 class Storyteller:
-    """Collects the stories of one EVSE. `feed` each value as it comes; `finish` when no more will come. gap: silence of a part that is told [s]."""
+    """Collects the stories of one EVSE. `feed` each value as it comes; `finish` when no more will come. gap: silence of a part that is told [s].
 
-    def __init__(self, evse: int, gap: float = GAP) -> None:
-        self._evse, self._gap_time = evse, gap
+    source: whose words power_report is; of a CAN log of a vehicle bus the charger's.
+    """
+
+    def __init__(self, evse: int, gap: float = GAP, source: str = "power modules") -> None:
+        self._evse, self._gap_time, self._source = evse, gap, source
         self._story: Story | None = None
         self._seen = False
         self._now = -inf
@@ -215,7 +241,7 @@ class Storyteller:
         story.curves["soc_percent"].add(time, value.soc_percent)
 
     def _on_power(self, value: PowerReport, time: float) -> None:
-        known = self._note_age("power modules", value.age if value.complete else nan, time)
+        known = self._note_age(self._source, value.age if value.complete else nan, time)
         self._add("voltage", time, value.voltage if known else nan)
         self._add("current", time, value.current if known else nan)
         self._add("module_temperature", time, value.module_temperature if known else nan)

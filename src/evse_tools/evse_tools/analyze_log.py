@@ -22,10 +22,11 @@ GENERIC_EVSE = frozenset({0x06B, 0x063})
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One session of the log with its verdict."""
+    """One session of the log with its verdict and its frames, times in seconds of the log."""
 
     observation: Observation
     verdict: Verdict
+    frames: Sequence[tuple[float, Frame]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _judged(frames: Sequence[tuple[float, Frame]], database: SignalDatabase) -> 
     for t, frame in frames:
         session.feed(t, frame)
     observation = session.finish()
-    return Judged(observation, judge(observation))
+    return Judged(observation, judge(observation), frames)
 
 
 def _main(sessions: Sequence[Judged]) -> Judged:

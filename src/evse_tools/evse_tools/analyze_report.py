@@ -3,6 +3,7 @@
 from typing import Any
 
 from evse_core import chademo_session as c
+from evse_core.chademo_course import course
 from evse_core.chademo_figures import energy_wh, limits, timings
 from evse_core.chademo_quirks import first_silent, holes, pauses_of, quirks
 from evse_core.chademo_session import FLAGS, PLACE, Observation, state_of_charge
@@ -25,6 +26,15 @@ def report(analysis: Analysis) -> dict[str, Any]:
         return {**_unknown(analysis), **head}
     sessions = [_summary(session) for session in analysis.sessions]
     return {**_session(analysis.main, analysis.notes), **head, "sessions": sessions}
+
+
+def states(analysis: Analysis) -> dict[str, Any]:
+    """Return the states of our own sequence that the main session went through: what the frames show, and what is inferred from that."""
+    if analysis.main is None:
+        return {}
+    phases = course(analysis.main.observation, analysis.main.verdict)
+    found = [{"state": phase.state.name.lower(), "t": _s(phase.t), "seen": phase.seen, "inferred": phase.inferred} for phase in phases]
+    return {"states": found}
 
 
 def _unknown(analysis: Analysis) -> dict[str, Any]:

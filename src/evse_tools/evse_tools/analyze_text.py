@@ -20,6 +20,8 @@ def show(data: dict[str, Any], console: Console | None = None) -> None:
     if data["protocol"] == "unknown":
         return
     out.print(_steps(data["steps"], data["last_step"]))
+    if data.get("states"):
+        out.print(_states(data["states"]))
     out.print(_limits(data["limits"]))
     if data["timings"]:
         out.print(_timings(data["timings"]))
@@ -59,6 +61,21 @@ def _steps(steps: Iterable[dict[str, Any]], last: int) -> Table:
         mark = "then or before" if step["from_first_frame"] else "yes" if step["complete"] else "not finished"
         style = "bold" if step["step"] == last else ""
         table.add_row(f"{step['step']:>2} {step['name']}", f"{step['t']:.3f}", mark, step["evidence"], style=style)
+    return table
+
+
+def _states(states: Iterable[dict[str, Any]]) -> Table:
+    table = Table(
+        "state",
+        "from [s]",
+        "the frames show",
+        "inferred",
+        title="As our own sequence would call it",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for item in states:
+        table.add_row(item["state"].replace("_", " "), f"{item['t']:.2f}", item["seen"], item["inferred"])
     return table
 
 

@@ -24,11 +24,6 @@ WIDTH = 160
 GOOD = frozenset({SessionOutcome.COMPLETE, SessionOutcome.GIVEN_UP, SessionOutcome.NOT_STARTED})
 
 
-def is_recording(path: Path) -> bool:
-    """Return whether a path can be a recording: a folder, or an MCAP file."""
-    return path.is_dir() or path.suffix.lower() == ".mcap"
-
-
 def run(path: Path, as_json: bool, plot: Path | None, number: int) -> int:
     """Analyze a recording; number 0: draw the last session that went wrong, else the last.
 

@@ -27,6 +27,10 @@ MAX_LENGTH = 8  # bytes of a classic CAN frame, ISO 11898-1
 CAPABILITY, STATUS = 0x108, 0x109  # a CHAdeMO charger sends its status right after its capability: ../shared/reference/can.md 2.1
 
 
+# Stamps between these are dates, 2000 to 2100; other recorders count from their start. [us since 1970]
+DATES = (946_684_800 * MICROSECONDS, 4_102_444_800 * MICROSECONDS)
+
+
 class LogError(Exception):
     """The file is not a CAN log that can be read; the text names the file and, where there is one, the line."""
 
@@ -42,13 +46,14 @@ class LoggedFrame:
 
 @dataclass(frozen=True, slots=True)
 class CanLog:
-    """All data frames of a log in the order of time, and what was strange about the file."""
+    """All data frames of a log in the order of time, and what was strange about the file. epoch: its time 0 [s since 1970], 0 where stamps are no dates."""
 
     path: Path
     format: str
     frames: tuple[LoggedFrame, ...]
     error_frames: int
     notes: tuple[str, ...]
+    epoch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,22 @@ def read(path: Path) -> CanLog:
     form = _format_of(path)
     rows, notes = _collect(path, form)
     frames, time_notes = _in_time(rows)
-    return CanLog(path, form.name, frames, sum(row.is_error for row in rows), (*notes, *time_notes))
+    return CanLog(path, form.name, frames, sum(row.is_error for row in rows), (*notes, *time_notes), _epoch(rows))
+
+
+def _epoch(rows: list[Row]) -> float:
+    """Return the time of the earliest frame by the wall clock where the recorder's stamps are one, else 0. [s since 1970]"""
+    first = min((row.stamp for row in rows if not row.is_error), default=0)
+    return first / MICROSECONDS if DATES[0] <= first < DATES[1] else 0.0
+
+
+def is_log(path: Path) -> bool:
+    """Tell whether a file begins like a CAN log, whatever its name; an empty one does not, nor a database, which may be anybody's."""
+    try:
+        head = _open_bytes(path).read(SNIFF_LENGTH)
+    except (OSError, EOFError):
+        return False
+    return any(form.pattern.search(head) for form in FORMATS if form.suffixes != (".db",))
 
 
 def _format_of(path: Path) -> _Format:

@@ -58,24 +58,25 @@ def analyze(
     ],
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="draw the session into this file; that of a recording may be a .pdf")
+        Path | None, typer.Option(metavar="PNG", help="of a log: draw what both parties said; of a recording: the same as --sheet")
     ] = None,
+    sheet: Annotated[Path | None, typer.Option(metavar="FILE", help="draw the sheet of a session, .png or .pdf")] = None,
     session: Annotated[
-        int, typer.Option(min=0, help="of a recording: only this one (default: all; drawn is the last that went wrong)")
+        int, typer.Option(min=0, help="number of the session to be drawn (default: the last that went wrong, else the last)")
     ] = 0,
 ) -> None:
     """Say how far the charging sessions in a CAN log or a recording came, what ended them, and why."""
     from evse_tools import analyze as analyze_module  # noqa: PLC0415
-    from evse_tools import bag_analyze  # noqa: PLC0415
+    from evse_tools import bag_analyze, session_source  # noqa: PLC0415
 
-    if bag_analyze.is_recording(file):
-        raise typer.Exit(bag_analyze.run(file, json, plot, session))
-    raise typer.Exit(analyze_module.run(file, json, plot))
+    if session_source.is_recording(file):
+        raise typer.Exit(bag_analyze.run(file, json, sheet or plot, session))
+    raise typer.Exit(analyze_module.run(file, json, plot, sheet, session))
 
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="recording: its folder or .mcap")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="recording (its folder or .mcap) or CAN log")],
     second: Annotated[Path, typer.Argument(metavar="B", help="another one, or the same")],
     session_a: Annotated[
         int, typer.Option("--session-a", min=0, help="session of A (default: the last that went wrong, else the last)")
@@ -84,7 +85,7 @@ def compare(
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="draw both into this file, .png or .pdf")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Lay two recorded sessions side by side and show what differs."""
+    """Lay two sessions of recordings or CAN logs side by side and show what differs."""
     from evse_tools import compare as compare_module  # noqa: PLC0415
 
     raise typer.Exit(compare_module.run((first, second), (session_a, session_b), plot, json))
@@ -92,11 +93,11 @@ def compare(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="recordings anywhere below it")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="recordings and CAN logs anywhere below it")],
     output: Annotated[Path | None, typer.Option(metavar="HTML", help="the page (default: report.html in the folder)")] = None,
     sheets: Annotated[bool, typer.Option("--sheets", help="draw the sheet of each session that went wrong, too")] = False,
 ) -> None:
-    """Write one page over all recorded sessions below a folder: energy, success, causes of failure, slowest steps, worst silences."""
+    """Write one page over all sessions of recordings and CAN logs below a folder: energy, success, causes of failure, slowest steps, worst silences."""
     from evse_tools import report_page  # noqa: PLC0415
 
     raise typer.Exit(report_page.run(folder, output, sheets))

@@ -1,4 +1,4 @@
-"""`station compare`: two recorded sessions on one time axis, what differs between them as a table, and a picture."""
+"""`station compare`: two sessions of recordings or CAN logs on one time axis, what differs between them as a table, and a picture."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from evse_core.session_report import report
 from evse_core.session_story import Story
 from evse_tools.bag_analyze import choose
 from evse_tools.bag_reader import BagError
-from evse_tools.bag_story import stories
+from evse_tools.session_source import stories
 
 DONE, WRONG_INPUT = 0, 2
 # Times that differ by less are the same to the eye of a table; other figures by this part. [s], [1]
@@ -50,7 +50,7 @@ class Difference:
 
 
 def run(paths: tuple[Path, Path], numbers: tuple[int, int], plot: Path | None, as_json: bool) -> int:
-    """Compare a session of each recording (numbers from 1; 0: the last that went wrong, else the last); 2 where one cannot be read."""
+    """Compare a session of each recording or CAN log (numbers from 1; 0: the last that went wrong, else the last); 2 where one cannot be read."""
     try:
         first, second = (choose(path, stories(path), number) for path, number in zip(paths, numbers, strict=True))
     except BagError as error:

@@ -1,10 +1,9 @@
-"""`station report`: one static HTML page over many recorded sessions. No script and nothing from elsewhere: it can be mailed and opened anywhere."""
+"""`station report`: one static HTML page over many sessions of recordings and CAN logs. No script and nothing from elsewhere: it can be mailed and opened anywhere."""
 
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -18,11 +17,14 @@ from evse_core.session_story import Story
 from evse_core.types import SessionOutcome, SessionReport
 from evse_tools.bag_analyze import GOOD
 from evse_tools.bag_reader import BagError
-from evse_tools.bag_story import stories
+from evse_tools.can_log import is_log
 from evse_tools.recorder_files import METADATA
+from evse_tools.session_source import DATED, stories, when_of
 from evse_tools.whole_page import page
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
+# Endings of CAN logs that are looked into; which of these files are logs, their content says.
+LOGS = frozenset({".csv", ".log", ".asc", ".blf", ".trc", ".mf4", ".txt", ".gz"})
 # Rows of the tables of the slowest and the worst. [1]
 MOST = 10
 
@@ -38,11 +40,14 @@ class Seen:
 
 
 def run(folder: Path, output: Path | None, sheets: bool) -> int:
-    """Write the page; 2 where there is no such folder or no recording in it, 1 where the page cannot be written. Recordings that cannot be read are named."""
+    """Write the page; 2 where there is no such folder, or neither recording nor CAN log in it, 1 where the page cannot be written. Recordings that cannot be read are named."""
     console = Console(stderr=True, highlight=False)
     bags = recordings(folder)
     if not bags:
-        print(f"report: {folder}: {'holds no recording' if folder.is_dir() else 'there is no such folder'}", file=sys.stderr)
+        print(
+            f"report: {folder}: {'holds neither a recording nor a CAN log' if folder.is_dir() else 'there is no such folder'}",
+            file=sys.stderr,
+        )
         return WRONG_INPUT
     target = output or folder / "report.html"
     seen, problems = [], []
@@ -65,8 +70,11 @@ def run(folder: Path, output: Path | None, sheets: bool) -> int:
 
 
 def recordings(folder: Path) -> list[Path]:
-    """Return the recordings below a folder, by name."""
-    return sorted({path.parent for path in folder.rglob(METADATA)}) if folder.is_dir() else []
+    """Return the recordings and the CAN logs below a folder, by name."""
+    if not folder.is_dir():
+        return []
+    bags = {path.parent for path in folder.rglob(METADATA)}
+    return sorted(bags | {path for path in folder.rglob("*") if path.suffix.lower() in LOGS and is_log(path)})
 
 
 def _drawn(item: Seen, target: Path) -> Seen:
@@ -75,7 +83,7 @@ def _drawn(item: Seen, target: Path) -> Seen:
         return item
     from evse_tools.sheet import draw  # noqa: PLC0415 - matplotlib takes a second to load
 
-    begun = datetime.fromtimestamp(item.story.begin).astimezone().strftime("%Y%m%dT%H%M%S")
+    begun = when_of(item.story, "%Y%m%dT%H%M%S") if item.story.begin > DATED else f"{item.bag.stem}_{item.story.begin:.0f}"
     path = target.with_name(f"{target.stem}_{begun}_evse_{item.story.evse}.png")
     draw(item.story, path, item.bag.name)
     return Seen(item.story, item.report, item.bag, path)
@@ -149,7 +157,7 @@ def _sessions(seen: Sequence[Seen]) -> Iterator[Sequence[str]]:
         if item.sheet is not None:
             outcome = f'<a href="{escape(item.sheet.name)}">{outcome}</a>'
         yield (
-            _when(item),
+            when_of(item.story),
             str(found.evse_id),
             outcome,
             escape(found.ended_by.name.lower().replace("_", " ")),
@@ -160,9 +168,5 @@ def _sessions(seen: Sequence[Seen]) -> Iterator[Sequence[str]]:
         )
 
 
-def _when(item: Seen) -> str:
-    return datetime.fromtimestamp(item.story.begin).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _name(item: Seen) -> str:
-    return f"{_when(item)}, EVSE {item.story.evse}"
+    return f"{when_of(item.story)}, EVSE {item.story.evse}"

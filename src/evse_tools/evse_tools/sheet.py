@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from datetime import datetime
 from math import isfinite
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from evse_core.session_report import report
 from evse_core.session_story import Curve, Story
 from evse_core.types import Reaction, SessionOutcome, SessionReport
 from evse_tools.chart import Band, draw_bands
+from evse_tools.session_source import when_of
 
 # A4 across. [inch], [1/inch]
 SIZE, DPI = (11.69, 8.27), 130
@@ -61,7 +61,10 @@ def draw(story: Story, path: Path, source: str = "") -> None:
         _mark_first_fault(axis, story)
     for axis in axes[:-1]:
         axis.tick_params(labelbottom=False)
-    axes[-1].set_xlabel("time since plug-in [s]")
+    inferred = story.judgement is not None
+    axes[-1].set_xlabel(
+        "time since the first frame [s]; states and commands are inferred from frames" if inferred else "time since plug-in [s]"
+    )
     figure.savefig(path, metadata=FORMATS[path.suffix.lower()])
 
 
@@ -69,18 +72,24 @@ def _head(figure: Figure, story: Story, found: SessionReport, source: str) -> fl
     """Write the verdict on top; return where the panels may begin [part of the height]."""
     colour = BLACK if found.outcome in GOOD else ACCENT
     figure.text(0.02, 0.975, found.outcome.name.replace("_", " "), fontsize=17, fontweight="bold", color=colour, va="top")
-    when = datetime.fromtimestamp(story.begin).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    when = when_of(story, "%Y-%m-%d %H:%M:%S %z")
     right = f"EVSE {story.evse} · {when}\n{story.session_id or 'no session'}\n{source}"
     figure.text(0.98, 0.975, right, fontsize=8, ha="right", va="top", color="#444444", linespacing=1.4)
-    lines = [*textwrap.wrap(found.explanation, 115), *textwrap.wrap(f"Look at: {found.check}" if found.check else "", 115), _figures(found)]
+    lines = [
+        *textwrap.wrap(found.explanation, 145),
+        *textwrap.wrap(f"Look at: {found.check}" if found.check else "", 145),
+        _figures(found, story),
+    ]
     figure.text(0.02, 0.908, "\n".join(lines), fontsize=9.5, va="top", linespacing=1.45)
     return 0.83 - 0.026 * len(lines)
 
 
-def _figures(found: SessionReport) -> str:
+def _figures(found: SessionReport, story: Story) -> str:
     """Return the figures of a session in a line."""
     parts = [
-        f"{found.energy_wh / 1e3:.3f} kWh" if isfinite(found.energy_wh) else "no record",
+        f"{found.energy_wh / 1e3:.3f} kWh{'' if story.judgement is None else ' by the readings'}"
+        if isfinite(found.energy_wh)
+        else "no record",
         f"charging for {found.charging_time:.0f} s",
         f"highest power {found.max_power / 1e3:.1f} kW" if isfinite(found.max_power) else "",
         f"state of charge {found.soc_begin_percent:.0f} to {found.soc_end_percent:.0f} %" if isfinite(found.soc_end_percent) else "",
