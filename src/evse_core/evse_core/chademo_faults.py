@@ -101,7 +101,7 @@ def command_of(state: ChargeState, vehicle: VehicleReport, said: VehicleCommand)
 
 def _within(name: str, value: float) -> float:
     """Return a rating within the bounds of its parameter; its default where the charger never said one."""
-    field, bounds = next((field, bounds) for field, bounds in parameters(SafetyConfig) if field.name == name)
+    bounds = next(bounds for field, bounds in parameters(SafetyConfig) if field.name == name)
     if not (isfinite(value) and value > 0.0):
-        return float(field.default)
+        return float(getattr(SafetyConfig(), name))
     return min(max(value, bounds.minimum or 0.0), bounds.maximum or inf)

@@ -1,4 +1,4 @@
-"""A log of the generic EVSE interface v3 told as the topics of an EVSE would tell it: the vehicle link `secc`, or a power link between a station and its modules.
+"""A log of the generic EVSE interface v3 told as the topics of an EVSE would tell it: the vehicle link `secc`, or a power link.
 
 Both sides are heard by can_bridge's own codecs. The states follow the controller's heartbeat; the reasons are only those that the controller itself gives:
 Charge_Session_Finished (clean or rushed), Emergency_Stop, or silence. The interface has no word for who wanted a stop, so a clean end names nobody.
@@ -102,7 +102,8 @@ class _Telling:
 
     def stories(self, frames: Sequence[tuple[float, Frame]]) -> list[Story]:
         """Return the sessions in order."""
-        found, due = [], frames[0][0] if frames else 0.0
+        found: list[Story] = []
+        due = frames[0][0] if frames else 0.0
         for t, frame in frames:
             while due <= t:
                 found += self._tick(due)
@@ -195,7 +196,7 @@ def _judgement(story: Story, end: _End) -> Judgement:
 
 
 def _integral(story: Story) -> tuple[float, float]:
-    """Return energy towards the vehicle [Wh] and the highest power [W] by the modules' readings; NaN without any. The controller's states lag its set points."""
+    """Return energy towards the vehicle [Wh] and highest power [W] by the modules' readings, NaN without any. The controller's states lag its set points."""
     volts, amperes = story.curves["voltage"], story.curves["current"]
     points = [
         (time, voltage * current)

@@ -10,10 +10,9 @@ where the log shows that it was closed without; the battery's voltage from the r
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
-from typing import Any
 
 from evse_core.codecs.chademo_charger import ChademoCharger
 from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
@@ -64,15 +63,11 @@ class Passed:
     waited: float
 
 
-def _is_ready(said: VehicleCommand, lines: SimStationLines) -> bool:
-    return lines.sequence_2
-
-
 # What shows that the charger at hand has come to a mark: by its frames; that it is ready, by d2.
-SEEN: Mapping[str, Any] = {
+SEEN: Mapping[str, Callable[[VehicleCommand, SimStationLines], bool]] = {
     "first frame": lambda said, lines: said.transmit,
     "locked": lambda said, lines: said.connector_locked,
-    "ready": _is_ready,
+    "ready": lambda said, lines: lines.sequence_2,
     "charging": lambda said, lines: said.charging,
     "stopping": lambda said, lines: said.stop_control,
     "current off": lambda said, lines: not said.charging,
@@ -120,6 +115,11 @@ class RecordedVehicle(SimulatedVehicle):
     def t(self) -> float:
         """Where the log stands [s of the log]."""
         return self._clock.t if self._clock is not None else self._begin
+
+    @property
+    def started(self) -> float:
+        """When the vehicle woke up [s, monotonic], NaN before."""
+        return self._started
 
     @property
     def passed(self) -> Sequence[Passed]:

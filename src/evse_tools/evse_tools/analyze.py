@@ -20,8 +20,8 @@ DONE, WRONG_INPUT = 0, 2
 def run(file: Path, as_json: bool, plot: Path | None, sheet: Path | None = None, number: int = 0) -> int:
     """Analyze a log; return 0 when that worked, whatever became of the session, 2 where the file is no CAN log or a picture has no place to go.
 
-    plot: what both parties said, PNG; sheet: the sheet of a session as of a recording, PNG or PDF, of the session of a number (0: the last that went wrong, else
-    the last).
+    plot: what both parties said, PNG; sheet: the sheet of a session as of a recording, PNG or PDF, of the session of a number (0: the
+    last that went wrong, else the last).
     """
     try:
         log = read(file)

@@ -103,6 +103,22 @@ def report(
     raise typer.Exit(report_page.run(folder, output, sheets))
 
 
+@app.command("replay-can")
+def replay_can(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="CAN log of a CHAdeMO vehicle bus, both parties in it")],
+    role: Annotated[str, typer.Option("--as", metavar="vehicle", help="whose recorded frames are played")] = "vehicle",
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the comparison as JSON; - for stdout")] = "",
+    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="draw both chargers into this file, .png or .pdf")] = None,
+    description: Annotated[Path | None, typer.Option(help="station description; its first EVSE is tried (default: config/single_evse.yaml)")] = None,
+    open_loop: Annotated[bool, typer.Option("--open-loop", help="keep the log's own timing: do not wait for our charger")] = False,
+    output: Annotated[Path | None, typer.Option(help="folder to keep process logs and the bus in (default: none is kept)")] = None,
+) -> None:
+    """Let our charger charge the vehicle of a CAN log, in real time, and compare its answers with those of the recorded charger."""
+    from evse_tools import replay_can as replay_module  # noqa: PLC0415
+
+    raise typer.Exit(replay_module.run(log, role, json, plot, description, open_loop, output))
+
+
 @app.command()
 def replay(
     bag: Annotated[Path, typer.Argument(metavar="BAG", help="recording: a folder, or an MCAP file")],

@@ -7,7 +7,7 @@ from evse_core import chademo_telling, secc_telling
 from evse_core.frame import Frame
 from evse_core.session_story import Story
 from evse_nodes.databases import load
-from evse_tools.analyze_log import Analysis, analyze
+from evse_tools.analyze_log import Analysis, Judged, analyze
 from evse_tools.can_log import CanLog, read
 
 
@@ -18,12 +18,13 @@ def stories(path: Path) -> list[Story]:
 
 def told(analysis: Analysis) -> list[Story]:
     """Return the stories of an analysis, one per session: those of CHAdeMO, without such those of the generic EVSE interface."""
-    database, log = load("chademo"), analysis.log
-    found = [
-        chademo_telling.story(one.frames, database, one.observation, one.verdict, f"{log.path.stem} {number}", epoch=log.epoch)
-        for number, one in enumerate(analysis.sessions, 1)
-    ]
-    return found or _generic(log)
+    log = analysis.log
+    return [story_of(one, f"{log.path.stem} {number}", log.epoch) for number, one in enumerate(analysis.sessions, 1)] or _generic(log)
+
+
+def story_of(judged: Judged, name: str, epoch: float = 0.0) -> Story:
+    """Return the story of one session that has been judged. epoch: the log's time 0 [s since 1970], 0 where it is not known."""
+    return chademo_telling.story(judged.frames, load("chademo"), judged.observation, judged.verdict, name, epoch=epoch)
 
 
 def _generic(log: CanLog) -> list[Story]:

@@ -1,10 +1,12 @@
 """From a judged CAN log to what its vehicle did: the Recording that a RecordedVehicle plays (evse_simulators/recorded_vehicle.py)."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import inf
 
 from evse_core import chademo_session as c
-from evse_core.chademo_output import LIVE, contactor_closed, reports_contactor
+from evse_core.chademo_course import FALLING
+from evse_core.chademo_output import LIVE, Output, contactor_closed, reports_contactor
 from evse_core.chademo_session import Observation
 from evse_core.chademo_steps import view_of
 from evse_core.chademo_verdict import Verdict
@@ -13,6 +15,9 @@ from evse_core.codecs.signals import SignalDatabase, UnknownId
 from evse_core.frame import Frame
 from evse_simulators.recorded_vehicle import LOW, RESISTANCE, Mark, Recording
 from evse_tools.analyze_log import Judged
+
+# The output's capacitors take so long to stand at the battery's voltage: ../shared/reference/can.md 2.3, S10. [s]
+SETTLED = 1.0
 
 
 def recording(judged: Judged, database: SignalDatabase) -> Recording:
@@ -31,7 +36,7 @@ def recording(judged: Judged, database: SignalDatabase) -> Recording:
         permitted=_from_the_start(seen, seen.track(c.ENABLED).intervals(inf)),
         closed=tuple(_closed(seen, output.battery_at)),
         welded=welded,
-        volts=tuple(_battery(seen, output.battery_at)) or tuple((reading.t, reading.voltage) for reading in seen.readings[:1]),
+        volts=tuple(_battery(seen, output)) or tuple((reading.t, reading.voltage) for reading in seen.readings[:1]),
     )
 
 
@@ -81,7 +86,7 @@ def _from_the_start(seen: Observation, spans: list[tuple[float, float]]) -> tupl
 
 
 def _closed(seen: Observation, battery_at: float | None) -> Iterator[tuple[float, float]]:
-    """Yield when the vehicle's contactor was closed: by its own word, else as long as its battery was at the output."""
+    """Yield when the vehicle's contactor was closed: from its own word, else from its battery at the output, until it said otherwise or its battery went."""
     began = contactor_closed(seen)
     if began is None and seen.track(c.CHARGING).at(seen.first_of(("SE_Status",)) or seen.start):
         began = seen.start
@@ -89,16 +94,17 @@ def _closed(seen: Observation, battery_at: float | None) -> Iterator[tuple[float
         began = battery_at
     if began is None:
         return
-    opened = seen.track(c.CONTACTOR_OPEN).first(bool, began) if reports_contactor(seen) else None
-    if opened is None and not reports_contactor(seen):
-        opened = next((reading.t for reading in seen.readings_in(began + 1.0, inf) if reading.voltage < LIVE), None)
-    yield began, inf if opened is None else opened
+    said = seen.track(c.CONTACTOR_OPEN).first(bool, began) if reports_contactor(seen) else None
+    # A vehicle says so some 0.3 to 1 s after it has opened; a battery that is connected holds the output up.
+    standing = max((battery_at if battery_at is not None else began) + SETTLED, seen.track(c.CHARGING).set_at() or 0.0)
+    gone = next((b.t for a, b in pairwise(seen.readings_in(standing, inf)) if b.voltage < FALLING * a.voltage), None)
+    yield began, min((t for t in (said, gone) if t is not None), default=inf)
 
 
-def _battery(seen: Observation, battery_at: float | None) -> Iterator[tuple[float, float]]:
-    """Yield the battery's voltage without current [V], from when it stood at the output to when it went."""
-    charging = seen.track(c.CHARGING).set_at()
-    begin = min((t for t in (battery_at, charging) if t is not None), default=None)
+def _battery(seen: Observation, output: Output) -> Iterator[tuple[float, float]]:
+    """Yield the battery's voltage without current [V], from when it stood at the output, or seemed to, to when it went."""
+    starts = (output.battery_at, output.unclear.start if output.unclear is not None else None, seen.track(c.CHARGING).set_at())
+    begin = min((t for t in starts if t is not None), default=None)
     if begin is None:
         return
     for reading in seen.readings_in(begin, inf):

@@ -1,4 +1,4 @@
-"""`station report`: one static HTML page over many sessions of recordings and CAN logs. No script and nothing from elsewhere: it can be mailed and opened anywhere."""
+"""`station report`: one static HTML page over many sessions of recordings and CAN logs. No script, nothing from elsewhere: it can be mailed."""
 
 import sys
 from collections import Counter
@@ -40,7 +40,10 @@ class Seen:
 
 
 def run(folder: Path, output: Path | None, sheets: bool) -> int:
-    """Write the page; 2 where there is no such folder, or neither recording nor CAN log in it, 1 where the page cannot be written. Recordings that cannot be read are named."""
+    """Write the page; 2 where there is no such folder, or neither recording nor CAN log in it, 1 where the page cannot be written.
+
+    Recordings that cannot be read are named.
+    """
     console = Console(stderr=True, highlight=False)
     bags = recordings(folder)
     if not bags:
