@@ -109,7 +109,9 @@ def replay_can(
     role: Annotated[str, typer.Option("--as", metavar="vehicle", help="whose recorded frames are played")] = "vehicle",
     json: Annotated[str, typer.Option(metavar="FILE", help="write the comparison as JSON; - for stdout")] = "",
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="draw both chargers into this file, .png or .pdf")] = None,
-    description: Annotated[Path | None, typer.Option(help="station description; its first EVSE is tried (default: config/single_evse.yaml)")] = None,
+    description: Annotated[
+        Path | None, typer.Option(help="station description; its first EVSE is tried (default: config/single_evse.yaml)")
+    ] = None,
     open_loop: Annotated[bool, typer.Option("--open-loop", help="keep the log's own timing: do not wait for our charger")] = False,
     output: Annotated[Path | None, typer.Option(help="folder to keep process logs and the bus in (default: none is kept)")] = None,
 ) -> None:

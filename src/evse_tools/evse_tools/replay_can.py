@@ -1,4 +1,4 @@
-"""`station replay-can LOG --as vehicle`: our station, started for it, charges the vehicle of a CAN log in real time; its answers beside the recorded charger's."""
+"""`station replay-can LOG --as vehicle`: our station charges the vehicle of a CAN log in real time; its answers beside the recorded charger's."""
 
 import sys
 import tempfile
@@ -74,11 +74,13 @@ def write_station(original: Path, folder: Path) -> Description:
     """Write folder/station.yaml, the first EVSE of a description with simulated modules and board on buses of its own, and return it."""
     data = yaml.safe_load(original.read_text(encoding="utf-8"))
     load(original)
-    link = (data["evses"][0] or {}).get("vehicle_link", vehicle_link.CHADEMO)
-    if link != vehicle_link.CHADEMO:
-        raise ValueError(f"--description {original}: evses[0].vehicle_link is {link}: only {vehicle_link.CHADEMO} has a vehicle's frames on its bus")
     if data.get("power_cabinet"):
         raise ValueError(f"--description {original}: power_cabinet: an EVSE of a cabinet cannot be tried alone")
+    link = (data["evses"][0] or {}).get("vehicle_link", vehicle_link.CHADEMO)
+    if link != vehicle_link.CHADEMO:
+        raise ValueError(
+            f"--description {original}: evses[0].vehicle_link is {link}: only {vehicle_link.CHADEMO} has a vehicle's frames on its bus"
+        )
     made = expand(data, 1, "", folder) | {"recorder": {}}
     made.pop("composition", None)
     path = folder / "station.yaml"

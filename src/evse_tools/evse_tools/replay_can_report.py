@@ -70,7 +70,13 @@ def report(recorded: Judged, ours: Judged, played: Played, recorded_marks: Seque
         "states": [{"state": name.lower(), "t": round(t, 3)} for name, t in played.states],
         "faults": list(played.faults),
         "limits": list(_limits(a, b)),
-        "bits": {"recorded": bits(a), "ours": bits(b), "same_order": _order(a) == _order(b)},
+        "notes": list(_notes(recorded)),
+        "bits": {
+            "recorded": bits(a),
+            "ours": bits(b),
+            "same_order": _order(a) == _order(b),
+            "recorded_in_ours": _is_part(_order(a), _order(b)),
+        },
         "phases": list(_phases(recorded, ours)),
         "current": {"recorded": follow(a), "ours": follow(b)},
         "waits": list(_waits(played, recorded_marks)),
@@ -104,6 +110,26 @@ def bits(seen: Observation) -> list[dict[str, Any]]:
 
 def _order(seen: Observation) -> list[str]:
     return [item["byte"] for item in bits(seen)]
+
+
+def _is_part(short: Sequence[str], long: Sequence[str]) -> bool:
+    """Tell whether one sequence stands in the other without a gap: of a log that begins or ends in the middle no more can be asked."""
+    return any(list(long[start : start + len(short)]) == list(short) for start in range(len(long) - len(short) + 1))
+
+
+def _notes(recorded: Judged) -> Iterator[str]:
+    """Say what of the recorded session cannot be played as it was."""
+    seen, verdict = recorded.observation, recorded.verdict
+    if seen.track(c.CHARGING).values[:1] == [1.0]:
+        yield "the log begins in mid-charge: its vehicle is as in its first frames until our charger charges; its contactor closes with our d2"
+    if verdict.outcome == "charging":
+        yield "the log ends while it charges: here the stop button was pressed then, and the vehicle repeated its last frames until our charging flag fell"
+    if verdict.outcome == "failed" and verdict.ended_by != "vehicle":
+        yield "the recorded charger broke off: from there on the vehicle's frames are those of a vehicle whose session had failed"
+    if verdict.cause in ("current_path_open", "no_current_delivered"):
+        yield "what kept the current from flowing is not played: behind the inlet is a sound battery here"
+    if verdict.cause == "live_output_before_test":
+        yield "the voltage that stood at the output before the test is played as a contactor that is closed without d2"
 
 
 def _phases(recorded: Judged, ours: Judged) -> Iterator[dict[str, Any]]:

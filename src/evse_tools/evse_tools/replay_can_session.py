@@ -72,7 +72,9 @@ class Session:
     def _played(self, node: RecordedVehicleNode, executor: SingleThreadedExecutor) -> Played:
         self._spin(executor, lambda: node.registered and node.session.state is ChargeState.AVAILABLE, UP_TIME)
         if node.session.state is not ChargeState.AVAILABLE:
-            raise RuntimeError(f"it was not ready within {UP_TIME:.0f} s: state {node.session.state.name.lower()}, see {self._folder / 'log'}")
+            raise RuntimeError(
+                f"it was not ready within {UP_TIME:.0f} s: state {node.session.state.name.lower()}, see {self._folder / 'log'}"
+            )
         node.model.plug_in()
         length = self._recording.frames[-1][0] - self._recording.frames[0][0]
         self._spin(executor, lambda: self._is_over(node), length + EXTRA)

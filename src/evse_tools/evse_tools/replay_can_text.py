@@ -19,6 +19,8 @@ def show(data: dict[str, Any], console: Console) -> None:
     head = "our charger charged" if good else f"our charger did not come to charging: {data['why_not']}"
     console.print(Text(f"{data['log']}, {data['mode']}: {head}", style="bold green" if good else "bold red"))
     console.print(Text(f"End: {data['ended']}" + (f"; faults: {', '.join(data['faults'])}" if data["faults"] else ""), style="dim"))
+    for note in data["notes"]:
+        console.print(Text(f"- {note}"))
     for table in (_limits(data), _phases(data), _current(data), _bits(data), _waits(data)):
         console.print(table)
     frames = data["vehicle_frames"]
@@ -33,9 +35,7 @@ def _table(title: str, *names: str) -> Table:
 def _limits(data: dict[str, Any]) -> Table:
     table = _table("What the chargers offered", "limit", "recorded", "ours")
     for row in data["limits"]:
-        table.add_row(
-            row["what"].replace("_", " "), figure(row["recorded"]), figure(row["ours"]), style="" if row["same"] else "yellow"
-        )
+        table.add_row(row["what"].replace("_", " "), figure(row["recorded"]), figure(row["ours"]), style="" if row["same"] else "yellow")
     return table
 
 
@@ -61,7 +61,13 @@ def _current(data: dict[str, Any]) -> Table:
 
 
 def _bits(data: dict[str, Any]) -> Table:
-    same = "the same order" if data["bits"]["same_order"] else "not the same order"
+    same = (
+        "the same order"
+        if data["bits"]["same_order"]
+        else "the recorded order is part of ours"
+        if data["bits"]["recorded_in_ours"]
+        else "another order"
+    )
     table = _table(f"Status bits of 0x109 byte 5: {same}", "recorded [s]", "byte", "flags", "ours [s]", "byte", "flags")
     recorded, ours = data["bits"]["recorded"], data["bits"]["ours"]
     for index in range(max(len(recorded), len(ours))):
