@@ -6,8 +6,8 @@ from math import inf
 from typing import Any
 
 from evse_core.energy_meter import MeterConfig
-from evse_core.open_session import OpenSession
 from evse_core.meter_answer import from_text
+from evse_core.open_session import OpenSession
 from evse_core.record_keeper import RecordKeeper
 from evse_core.tariff import Tariff
 from evse_core.trace import FAILED, STEP, Outputs
