@@ -12,6 +12,7 @@ from typing import Any
 from fake_evse import FAST, FakeEvse, wait_for
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_composite import Site
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.ocpp_settings import Settings
@@ -79,6 +80,8 @@ class LocalBench:
     def __init__(self, directory: Path, evses: int = 1) -> None:
         self.directory = directory
         self.states: list[UplinkState] = []
+        self.station_limits: list[ChargingLimit] = []
+        self.site: Site | None = None
         self.uplink: OcppUplink | None = None
         self.evses = {number: self._evse(number) for number in range(1, evses + 1)}
         self._csms: list[LocalCsms] = []
@@ -110,6 +113,8 @@ class LocalBench:
         match event:
             case Publish(0, UplinkState() as state):
                 self.states.append(state)
+            case Publish(0, ChargingLimit() as limit):
+                self.station_limits.append(limit)
             case Publish(number, value):
                 self.evses[number].heard[_NAMES[type(value)]].append(value)
             case Ask(request, reply):
@@ -126,7 +131,8 @@ class LocalBench:
         config = replace(OcppConfig(), **(FAST | {"url": url} | parameters))
         queue = MessageQueue(self.directory / "data" / "queue.sqlite")
         self.states.clear()
-        self.uplink = OcppUplink(config, tuple(self.evses), queue, Settings(self.directory / "data" / "settings.json"), self._emit)
+        settings = Settings(self.directory / "data" / "settings.json")
+        self.uplink = OcppUplink(config, tuple(self.evses), queue, settings, self._emit, self.site)
         self.uplink.start()
         return self.uplink
 

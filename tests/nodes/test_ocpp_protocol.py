@@ -153,8 +153,7 @@ def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) ->
     wait_for(lambda: csms.statuses(1)[-1:] == ["Available"], "the status")
 
     call = csms.call
-    assert call("SetChargingProfile", connectorId=1, csChargingProfiles={}) in ("NotSupported", "ProtocolError")
-    assert call("ClearChargingProfile") == "NotSupported"
+    assert call("GetDiagnostics", location="ftp://127.0.0.1/") == "NotSupported"
     assert call("Dance") == "NotImplemented"
     assert call("Reset", type="Medium") == "PropertyConstraintViolation"
     assert call("Reset") == "ProtocolError"

@@ -63,6 +63,15 @@ class OcppConfig:
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )
+    charge_profile_max_stack_level: int = parameter(
+        20, "1", "ChargeProfileMaxStackLevel: highest stackLevel", "1.6 section 9.4.1; value own", 0, 1000
+    )
+    charging_schedule_max_periods: int = parameter(
+        100, "1", "ChargingScheduleMaxPeriods: periods of a schedule", "1.6 section 9.4.3; value own: 15-minute steps of a day", 1, 1000
+    )
+    max_charging_profiles_installed: int = parameter(
+        50, "1", "MaxChargingProfilesInstalled: profiles at a time", "1.6 section 9.4.5; value own", 1, 1000
+    )
     max_queued_meter_values: int = parameter(
         10000,
         "1",

@@ -83,7 +83,16 @@ class Configure:
     value: str
 
 
-Effect = Send | Reset | Configure
+@dataclass(frozen=True, slots=True)
+class KeepProfile:
+    """Keep the charging profile of a remote start for the session that it starts; the start is refused where that fails."""
+
+    evse: int
+    token: str
+    profile: Payload
+
+
+Effect = Send | Reset | Configure | KeepProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer; where requests are given, it counts when every EVSE agrees, else refused is the answer."""
+    """The answer; it counts when the effects that it promises hold and every EVSE agrees to the requests, else refused is the answer."""
 
     answer: Payload
     requests: tuple[EvseRequest, ...] = ()
@@ -135,7 +144,8 @@ def _start(payload: Payload, station: Station) -> Decision:
     if forbidden or (connector is not None and connector.status not in _STARTABLE):
         return Decision(_status("Rejected"))
     request = StartSession(evse, payload["idTag"], authorized=not station.config.authorize_remote_tx_requests)
-    return Decision(_status("Accepted"), (request,), _status("Rejected"))
+    profile = (KeepProfile(evse, payload["idTag"], payload["chargingProfile"]),) if "chargingProfile" in payload else ()
+    return Decision(_status("Accepted"), (request,), _status("Rejected"), profile)
 
 
 # Where a remote start makes sense; the sequence itself decides whether it can start now.

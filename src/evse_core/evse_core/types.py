@@ -652,10 +652,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class ChargingLimit:
-    """Limit that the CSMS sets for one EVSE."""
+    """Limit that the CSMS sets for one EVSE, or for all together."""
 
     stamp: float = 0.0
     power: float = NAN
+    current: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -666,6 +667,7 @@ class PowerBudget:
     power: float = NAN
     valid_for: float = NAN
     discharge_power: float = NAN
+    current: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ class EnergyManagerNode(Node):
         self._manager = EnergyManager(self._config, tuple(numbers))
         self._evses = {number: self._connect(number) for number in numbers}
         self._discharge = DischargeManager(self._config, tuple(numbers))
-        self._told: dict[int, tuple[float, float]] = {}
+        self._told: dict[int, PowerBudget] = {}
+        self._limit = ChargingLimit()
+        topics.reader(self, "charging_limit", self._on_station_limit, topics.STATION)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetDischarge, "set_discharge", self._set_discharge)
         every(self, self._config.period, self._tick)
@@ -58,6 +60,11 @@ class EnergyManagerNode(Node):
     def _on_limit(self, evse: _Evse, limit: ChargingLimit) -> None:
         """Share anew at once when the CSMS limits an EVSE."""
         evse.limit = limit
+        self._share()
+
+    def _on_station_limit(self, limit: ChargingLimit) -> None:
+        """Share anew at once when the CSMS limits the station."""
+        self._limit = limit
         self._share()
 
     def _on_session(self, evse: _Evse, session: SessionState) -> None:
@@ -85,12 +92,20 @@ class EnergyManagerNode(Node):
         """Publish every budget that has changed, or all where nothing counts as told."""
         now = time.monotonic()
         demands = {number: self._demand(evse, now) for number, evse in self._evses.items()}
-        shares, asked = self._manager.step(demands, now), self._discharge.step(demands, now)
+        shares, asked = self._manager.step(demands, now, self._limit.power), self._discharge.step(demands, now)
         # Lower ones first, so that who gets more never hears of it before who gets less.
-        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._told.get(item[0], (0.0, 0.0))[0]):
-            if self._told.get(number) != (power, asked[number]):
-                self._told[number] = (power, asked[number])
-                self._evses[number].write(PowerBudget(power=power, valid_for=self._config.valid_for, discharge_power=asked[number]))
+        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._power(item[0])):
+            budget = PowerBudget(0.0, power, self._config.valid_for, asked[number], self._current(self._evses[number]))
+            if repr(self._told.get(number)) != repr(budget):  # NaN differs from NaN.
+                self._told[number] = budget
+                self._evses[number].write(budget)
+
+    def _power(self, number: int) -> float:
+        return self._told[number].power if number in self._told else 0.0
+
+    @staticmethod
+    def _current(evse: _Evse) -> float:
+        return evse.limit.current if evse.limit is not None else nan
 
     def _demand(self, evse: _Evse, now: float) -> Demand:
         session = fresh(evse.session, now, self._config.demand_timeout)
@@ -112,17 +127,19 @@ class EnergyManagerNode(Node):
         status.message = (
             f"not heard of: EVSE {', '.join(map(str, lost))}"
             if lost
-            else f"{sum(power for power, _ in self._told.values()):.0f} W given away"
+            else f"{sum(budget.power for budget in self._told.values()):.0f} W given away"
         )
-        status.values = [KeyValue(key=f"evse_{number}", value=_words(*told)) for number, told in sorted(self._told.items())]
+        status.values = [KeyValue(key=f"evse_{number}", value=_words(told)) for number, told in sorted(self._told.items())]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
 
-def _words(power: float, asked: float) -> str:
+def _words(budget: PowerBudget) -> str:
     """Return what an EVSE was told."""
-    return f"{power:.0f} W, asked for {asked:.0f} W" if asked > 0.0 else f"{power:.0f} W"
+    limited = f", at most {budget.current:g} A" if budget.current >= 0.0 else ""
+    asked = f", asked for {budget.discharge_power:.0f} W" if budget.discharge_power > 0.0 else ""
+    return f"{budget.power:.0f} W{limited}{asked}"
 
 
 def make() -> EnergyManagerNode:

@@ -23,6 +23,7 @@ from evse_nodes.message_queue import MessageQueue
 from evse_nodes.node_health import Storage
 from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
+from evse_nodes.ocpp_outlets import site
 from evse_nodes.ocpp_services import EvseServices
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
@@ -47,9 +48,14 @@ class OcppUplinkNode(Node):
         self._waker = Waker(self, self._take_events)
         self._log = LogHandover("ocpp_uplink", self._emit)
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
-        self._uplink = OcppUplink(config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit)
+        self._uplink = OcppUplink(
+            config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit, site(self, evses)
+        )
         self._diagnostics = Diagnostics(self, config.url)
-        self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {(0, UplinkState): topics.writer(self, "uplink_state")}
+        self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {
+            (0, UplinkState): topics.writer(self, "uplink_state"),
+            (0, ChargingLimit): topics.writer(self, "charging_limit"),
+        }
         self._evse_services = EvseServices(self, tuple(evses))
         for number in evses:
             self._connect_evse(number)

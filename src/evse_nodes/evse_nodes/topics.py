@@ -44,6 +44,9 @@ EVERY_NODE = "every node"
 # Every node publishes it in its own namespace: those of an EVSE are heard by their monitor, those of the station by all.
 _NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NODE, ("safety_monitor",))
 
+# What the CSMS allows each EVSE, in its namespace, and all together, in the root namespace.
+_CHARGING_LIMIT = Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter"))
+
 # Topics of one EVSE, in its namespace.
 EVSE_TOPICS = (
     Topic(
@@ -86,7 +89,7 @@ EVSE_TOPICS = (
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
-    Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter")),
+    _CHARGING_LIMIT,
     Topic(
         "power_budget",
         types.PowerBudget,
@@ -114,7 +117,7 @@ EVSE_TOPICS = (
     Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
 )
 # Topics of the station, in the root namespace.
-STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)), _NODE_HEALTH)
+STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)), _CHARGING_LIMIT, _NODE_HEALTH)
 # Namespace of the nodes of the station, seen from an EVSE.
 STATION = "/"
 
