@@ -160,7 +160,7 @@ def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) ->
     assert call("Reset", type="Soft", more=1) == "FormationViolation"
     assert call("RemoteStopTransaction", transactionId="1") == "TypeConstraintViolation"
     assert call("RemoteStopTransaction", transactionId=99) == "Rejected"
-    assert call("ClearCache") == "Rejected"
+    assert call("ClearCache") == "Accepted"
     assert call("DataTransfer", vendorId="x") == "UnknownVendorId"
     assert call("UnlockConnector", connectorId=1) == "Unlocked"
     assert call("UnlockConnector", connectorId=9) == "NotSupported"
@@ -201,7 +201,7 @@ def test_nothing_is_told_before_the_boot_is_accepted(bench: LocalBench) -> None:
         csms.ask("call", charge_point="EVSE-1", action="ClearCache", payload={})
     csms.ask("boot_status", status="Pending")
     wait_for(lambda: bench.states[-1].registration == 2, "pending")
-    assert csms.ask("call", charge_point="EVSE-1", action="ClearCache", payload={}) == {"payload": {"status": "Rejected"}}
+    assert csms.ask("call", charge_point="EVSE-1", action="ClearCache", payload={}) == {"payload": {"status": "Accepted"}}
     assert csms.ask("remote_start", charge_point="EVSE-1", connector=1, token="A")["status"] == "Rejected"
     assert set(csms.arrivals()) == {"BootNotification"}
     csms.ask("boot_status", status="Accepted")

@@ -14,6 +14,7 @@ from evse_core.ocpp16_requests import (
     SUPPORTED,
     Connector,
     Decision,
+    KeepProfile,
     Refused,
     Reset,
     Send,
@@ -25,7 +26,7 @@ from evse_core.ocpp16_requests import (
 )
 from evse_core.ocpp16_requests import decide as decide_call
 from evse_core.ocpp16_status import Status
-from evse_core.types import Registration, StopCause, Verdict, VerdictSource
+from evse_core.types import Authorization, Registration, StopCause, Verdict, VerdictSource
 
 CONFIG = OcppConfig(url="ws://127.0.0.1:1")
 
@@ -96,6 +97,8 @@ def test_the_clock_of_the_csms_is_compared(text: object, expected: float | None)
 # Verdicts
 
 ASK = None
+WELCOME = Authorization(token="A", verdict=Verdict.ACCEPTED, source=VerdictSource.CACHE)
+UNWELCOME = replace(WELCOME, verdict=Verdict.EXPIRED)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +109,16 @@ ASK = None
         (Question("A"), replace(CONFIG, allow_offline_tx_for_unknown_id=True), False, (Verdict.ACCEPTED, VerdictSource.OFFLINE)),
         (Question("A"), replace(CONFIG, allow_offline_tx_for_unknown_id=True), True, ASK),
         (
-            Question("A", known=Verdict.BLOCKED),
-            replace(CONFIG, allow_offline_tx_for_unknown_id=True),
+            Question("A", known=Authorization(token="A", verdict=Verdict.BLOCKED, source=VerdictSource.LIST)),
+            replace(CONFIG, allow_offline_tx_for_unknown_id=True, local_authorize_offline=False),
             False,
-            (Verdict.BLOCKED, VerdictSource.OFFLINE),
+            (Verdict.BLOCKED, VerdictSource.LIST),
         ),
-        (Question("A", known=Verdict.ACCEPTED), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.OFFLINE)),
+        (Question("A", known=WELCOME), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.CACHE)),
+        (Question("A", known=WELCOME), replace(CONFIG, local_authorize_offline=False), False, (Verdict.INVALID, VerdictSource.OFFLINE)),
+        (Question("A", known=WELCOME), CONFIG, True, ASK),
+        (Question("A", known=WELCOME), replace(CONFIG, local_pre_authorize=True), True, (Verdict.ACCEPTED, VerdictSource.CACHE)),
+        (Question("A", known=UNWELCOME), replace(CONFIG, local_pre_authorize=True), True, ASK),
         (Question("A", remote=True), CONFIG, True, (Verdict.ACCEPTED, VerdictSource.CSMS)),
         (Question("A", remote=True), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.CSMS)),
         (Question("A", remote=True), replace(CONFIG, authorize_remote_tx_requests=True), True, ASK),
@@ -246,6 +253,7 @@ def test_wrong_settings_are_named(changes: dict[str, Any], word: str) -> None:
 
 FREE = Connector(Status.AVAILABLE)
 PLUGGED = Connector(Status.PREPARING)
+HELD = Connector(Status.RESERVED)
 BUSY = Connector(Status.CHARGING, session_active=True)
 BROKEN = Connector(Status.FAULTED)
 
@@ -272,6 +280,8 @@ def answer(action: str, payload: dict[str, Any], at: Station) -> Decision:
         ((BROKEN,), 1, None),
         ((FREE,), 2, None),
         ((FREE,), 0, None),
+        ((HELD,), 1, 1),
+        ((FREE, HELD), None, 2),
     ],
 )
 def test_a_remote_start_goes_to_a_connector_that_can(connectors: tuple[Connector, ...], connector: int | None, evse: int | None) -> None:
@@ -281,6 +291,19 @@ def test_a_remote_start_goes_to_a_connector_that_can(connectors: tuple[Connector
         assert found == Decision({"status": "Rejected"})
     else:
         assert found == Decision({"status": "Accepted"}, (StartSession(evse, "A", authorized=True),), {"status": "Rejected"})
+
+
+def test_a_remote_start_keeps_away_from_what_others_have_reserved() -> None:
+    assert answer("RemoteStartTransaction", {"idTag": "A", "connectorId": 1}, station(HELD, barred=frozenset({1}))).answer == {
+        "status": "Rejected"
+    }
+    at = station(HELD, FREE, barred=frozenset({1}))
+    assert answer("RemoteStartTransaction", {"idTag": "A"}, at).requests == (StartSession(2, "A", authorized=True),)
+
+
+def test_a_profile_comes_with_its_remote_start() -> None:
+    found = answer("RemoteStartTransaction", {"idTag": "A", "chargingProfile": {"x": 1}}, station(FREE))
+    assert found.effects == (KeepProfile(1, "A", {"x": 1}),)
 
 
 def test_a_remote_start_is_authorised_by_the_csms_where_configured() -> None:
@@ -342,7 +365,6 @@ def test_other_calls() -> None:
     assert answer("UnlockConnector", {"connectorId": 1}, at) == Decision({"status": "Unlocked"}, (Unlock(1),), {"status": "UnlockFailed"})
     assert answer("UnlockConnector", {"connectorId": 2}, at) == Decision({"status": "NotSupported"})
     assert answer("Reset", {"type": "Hard"}, at).effects == (Reset("Hard"),)
-    assert answer("ClearCache", {}, at).answer == {"status": "Rejected"}
     assert answer("DataTransfer", {"vendorId": "x"}, at).answer == {"status": "UnknownVendorId"}
 
 

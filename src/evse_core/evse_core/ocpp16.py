@@ -63,6 +63,28 @@ class OcppConfig:
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )
+    local_authorize_offline: bool = parameter(
+        True, "", "LocalAuthorizeOffline: while offline, tokens of the local list and the cache may charge", "1.6 section 9.1.13; value own"
+    )
+    local_pre_authorize: bool = parameter(
+        False, "", "LocalPreAuthorize: tokens of the local list and the cache need not wait for the CSMS", "1.6 section 9.1.14; value own"
+    )
+    authorization_cache_enabled: bool = parameter(
+        True, "", "AuthorizationCacheEnabled: answers of the CSMS are remembered", "1.6 section 9.1.2; value own"
+    )
+    authorization_cache_size: int = parameter(1000, "1", "Tokens that the cache remembers", "own", 0, 100_000)
+    local_auth_list_enabled: bool = parameter(True, "", "LocalAuthListEnabled: the local list counts", "1.6 section 9.2.1; value own")
+    local_auth_list_max_length: int = parameter(
+        5000, "1", "LocalAuthListMaxLength: tokens of the local list", "1.6 section 9.2.2; value own", 1, 100_000
+    )
+    send_local_list_max_length: int = parameter(
+        1000,
+        "1",
+        "SendLocalListMaxLength: tokens of one SendLocalList",
+        "1.6 section 9.2.3; value own: 1 MiB is the largest message",
+        1,
+        5000,
+    )
     charge_profile_max_stack_level: int = parameter(
         20, "1", "ChargeProfileMaxStackLevel: highest stackLevel", "1.6 section 9.4.1; value own", 0, 1000
     )

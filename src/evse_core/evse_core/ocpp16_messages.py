@@ -114,17 +114,15 @@ def authorize(token: str) -> Request:
     return Request("Authorize", {"idTag": token})
 
 
-def start_transaction(record: ChargeRecord) -> Request:
-    """Return the StartTransaction of an open or closed record whose begin register is a number."""
-    return Request(
-        "StartTransaction",
-        {
-            "connectorId": record.evse_id,
-            "idTag": record.token[:ID_TOKEN_LENGTH],
-            "meterStart": whole_wh(record.begin_register_wh),
-            "timestamp": timestamp(record.begin),
-        },
-    )
+def start_transaction(record: ChargeRecord, reservation: int | None = None) -> Request:
+    """Return the StartTransaction of an open or closed record whose begin register is a number, with the reservation that it ends."""
+    payload = {
+        "connectorId": record.evse_id,
+        "idTag": record.token[:ID_TOKEN_LENGTH],
+        "meterStart": whole_wh(record.begin_register_wh),
+        "timestamp": timestamp(record.begin),
+    }
+    return Request("StartTransaction", payload if reservation is None else {**payload, "reservationId": reservation})
 
 
 def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:

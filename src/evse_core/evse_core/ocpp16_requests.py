@@ -106,12 +106,14 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What a decision needs to know of the station: connectors by number, running transactions by their id as (EVSE, session)."""
+    """What a decision needs to know of the station: connectors by number, running transactions by their id as (EVSE, session), and the connectors that
+    others than the token of a remote start have reserved."""
 
     config: OcppConfig
     registration: Registration
     connectors: Mapping[int, Connector]
     transactions: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    barred: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def _status(word: str) -> Payload:
 def _start(payload: Payload, station: Station) -> Decision:
     evse = payload.get("connectorId", _free_connector(station))
     connector = station.connectors.get(evse)
-    forbidden = station.registration != Registration.ACCEPTED or connector is None or connector.session_active
+    forbidden = station.registration != Registration.ACCEPTED or connector is None or connector.session_active or evse in station.barred
     if forbidden or (connector is not None and connector.status not in _STARTABLE):
         return Decision(_status("Rejected"))
     request = StartSession(evse, payload["idTag"], authorized=not station.config.authorize_remote_tx_requests)
@@ -149,14 +151,14 @@ def _start(payload: Payload, station: Station) -> Decision:
 
 
 # Where a remote start makes sense; the sequence itself decides whether it can start now.
-_STARTABLE: Final = frozenset({Status.AVAILABLE, Status.PREPARING, Status.FINISHING})
+_STARTABLE: Final = frozenset({Status.AVAILABLE, Status.RESERVED, Status.PREPARING, Status.FINISHING})
 
 
 def _free_connector(station: Station) -> int:
     """Return the connector that a remote start without one means: a plugged one first, then a free one; 0 where there is none."""
-    for status in (Status.PREPARING, Status.AVAILABLE):
+    for status in (Status.PREPARING, Status.RESERVED, Status.AVAILABLE):
         for number, connector in sorted(station.connectors.items()):
-            if connector.status == status and not connector.session_active:
+            if connector.status == status and not connector.session_active and number not in station.barred:
                 return number
     return 0
 
@@ -215,10 +217,6 @@ def _change_configuration(payload: Payload, station: Station) -> Decision:
     return Decision(_status(result.status), effects=(Configure(result.config, *result.stored),))
 
 
-def _clear_cache(payload: Payload, station: Station) -> Decision:
-    return Decision(_status("Rejected"))  # There is no cache (1.6 section 5.4).
-
-
 def _data_transfer(payload: Payload, station: Station) -> Decision:
     return Decision(_status("UnknownVendorId"))
 
@@ -226,7 +224,6 @@ def _data_transfer(payload: Payload, station: Station) -> Decision:
 _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
     "ChangeAvailability": _availability,
     "ChangeConfiguration": _change_configuration,
-    "ClearCache": _clear_cache,
     "DataTransfer": _data_transfer,
     "GetConfiguration": _get_configuration,
     "RemoteStartTransaction": _start,
@@ -244,6 +241,7 @@ ACTIONS: Final = frozenset(
         *_RULES,
         "CancelReservation",
         "CertificateSigned",
+        "ClearCache",
         "ClearChargingProfile",
         "DeleteCertificate",
         "ExtendedTriggerMessage",

@@ -146,6 +146,7 @@ class StatusInputs:
     safety: Sample[SafetyState] | None
     meter: Sample[MeterReading] | None
     faults: Mapping[str, FaultEvent]
+    reserved: bool = False
 
 
 class StatusRule:
@@ -182,6 +183,8 @@ class StatusRule:
         assert inputs.safety is not None
         session, safety = inputs.session.value, inputs.safety.value
         status = self._of_sequence(session, inputs.meter, now)
+        if status == Status.AVAILABLE and inputs.reserved:
+            status = Status.RESERVED
         if _blocks(safety.reaction, session):
             status = Status.FAULTED
         return _with_fault(status, session, safety, inputs.faults)

@@ -229,6 +229,9 @@ class VerdictSource(IntEnum):
     CSMS = 1
     OFFLINE = 2
     FREE = 3
+    LIST = 4
+    CACHE = 5
+    RESERVATION = 6
 
 
 class RecordStatus(IntEnum):

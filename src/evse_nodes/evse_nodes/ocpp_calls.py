@@ -39,7 +39,7 @@ class Calls:
             raise Unanswered(action)  # A rejected station is silent (1.6 section 4.2).
         if (handler := self._handlers.get(action)) is not None:
             return handler(payload, int(time.time())), self._uplink.look
-        decision = requests.decide(action, payload, self._station())
+        decision = requests.decide(action, payload, self._station(payload.get("idTag", "")))
         if not all(self._prepare(effect) for effect in decision.effects):
             return decision.refused, _nothing
         for request in decision.requests:
@@ -49,10 +49,14 @@ class Calls:
                 return decision.refused, _nothing
         return decision.answer, lambda: self._follow(decision.effects)
 
-    def _station(self) -> requests.Station:
+    def _station(self, token: str) -> requests.Station:
+        """Return what a decision needs to know; token is that of a remote start."""
         uplink = self._uplink
+        known = uplink.tokens.known(token, int(time.time())) if token else None
+        parent = known.parent_token if known is not None else ""
+        barred = frozenset(number for number in uplink.evses if token and uplink.reservations.bars(number, token, parent))
         connectors = {number: item.connector() for number, item in uplink.evses.items()}
-        return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running())
+        return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred)
 
     async def ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
         """Put a request to an EVSE and return its answer; none in time is a refusal."""

@@ -26,10 +26,11 @@ class EvseState:
     faults: dict[str, FaultEvent] = field(default_factory=dict)
     asked: str = ""
     without_power: str = ""
+    reserved: bool = False
 
     def inputs(self) -> StatusInputs:
         """Return what its status follows from."""
-        return StatusInputs(self.session, self.safety, self.meter, self.faults)
+        return StatusInputs(self.session, self.safety, self.meter, self.faults, self.reserved)
 
     def connector(self) -> Connector:
         """Return what a decision on a call of the CSMS needs to know."""

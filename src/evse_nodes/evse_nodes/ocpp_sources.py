@@ -5,6 +5,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evse_core import ocpp16_messages as messages
@@ -145,6 +146,7 @@ class StatusSource:
         self._waiting: deque[tuple[int, ConnectorStatus, float]] = deque()
         self._triggered: deque[int] = deque(maxlen=_WAITING)
         self._connected = False
+        self._conflict = False
 
     def set(self, connector: int, status: ConnectorStatus, stamp: float) -> None:
         """Take the status of a connector since stamp, a time of the ROS clock [s]."""
@@ -167,8 +169,16 @@ class StatusSource:
             self._told.pop(number, None)
         self._collapse()
 
+    def tell_conflict(self) -> None:
+        """Tell once that the local list and the CSMS disagree about a token (1.6 section 3.5.3); the status of connector 0 stays what it is."""
+        self._conflict = True
+
     def next(self, now: float) -> Job | None:
         """Return the next status to be told."""
+        if self._conflict and self._registration.may_call and 0 in self._current:
+            self._conflict = False
+            status = replace(self._current[0][0], error_code="LocalListConflict", info="", vendor_error_code="")
+            return Job(status_notification(0, status, time.time()), lambda payload: None)
         if self._triggered and self._registration.may_answer:
             number = self._triggered.popleft()
             return Job(status_notification(number, *self._current[number]), lambda payload: None)

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -25,21 +25,25 @@ _INT32 = 2**31
 _INT64 = 2**63
 
 
-class Transactions:
-    """The source of transaction messages. `publish(evse, value)` and `refused(evse, verdict)` hear of what the CSMS answers."""
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears of what the CSMS answers, and who knows the reservation that a begin ends."""
 
-    def __init__(
-        self,
-        config: OcppConfig,
-        queue: MessageQueue,
-        publish: Callable[[int, Transaction], None],
-        refused: Callable[[SessionRow, Authorization], None],
-    ) -> None:
+    publish: Callable[[int, Transaction], None]
+    refused: Callable[[SessionRow, Authorization], None]
+    id_tag_info: Callable[[str, object], None] = lambda token, info: None
+    reservation: Callable[[int, ChargeRecord], int | None] = lambda evse, record: None
+
+
+class Transactions:
+    """The source of transaction messages."""
+
+    def __init__(self, config: OcppConfig, queue: MessageQueue, listeners: Listeners) -> None:
         self.queue = queue
         self.stop_reason = ""
         self.failed_writes = 0
-        self._publish = publish
-        self._refused = refused
+        self._listeners = listeners
+        self._publish = listeners.publish
         self._samplers: dict[int, Sampler] = {}
         self._unstored: deque[tuple[int, ChargeRecord]] = deque()
         self.set_config(config)
@@ -93,7 +97,10 @@ class Transactions:
             self._begin(evse, record)
 
     def _begin(self, evse: int, record: ChargeRecord) -> None:
-        if self.queue.begin(evse, record.session_id, record.token, record.begin, messages.start_transaction(record)):
+        if self.queue.session(evse, record.session_id) is not None:
+            return
+        start = messages.start_transaction(record, self._listeners.reservation(evse, record))
+        if self.queue.begin(evse, record.session_id, record.token, record.begin, start):
             self._samplers[evse] = Sampler(record.session_id, record.begin)
             self._publish(evse, Transaction(session_id=record.session_id))
 
@@ -167,6 +174,7 @@ class Transactions:
         if row is None or message.kind == Kind.METER:
             return
         self._publish_row(row)
+        self._listeners.id_tag_info(row.token, payload.get("idTagInfo"))
         if message.kind == Kind.START:
             self._check_verdict(row, payload)
 
@@ -174,7 +182,7 @@ class Transactions:
         """Tell of a token that the CSMS refuses in its answer to StartTransaction, while its session still runs."""
         verdict = from_id_tag_info(row.token, payload.get("idTagInfo"))
         if verdict is not None and verdict.verdict != verdict.verdict.ACCEPTED and not row.ended:
-            self._refused(row, verdict)
+            self._listeners.refused(row, verdict)
 
     def _failed(self, message: QueuedMessage, reason: str) -> None:
         outcome = self._delivery.on_error(message, time.monotonic())

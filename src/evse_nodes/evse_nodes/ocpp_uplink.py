@@ -37,10 +37,12 @@ from evse_nodes.ocpp_calls import Calls
 from evse_nodes.ocpp_evse import EvseState
 from evse_nodes.ocpp_file import KeptFile
 from evse_nodes.ocpp_link import OcppLink
+from evse_nodes.ocpp_local_tokens import LocalTokens
+from evse_nodes.ocpp_reservations import Reservations
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_smart_charging import SmartCharging, running_from
 from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, StatusSource, WhenAccepted
-from evse_nodes.ocpp_transactions import Transactions
+from evse_nodes.ocpp_transactions import Listeners, Transactions
 from evse_nodes.ocpp_verdicts import Verdicts
 
 LOG = logging.getLogger("ocpp_uplink")
@@ -93,19 +95,33 @@ class OcppUplink:
         self._settings = settings
         self._emit = emit
         duration = self.config.minimum_status_duration
-        site = site or Site(dict.fromkeys(evses, Outlet()), {})
+        site, folder = site or Site(dict.fromkeys(evses, Outlet()), {}), settings.folder
         self.evses = {number: EvseState(StatusRule(duration), Availability(number, settings)) for number in evses}
-        self.transactions = Transactions(self.config, queue, lambda evse, value: emit(Publish(evse, value)), self._on_refused_token)
+        self.transactions = Transactions(
+            self.config,
+            queue,
+            Listeners(lambda evse, value: emit(Publish(evse, value)), self._on_refused_token, self.on_id_tag_info, self._reservation),
+        )
         self.registration = RegistrationRule(self.config.heartbeat_interval, self.config.boot_retry_interval)
         self.live = LiveSource(self.registration)
         self.statuses = StatusSource(self.registration)
         boot = BootSource(self.config, self.registration, self._on_boot_accepted)
         sources = (boot, self.live, self.statuses, WhenAccepted(self.registration, self.transactions), HeartbeatSource(self.registration))
         self.smart_charging = SmartCharging(
-            KeptFile(settings.folder / "ocpp16_profiles.json"), self.config, site, lambda evse, value: emit(Publish(evse, value))
+            KeptFile(folder / "ocpp16_profiles.json"), self.config, site, lambda evse, value: emit(Publish(evse, value))
+        )
+        self.tokens = LocalTokens(
+            KeptFile(folder / "ocpp16_local_list.json"),
+            KeptFile(folder / "ocpp16_authorization_cache.json"),
+            lambda: self.config,
+            self.statuses.tell_conflict,
+        )
+        self.reservations = Reservations(
+            KeptFile(folder / "ocpp16_reservations.json"),
+            lambda: {number: item.connector().status for number, item in self.evses.items()},
         )
         self.verdicts = Verdicts(self)
-        self.calls = Calls(self, self.smart_charging.handlers())
+        self.calls = Calls(self, {**self.smart_charging.handlers(), **self.tokens.handlers(), **self.reservations.handlers()})
         self.link = OcppLink(self.config, sources, self.calls.answer, self)
         self._detail = "not connected yet" if self.config.url else "no CSMS configured"
         self._told: UplinkState | None = None
@@ -202,7 +218,17 @@ class OcppUplink:
         self._closing_since = time.monotonic()
 
     async def _give_verdict(self, evse: int, question: Question) -> None:
-        self._emit(Publish(evse, await self.verdicts.on(question)))
+        self._emit(Publish(evse, await self.verdicts.on(question, evse)))
+
+    def on_id_tag_info(self, token: str, info: object) -> None:
+        """Take what an answer of the CSMS says of a token."""
+        self.tokens.heard(token, info, int(time.time()))
+
+    def _reservation(self, evse: int, record: ChargeRecord) -> int | None:
+        """Return the reservation that the begin of a transaction ends."""
+        session = self.evses[evse].session
+        parent = session.value.parent_token if session is not None and session.value.token == record.token else ""
+        return self.reservations.use(evse, record.token, parent)
 
     def _on_refused_token(self, row: SessionRow, verdict: Authorization) -> None:
         """Act on a token that was refused in the answer to StartTransaction."""
@@ -258,6 +284,7 @@ class OcppUplink:
 
     def look(self) -> None:
         """Look at everything that time or a call of the CSMS may have changed."""
+        self.reservations.follow(int(time.time()))
         for number in self.evses:
             self._update_status(number)
         self.transactions.retry()
@@ -274,6 +301,7 @@ class OcppUplink:
     def _update_status(self, evse: int) -> None:
         """Offer a changed status of a connector, and of the station, to be reported."""
         now, item = time.monotonic(), self.evses[evse]
+        item.reserved = self.reservations.is_reserved(evse)
         if (status := item.status.step(item.inputs(), now)) is None:
             return
         self.statuses.set(evse, status, time.time())
