@@ -12,6 +12,7 @@ import yaml
 from evse_tools.description import DescriptionError, from_data, load
 from evse_tools.description_orders import ORDERS, SOURCES, Order
 from evse_tools.description_schema import SIMULATOR_BUSES, STATION_SECTIONS
+from evse_tools.node_specs import node_specs
 from evse_tools.yaml_source import dotted
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -309,3 +310,11 @@ def test_a_description_knows_the_digest_of_its_file_and_data_has_none(tmp_path: 
 def test_a_value_that_is_no_number_is_left_to_the_checks_of_values(data: Data, value: object) -> None:
     data["evses"][0]["charge_sequencer"] = {"lock_timeout": value}
     assert list(problems(data)) == ["evses[0].charge_sequencer.lock_timeout"]
+
+
+def test_initial_values_of_ocpp_keys_reach_the_uplink_and_wrong_ones_are_named(data: Data) -> None:
+    put(data, {"configuration": {"MeterValueSampleInterval": 30, "LocalPreAuthorize": True}}, "ocpp_uplink")
+    spec = next(spec for spec in node_specs(from_data(data)) if spec.name == "ocpp_uplink")
+    assert spec.parameters["configuration"] == ["MeterValueSampleInterval=30", "LocalPreAuthorize=true"]
+    put(data, {"MeterValueSampleInterval": -1}, "ocpp_uplink", "configuration")
+    assert "MeterValueSampleInterval: -1 is no value for it (integer)" in problems(data)["ocpp_uplink.configuration"]

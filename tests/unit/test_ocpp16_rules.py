@@ -7,7 +7,7 @@ import pytest
 
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
-from evse_core.ocpp16_configuration import KEYS, change, get, problems, restored
+from evse_core.ocpp16_configuration import BOOLEAN, INTEGER, KEYS, StationFacts, change, get, problems, refusal, restored
 from evse_core.ocpp16_registration import RegistrationRule, clock_error
 from evse_core.ocpp16_requests import (
     ACTIONS,
@@ -178,6 +178,18 @@ def test_the_offline_verdict_names_its_token() -> None:
         ("MeterValuesSampledData", "Voltage,Frequency", "Rejected"),
         ("WebSocketPingInterval", "10", "RebootRequired"),
         ("NumberOfConnectors", "2", "Rejected"),
+        ("LocalPreAuthorize", "true", "Accepted"),
+        ("LocalAuthListMaxLength", "1", "Rejected"),
+        ("ClockAlignedDataInterval", "900", "Accepted"),
+        ("ClockAlignedDataInterval", "-1", "Rejected"),
+        ("ClockAlignedDataInterval", "86401", "Rejected"),
+        ("StopTxnSampledData", "", "Accepted"),
+        ("StopTxnAlignedData", "Voltage, SoC", "Accepted"),
+        ("MeterValuesAlignedData", "Voltage,Smell", "Rejected"),
+        ("ConnectorPhaseRotation", "0.RST,1.NotApplicable", "Accepted"),
+        ("ConnectorPhaseRotation", "0.RST,0.RTS", "Rejected"),
+        ("ConnectorPhaseRotation", "1.ABC", "Rejected"),
+        ("ResetRetries", "3", "Accepted"),
         ("Nonsense", "2", "NotSupported"),
         ("url", "ws://elsewhere", "NotSupported"),
     ],
@@ -220,7 +232,7 @@ REQUIRED = (
 
 
 def test_all_required_keys_are_there() -> None:
-    found = {item["key"]: item for item in get(CONFIG, 3)["configurationKey"]}
+    found = {item["key"]: item for item in get(CONFIG, StationFacts(3))["configurationKey"]}
     assert set(REQUIRED) <= set(found)
     assert found["NumberOfConnectors"] == {"key": "NumberOfConnectors", "readonly": True, "value": "3"}
     assert found["HeartbeatInterval"] == {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
@@ -228,8 +240,36 @@ def test_all_required_keys_are_there() -> None:
     assert len({key.name.lower() for key in KEYS}) == len(KEYS)
 
 
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_each_key_has_a_value_of_its_type_and_a_writable_one_takes_its_own_value(key: Any) -> None:
+    found = get(CONFIG, StationFacts(2, phase_switching=True), [key.name])["configurationKey"][0]
+    assert found["readonly"] is not key.writable
+    if key.kind == INTEGER:
+        assert str(int(found["value"])) == found["value"]
+    if key.kind == BOOLEAN:
+        assert found["value"] in ("true", "false")
+    assert change(CONFIG, key.name.upper(), found["value"]).status == (
+        "Rejected" if not key.writable else "RebootRequired" if key.reboot else "Accepted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("MeterValueSampleInterval", 30, ""),
+        ("LocalPreAuthorize", True, ""),
+        ("NumberOfConnectors", 2, "no key that can be set"),
+        ("Nonsense", 2, "no key that can be set"),
+        ("MeterValueSampleInterval", -1, "-1 is no value"),
+        ("MeterValueSampleInterval", True, "True is no value"),
+    ],
+)
+def test_initial_values_are_held_against_the_same_table(name: str, value: object, word: str) -> None:
+    assert (word in refusal(name, value)) if word else not refusal(name, value)
+
+
 def test_named_keys_are_found_whatever_their_case_and_unknown_ones_are_named() -> None:
-    found = get(CONFIG, 1, ["heartbeatINTERVAL", "Nonsense"])
+    found = get(CONFIG, StationFacts(1), ["heartbeatINTERVAL", "Nonsense"])
     assert [item["key"] for item in found["configurationKey"]] == ["HeartbeatInterval"]
     assert found["unknownKey"] == ["Nonsense"]
 

@@ -16,6 +16,7 @@ from evse_core.ocpp16_status import (
     Status,
     StatusInputs,
     StatusRule,
+    path,
     station_status,
     status_notification,
 )
@@ -299,3 +300,30 @@ def test_a_notification_leaves_empty_fields_out() -> None:
     assert status_notification(1, ConnectorStatus(Status.AVAILABLE), 0.0) == Request(
         "StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError", "timestamp": "1970-01-01T00:00:00.000Z"}
     )
+
+
+@pytest.mark.parametrize("old", Status)
+@pytest.mark.parametrize("new", Status)
+def test_every_change_is_told_in_steps_of_the_table(old: Status, new: Status) -> None:
+    if old == new:
+        return
+    way = (old, *path(old, new))
+    assert way[-1] == new
+    assert all(later in ALLOWED[earlier] for earlier, later in pairwise(way))
+    assert len(way) == 2 or new not in ALLOWED[old]
+    assert Status.FAULTED not in way[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "between"),
+    [
+        (Status.PREPARING, Status.UNAVAILABLE, (Status.AVAILABLE,)),
+        (Status.PREPARING, Status.RESERVED, (Status.AVAILABLE,)),
+        (Status.FINISHING, Status.CHARGING, (Status.PREPARING,)),
+        (Status.UNAVAILABLE, Status.RESERVED, (Status.AVAILABLE,)),
+        (Status.RESERVED, Status.CHARGING, (Status.PREPARING,)),
+        (Status.AVAILABLE, Status.CHARGING, ()),
+    ],
+)
+def test_what_the_table_does_not_have_goes_by_way_of_something_true(old: Status, new: Status, between: tuple[Status, ...]) -> None:
+    assert path(old, new) == (*between, new)

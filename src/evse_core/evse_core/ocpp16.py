@@ -63,6 +63,33 @@ class OcppConfig:
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )
+    meter_values_aligned_data: str = parameter(
+        "Energy.Active.Import.Register", "", "MeterValuesAlignedData, comma-separated measurands", "1.6 section 9.1.15; value own"
+    )
+    clock_aligned_data_interval: int = parameter(
+        0, "s", "ClockAlignedDataInterval, counted from 00:00:00 UTC; 0: none", "1.6 section 9.1.7", 0, 86400
+    )
+    stop_txn_sampled_data: str = parameter(
+        "Energy.Active.Import.Register",
+        "",
+        "StopTxnSampledData, comma-separated measurands of transactionData",
+        "1.6 section 9.1.26; value own",
+    )
+    stop_txn_aligned_data: str = parameter(
+        "", "", "StopTxnAlignedData, comma-separated measurands of transactionData", "1.6 section 9.1.25; value own"
+    )
+    stop_transaction_max_meter_values: int = parameter(
+        200,
+        "1",
+        "StopTransactionMaxMeterValues: most meter values of transactionData, begin and end included",
+        "1.6 errata; value own",
+        2,
+        1000,
+    )
+    connector_phase_rotation: str = parameter("NotApplicable", "", "ConnectorPhaseRotation, such as 0.RST,1.RST", "1.6 section 9.1.9")
+    reset_retries: int = parameter(
+        1, "1", "ResetRetries: further tries to end the sessions before a reset", "1.6 section 9.1.22; value own", 0, 10
+    )
     local_authorize_offline: bool = parameter(
         True, "", "LocalAuthorizeOffline: while offline, tokens of the local list and the cache may charge", "1.6 section 9.1.13; value own"
     )

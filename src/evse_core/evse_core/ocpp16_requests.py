@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from evse_core import ocpp16_configuration as configuration
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_configuration import StationFacts
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
 from evse_core.types import Registration, StopCause
@@ -114,6 +115,7 @@ class Station:
     connectors: Mapping[int, Connector]
     transactions: Mapping[int, tuple[int, str]] = field(default_factory=dict)
     barred: frozenset[int] = frozenset()
+    facts: StationFacts = field(default_factory=StationFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ _TRIGGERED: Final = frozenset({"BootNotification", "Heartbeat", "MeterValues", "
 
 
 def _get_configuration(payload: Payload, station: Station) -> Decision:
-    return Decision(configuration.get(station.config, len(station.connectors), payload.get("key", ())))
+    return Decision(configuration.get(station.config, station.facts, payload.get("key", ())))
 
 
 def _change_configuration(payload: Payload, station: Station) -> Decision:

@@ -1,9 +1,10 @@
 """What a connector's state is called in OCPP 1.6: from the charging sequence and its faults to status, error code and info.
 
-Theory of operation. The status of a connector follows the state of the sequence by one table. While a transaction runs, the current decides between
-Charging and the two Suspended states: SuspendedEVSE while the station offers no energy or limits it to nothing, SuspendedEV while the vehicle takes none.
-A fault that blocks makes the connector Faulted; a lesser one is only told as error code. A sequence or monitor that is silent is a fault, too: unknown
-means unsafe. ALLOWED is the table of changes that the protocol knows (1.6 section 4.9); what happened is reported even where it is not in the table.
+Theory of operation. The status of a connector follows the state of the sequence by one table. While a transaction runs, the current decides between Charging
+and the two Suspended states: SuspendedEVSE while the station offers no energy or limits it to nothing, SuspendedEV while the vehicle takes none. A fault that
+blocks makes the connector Faulted; a lesser one is only told as error code. A sequence or monitor that is silent is a fault, too: unknown means unsafe.
+ALLOWED is the table of changes that the protocol knows (1.6 section 4.9). Where a connector makes one that is not in it, such as from Preparing to
+Unavailable, `path` puts the statuses between, because some CSMS refuse what the table does not have.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,19 @@ ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
     _S.UNAVAILABLE: frozenset({_S.AVAILABLE, _S.PREPARING, _S.CHARGING, _S.SUSPENDED_EV, _S.SUSPENDED_EVSE, _S.FAULTED}),
     _S.FAULTED: frozenset(_S) - {_S.FAULTED},
 }
+
+
+def path(old: Status, new: Status) -> tuple[Status, ...]:
+    """Return the statuses to be told after old so that every change is one of ALLOWED: new alone where that is, else the fewest on the way, and new."""
+    ways: list[tuple[Status, ...]] = [(old,)]
+    while ways:
+        way = ways.pop(0)
+        if new in ALLOWED[way[-1]]:
+            return (*way[1:], new)
+        # Nothing becomes Faulted on its way elsewhere, and a vehicle that begins to charge was there before.
+        ways += [(*way, status) for status in (Status.PREPARING, *Status) if status in ALLOWED[way[-1]] - {Status.FAULTED}]
+    raise AssertionError("every status can be reached from every other")
+
 
 # Status outside a transaction, and inside one. In a transaction a station that does not offer energy yet is SuspendedEVSE, one that waits for the vehicle
 # SuspendedEV (1.6 section 7.7); Finishing only begins when the transaction is over.

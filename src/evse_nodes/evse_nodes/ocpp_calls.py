@@ -56,7 +56,7 @@ class Calls:
         parent = known.parent_token if known is not None else ""
         barred = frozenset(number for number in uplink.evses if token and uplink.reservations.bars(number, token, parent))
         connectors = {number: item.connector() for number, item in uplink.evses.items()}
-        return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred)
+        return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred, uplink.facts)
 
     async def ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
         """Put a request to an EVSE and return its answer; none in time is a refusal."""
@@ -111,12 +111,15 @@ class Calls:
         uplink = self._uplink
         queue = uplink.transactions.queue
         uplink.transactions.stop_reason = f"{kind}Reset"
-        active = {number for number, item in uplink.evses.items() if item.session_active}
-        for number in sorted(active | {row.evse for row in queue.open_sessions()}):
-            await self.ask(requests.StopSession(number, StopCause.REMOTE))
-        deadline = time.monotonic() + _RESET_TIMEOUT
-        while time.monotonic() < deadline and (queue.open_sessions() or len(queue)):
-            await asyncio.sleep(_LOOK)
+        for _ in range(1 + uplink.config.reset_retries):
+            active = {number for number, item in uplink.evses.items() if item.session_active}
+            for number in sorted(active | {row.evse for row in queue.open_sessions()}):
+                await self.ask(requests.StopSession(number, StopCause.REMOTE))
+            deadline = time.monotonic() + _RESET_TIMEOUT
+            while time.monotonic() < deadline and (queue.open_sessions() or len(queue)):
+                await asyncio.sleep(_LOOK)
+            if not queue.open_sessions():
+                break
         uplink.transactions.stop_reason = ""
         uplink.registration.restart(time.monotonic())
         await uplink.link.drop()

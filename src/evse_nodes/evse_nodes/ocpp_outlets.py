@@ -1,11 +1,13 @@
-"""What the uplink has to know of the outlets for smart charging, as ROS parameters: the station's description fills them in."""
+"""What the uplink has to know of how the station is built, as ROS parameters: the station's description fills them in."""
 
 from math import inf
 
 from rclpy.node import Node
 
+from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_composite import Outlet, Site
-from evse_nodes.params import value
+from evse_core.ocpp16_configuration import StationFacts, change
+from evse_nodes.params import declare, value
 
 _UNKNOWN = Outlet()
 
@@ -27,3 +29,24 @@ def site(node: Node, evses: tuple[int, ...]) -> Site:
         raise ValueError(f"{node.get_name()}: parameter outlet_voltage: {list(voltage)} has one that is 0 V")
     outlets = {evse: Outlet(*found) for evse, *found in zip(evses, power, phases, voltage, strict=True)}
     return Site(outlets, {}, limit)
+
+
+def facts(node: Node, evses: tuple[int, ...]) -> StationFacts:
+    """Declare what the configuration keys tell of the station, and return it."""
+    return StationFacts(
+        len(evses),
+        value(node, "phase_switching", False, "An AC output can go from three phases to one"),
+        value(node, "socket_outlets", False, "There are socket outlets, whose cable is unlocked when the vehicle is unplugged"),
+    )
+
+
+def configuration(node: Node) -> OcppConfig:
+    """Declare the settings and return them with the initial values of keys, given by their names in OCPP; ValueError names one that is refused."""
+    config = declare(node, OcppConfig)
+    for item in value(node, "configuration", (), "Initial values of configuration keys, each as Name=Value"):
+        name, _, text = item.partition("=")
+        found = change(config, name, text).config
+        if found is None:
+            raise ValueError(f"{node.get_name()}: parameter configuration: {item!r} is refused")
+        config = found
+    return config

@@ -16,7 +16,7 @@ from evse_core import ocpp16_requests as requests
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_authorization import Question
 from evse_core.ocpp16_composite import Outlet, Site
-from evse_core.ocpp16_configuration import problems
+from evse_core.ocpp16_configuration import StationFacts, problems
 from evse_core.ocpp16_registration import RegistrationRule
 from evse_core.ocpp16_status import StatusRule, station_status
 from evse_core.sample import Sample, fresh
@@ -88,11 +88,13 @@ class OcppUplink:
         settings: Settings,
         emit: Callable[[Event], None],
         site: Site | None = None,
+        facts: StationFacts | None = None,
     ) -> None:
         if errors := problems(config):
             raise ValueError(f"ocpp_uplink: parameter {'; '.join(errors)}")
         self.config = settings.restored(config)
         self._settings = settings
+        self.facts = facts or StationFacts(len(evses))
         self._emit = emit
         duration = self.config.minimum_status_duration
         site, folder = site or Site(dict.fromkeys(evses, Outlet()), {}), settings.folder

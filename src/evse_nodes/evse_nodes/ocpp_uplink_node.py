@@ -14,7 +14,6 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_core.ocpp16 import OcppConfig
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes import params, topics
 from evse_nodes.executor import Waker
@@ -23,7 +22,7 @@ from evse_nodes.message_queue import MessageQueue
 from evse_nodes.node_health import Storage
 from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
-from evse_nodes.ocpp_outlets import site
+from evse_nodes.ocpp_outlets import configuration, facts, site
 from evse_nodes.ocpp_services import EvseServices
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
@@ -39,7 +38,7 @@ class OcppUplinkNode(Node):
 
     def __init__(self) -> None:
         super().__init__("ocpp_uplink")
-        config = params.declare(self, OcppConfig)
+        config = configuration(self)
         evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
         self._directory = directory = Path(
             params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")
@@ -49,7 +48,13 @@ class OcppUplinkNode(Node):
         self._log = LogHandover("ocpp_uplink", self._emit)
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
         self._uplink = OcppUplink(
-            config, tuple(evses), messages, Settings(directory / "ocpp16_configuration.json"), self._emit, site(self, evses)
+            config,
+            tuple(evses),
+            messages,
+            Settings(directory / "ocpp16_configuration.json"),
+            self._emit,
+            site(self, evses),
+            facts(self, evses),
         )
         self._diagnostics = Diagnostics(self, config.url)
         self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {

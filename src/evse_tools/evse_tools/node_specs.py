@@ -9,6 +9,7 @@ from typing import Any
 from evse_core.energy_manager import ManagerConfig
 from evse_core.node_watch import VITAL
 from evse_core.ocpp16_composite import Outlet
+from evse_core.ocpp16_configuration import initial_text
 from evse_core.vehicle_link import PILOT
 from evse_nodes.cabinet_layout import to_json
 from evse_tools.description import Description, Evse, Values
@@ -155,7 +156,10 @@ def _uplink(description: Description) -> dict[str, Any]:
     station = description.station
     known = {"charge_point_id": station["name"], "vendor": station["vendor"], "model": station["model"], "serial_number": station["serial"]}
     own = {"url": description.csms_url, "data_dir": str(description.data_dir)} | _outlets(description)
-    return known | _plain(description.sections["ocpp_uplink"]) | own
+    given = dict(_plain(description.sections["ocpp_uplink"]))
+    if keys := given.pop("configuration", {}):
+        own["configuration"] = [f"{name}={initial_text(found)}" for name, found in keys.items()]
+    return known | given | own
 
 
 def _outlets(description: Description) -> dict[str, Any]:
@@ -167,6 +171,8 @@ def _outlets(description: Description) -> dict[str, Any]:
         "outlet_phases": [outlet.phases for outlet in outlets],
         "outlet_voltage": [float(outlet.voltage) for outlet in outlets],
         "site_limit": float(site.site_limit),
+        "phase_switching": any(evse.sections["charge_sequencer"].get("phase_switching", False) for evse in description.evses),
+        "socket_outlets": any(evse.rating.get("socket_outlet", False) for evse in description.evses),
     }
 
 
