@@ -125,23 +125,22 @@ def start_transaction(record: ChargeRecord, reservation: int | None = None) -> R
     return Request("StartTransaction", payload if reservation is None else {**payload, "reservationId": reservation})
 
 
-def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:
+def stop_transaction(record: ChargeRecord, reason: str = "", collected: Iterable[Payload] = (), with_data: bool = True) -> Request:
     """Return the StopTransaction of a billable() record, still without its transactionId.
 
-    The begin and end readings go along as transactionData with decimals: meterStart and meterStop are whole Wh by the schema. Where the vehicle gave energy,
-    both registers do.
+    With data the begin and end readings go along as transactionData with decimals, because meterStart and meterStop are whole Wh by the schema; where the
+    vehicle gave energy, both registers do. Between them stands what was collected for StopTxnSampledData and StopTxnAlignedData.
     """
-    begin = _meter_value(record.begin, _registers(record, record.begin_register_wh, record.begin_export_register_wh, "Transaction.Begin"))
-    end = _meter_value(record.end, _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End"))
-    return Request(
-        "StopTransaction",
-        {
-            "meterStop": whole_wh(record.end_register_wh),
-            "timestamp": timestamp(record.end),
-            "reason": reason or stop_reason(record),
-            "transactionData": [begin, end],
-        },
-    )
+    payload: dict[str, Any] = {
+        "meterStop": whole_wh(record.end_register_wh),
+        "timestamp": timestamp(record.end),
+        "reason": reason or stop_reason(record),
+    }
+    if with_data:
+        begin = _registers(record, record.begin_register_wh, record.begin_export_register_wh, "Transaction.Begin")
+        end = _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End")
+        payload["transactionData"] = [_meter_value(record.begin, begin), *collected, _meter_value(record.end, end)]
+    return Request("StopTransaction", payload)
 
 
 def _registers(record: ChargeRecord, register: float, export: float, context: str) -> list[dict[str, str]]:
@@ -154,6 +153,12 @@ def meter_values(
     connector: int, reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str = "Sample.Periodic"
 ) -> Request | None:
     """Return a MeterValues with the measurands that are known now, None where none is; transactionId is filled in when it is sent."""
+    value = meter_value(reading, soc_percent, measurands, context)
+    return None if value is None else Request("MeterValues", {"connectorId": connector, "meterValue": [value]})
+
+
+def meter_value(reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str) -> dict[str, Any] | None:
+    """Return a meterValue with the measurands that are known now, None where none is."""
     known = {
         REGISTER: reading.register_wh,
         EXPORT_REGISTER: reading.export_register_wh,
@@ -166,9 +171,7 @@ def meter_values(
     }
     told = [name for name in measurands if isfinite(known[name]) and (name not in _EXPORTED or known[name] > 0.0)]
     values = [_sampled(name, known[name], context) for name in told]
-    if not values:
-        return None
-    return Request("MeterValues", {"connectorId": connector, "meterValue": [_meter_value(reading.stamp, values)]})
+    return _meter_value(reading.stamp, values) if values else None
 
 
 def _one_way(value: float) -> float:

@@ -199,7 +199,10 @@ class OcppUplink:
     def on_meter(self, evse: int, value: MeterReading, received: float) -> None:
         """Take a meter reading: samples of the running transaction."""
         self.evses[evse].meter = Sample(value, received)
-        if self.transactions.on_reading(evse, value, self.evses[evse].soc):
+        queued, untied = self.transactions.on_reading(evse, value, self.evses[evse].soc)
+        if untied is not None and self.link.connected and self.registration.may_call:
+            self.live.send(untied)
+        if queued or untied is not None:
             self.link.wake()
 
     def on_record(self, evse: int, value: ChargeRecord) -> None:
