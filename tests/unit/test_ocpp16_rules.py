@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
 from evse_core.ocpp16_configuration import BOOLEAN, INTEGER, KEYS, StationFacts, change, get, problems, refusal, restored
 from evse_core.ocpp16_registration import RegistrationRule, clock_error
 from evse_core.ocpp16_requests import (
-    ACTIONS,
     SUPPORTED,
     Connector,
     Decision,
@@ -408,7 +408,7 @@ def test_other_calls() -> None:
     assert answer("DataTransfer", {"vendorId": "x"}, at).answer == {"status": "UnknownVendorId"}
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS - set(SUPPORTED)))
+@pytest.mark.parametrize("action", sorted(FROM_CSMS - set(SUPPORTED)))
 def test_known_actions_without_support_are_not_supported(action: str) -> None:
     with pytest.raises(Refused) as caught:
         answer(action, {}, station(FREE))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import SUPPORTED_PROFILES
 from evse_core.ocpp16_messages import SUPPORTED_MEASURANDS, measurands
 from evse_core.ocpp16_profile_store import rate_units
 from evse_core.parameter import check
@@ -75,7 +76,7 @@ KEYS: Final = (
     Key("StopTxnAlignedDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
     Key("StopTxnSampledData", LIST, "9.1", "stop_txn_sampled_data", writable=True),
     Key("StopTxnSampledDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
-    Key("SupportedFeatureProfiles", LIST, "9.1", value="Core,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"),
+    Key("SupportedFeatureProfiles", LIST, "9.1", value=",".join(SUPPORTED_PROFILES)),
     Key("TransactionMessageAttempts", INTEGER, "9.1", "transaction_message_attempts", writable=True),
     Key("TransactionMessageRetryInterval", INTEGER, "9.1", "transaction_message_retry_interval", writable=True),
     Key("UnlockConnectorOnEVSideDisconnect", BOOLEAN, "9.1", value="{sockets}"),

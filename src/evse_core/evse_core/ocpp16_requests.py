@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from evse_core import ocpp16_configuration as configuration
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_configuration import StationFacts
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
@@ -130,7 +131,7 @@ class Decision:
 
 def decide(action: str, payload: Payload, station: Station) -> Decision:
     """Return the decision on a call; Refused where it is to be answered by a CALLERROR."""
-    if action not in ACTIONS:
+    if action not in FROM_CSMS:
         raise Refused("NotImplemented", "the action is not known")
     if action not in _RULES:
         raise Refused("NotSupported", "the action is known and not supported here")
@@ -235,28 +236,3 @@ _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
     "UnlockConnector": _unlock,
 }
 SUPPORTED: Final = tuple(_RULES)
-
-# Every action that a CSMS of 1.6 and of its security whitepaper may send: a known one that is not supported is answered NotSupported, all else
-# NotImplemented (OCPP-J section 4.2.3, errata 3.39).
-ACTIONS: Final = frozenset(
-    {
-        *_RULES,
-        "CancelReservation",
-        "CertificateSigned",
-        "ClearCache",
-        "ClearChargingProfile",
-        "DeleteCertificate",
-        "ExtendedTriggerMessage",
-        "GetCompositeSchedule",
-        "GetDiagnostics",
-        "GetInstalledCertificateIds",
-        "GetLocalListVersion",
-        "GetLog",
-        "InstallCertificate",
-        "ReserveNow",
-        "SendLocalList",
-        "SetChargingProfile",
-        "SignedUpdateFirmware",
-        "UpdateFirmware",
-    }
-)
