@@ -81,6 +81,10 @@ def test_a_remote_start_brings_its_profile_to_the_session_that_it_starts(bench: 
     wait_for(lambda: csms.statuses(1)[-1:] == ["Available"], "the status")
     assert start(profile(7.0)) == "Rejected"
     assert bench[1].requests == []
+    bench[1].willing = False
+    assert start(profile(7.0, "TxProfile")) == "Rejected"
+    assert json.loads((bench.directory / "data" / "ocpp16_profiles.json").read_text()) == []
+    bench[1].willing = True
     assert start(profile(7.0, "TxProfile")) == "Accepted"
     time.sleep(0.3)
     assert limit(bench, 1) == (-1.0, -1.0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from evse_core.ocpp16_charging_profiles import NEVER, NoTime, Period, Profile, Purpose, Unit, Unusable, parse, parse_time, period_at
 from evse_core.ocpp16_composite import (
+    MAX_DURATION,
     MAX_PERIODS,
     Charging,
     Limit,
@@ -254,6 +255,15 @@ def test_a_schedule_of_too_many_steps_ends_earlier_and_says_so() -> None:
     assert payload["chargingSchedule"]["duration"] == held
     assert "startSchedule" not in payload["chargingSchedule"]
     assert payload["chargingSchedule"]["chargingSchedulePeriod"][1] == {"startPeriod": 60, "limit": 1.0, "numberPhases": 3}
+
+
+@pytest.mark.parametrize("duration", [2**31, 10**30])
+def test_a_schedule_without_end_is_cut_and_quickly(duration: int) -> None:
+    assert composite((), ONE, 1, T0, duration, Unit.A)[1] == MAX_DURATION
+    steps, held = composite((profile(recurrence=DAY),), ONE, 1, T0, duration, Unit.A)
+    assert (len(steps), held) == (1, MAX_DURATION)
+    minutes = tuple(Period(n * 60, 7.0) for n in range(1000))
+    assert composite((profile(recurrence=DAY, periods=minutes),), ONE, 1, T0, duration, Unit.A)[1] <= 2 * DAY
 
 
 def test_a_limit_of_current_is_one_where_phases_are_and_does_not_fail_on_a_high_mains() -> None:

@@ -389,6 +389,7 @@ def test_availability_waits_for_a_running_session(connector: int, kind: str, sta
         ("MeterValues", 2, "Accepted", Send("MeterValues", (2,))),
         ("Heartbeat", None, "Accepted", Send("Heartbeat", (1, 2))),
         ("MeterValues", 3, "Rejected", None),
+        ("MeterValues", 0, "Rejected", None),
         ("BootNotification", None, "Rejected", None),
         ("DiagnosticsStatusNotification", None, "NotImplemented", None),
     ],

@@ -17,8 +17,11 @@ from evse_core.ocpp16_messages import Payload, timestamp
 
 # What the mains may be above its nominal voltage (EN 50160): where a limit in A holds by itself, its power must not be the stricter one. [1]
 MAINS_TOLERANCE: Final = 1.1
-# Longest composite schedule; one that would be longer ends earlier and says so in its duration. Own choice. [periods]
+# Longest composite schedule, in periods, in borders of profiles that are looked at, and in time; one that would be longer ends earlier and says so in its
+# duration. Own choice: the event loop waits for the answer. [periods], [borders], [s]
 MAX_PERIODS: Final = 1000
+MAX_BORDERS: Final = 2000
+MAX_DURATION: Final = 366 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +134,15 @@ def composite(
     Connector 0: what all connectors together may take. A connector where nothing runs: what a transaction could take that begins at begin.
     """
     steps: list[Step] = []
-    time, end = begin, begin + duration
-    while time < end:
+    time, end, borders = begin, begin + min(duration, MAX_DURATION), 0
+    while time < end and borders < MAX_BORDERS:
         limit, border = _combined(profiles, site, connector, begin, time, unit)
         if not steps or steps[-1].limit != limit:
             if len(steps) == MAX_PERIODS:
                 return tuple(steps), time - begin
             steps.append(Step(time, limit))
-        time = border
-    return tuple(steps), duration
+        time, borders = border, borders + 1
+    return tuple(steps), min(time, end) - begin
 
 
 def _combined(profiles: tuple[Profile, ...], site: Site, connector: int, begin: int, time: int, unit: Unit) -> tuple[float, int]:

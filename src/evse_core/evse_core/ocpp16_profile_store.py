@@ -67,6 +67,11 @@ def install_remote(store: Store, connector: int, token: str, payload: Payload, n
     return _added(tuple(item for item in store if not (item.token and item.connector == connector)), profile, limits)
 
 
+def without_remote(store: Store, connector: int, token: str) -> Store:
+    """Return the store without the profile of a remote start that an EVSE has refused."""
+    return tuple(item for item in store if not (item.token == token and item.connector == connector))
+
+
 def _added(store: Store, profile: Profile, limits: OcppConfig) -> Store:
     """Return the store with a profile in the place of those that it replaces: same id, or same purpose, connector and stackLevel."""
     if profile.level > limits.charge_profile_max_stack_level:

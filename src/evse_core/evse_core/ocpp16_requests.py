@@ -200,6 +200,8 @@ def _trigger(payload: Payload, station: Station) -> Decision:
         return Decision(_status("NotImplemented"))
     if connector is not None and connector != 0 and connector not in station.connectors:
         return Decision(_status("Rejected"))
+    if message == "MeterValues" and connector == 0:
+        return Decision(_status("Rejected"))  # There is no main meter.
     if message == "BootNotification" and station.registration == Registration.ACCEPTED:
         return Decision(_status("Rejected"))
     everything = (0, *sorted(station.connectors)) if message == "StatusNotification" else tuple(sorted(station.connectors))

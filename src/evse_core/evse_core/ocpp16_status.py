@@ -14,7 +14,7 @@ from typing import Final
 
 from evse_core.ocpp16_messages import INFO_LENGTH, Request, timestamp
 from evse_core.sample import Sample
-from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState
+from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState, StopCause
 
 
 class Status(StrEnum):
@@ -135,6 +135,8 @@ NO_CURRENT: Final = 1.0
 SUSPENDED_AFTER: Final = 5.0
 # How long a fault whose cause is not known yet is held back: state, permit and fault event come on three topics, within some 0.1 s of each other. [s]
 CAUSE_WAIT: Final = 0.5
+# What is told where the vehicle was unplugged at its own side (1.6 errata).
+UNPLUGGED_INFO: Final = "EV side disconnected"
 _SESSION_INDEPENDENT: Final = frozenset({ChargeState.EMERGENCY, ChargeState.FAULTED, ChargeState.UNKNOWN})
 
 
@@ -249,7 +251,8 @@ def _with_fault(status: Status, session: SessionState, safety: SafetyState, faul
     if not name and status == Status.FAULTED:
         return ConnectorStatus(status, "OtherError", session.stop_detail[:INFO_LENGTH])
     if not name:
-        return ConnectorStatus(status)
+        unplugged = status in (Status.FINISHING, Status.SUSPENDED_EV) and session.stop_cause is StopCause.UNPLUGGED
+        return ConnectorStatus(status, info=UNPLUGGED_INFO if unplugged else "")
     event = faults.get(name, FaultEvent(fault=name))
     code = event.ocpp16_error if event.ocpp16_error in ERROR_CODES else "OtherError"
     if code == "EVCommunicationError" and status not in _COMMUNICATION_WARNING:

@@ -46,6 +46,7 @@ class Calls:
             success, text = await self.ask(request)
             if not success:
                 LOG.warning("%s refused by the EVSE: %s", action, text)
+                self._take_back(decision.effects)
                 return decision.refused, _nothing
         return decision.answer, lambda: self._follow(decision.effects)
 
@@ -81,6 +82,12 @@ class Calls:
             case requests.KeepProfile(evse, token, profile):
                 return self._uplink.smart_charging.remote_start(evse, token, profile, int(time.time()))
         return True
+
+    def _take_back(self, effects: tuple[requests.Effect, ...]) -> None:
+        """Take back what was prepared for an answer that is not given."""
+        for effect in effects:
+            if isinstance(effect, requests.KeepProfile):
+                self._uplink.smart_charging.remote_start_refused(effect.evse, effect.token)
 
     def _follow(self, effects: tuple[requests.Effect, ...]) -> None:
         for effect in effects:

@@ -5,7 +5,7 @@ The rules are evse_core/ocpp16_charging_profiles.py, ocpp16_composite.py and ocp
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from math import inf, nan
+from math import nan
 from typing import Any, Final
 
 from evse_core import ocpp16_profile_store as profile_store
@@ -22,6 +22,8 @@ LOG = logging.getLogger("ocpp_uplink")
 
 # Connector that stands for the station.
 STATION: Final = 0
+# From here on a limit is none. [W], [A]
+_NO_LIMIT: Final = 1e9
 
 
 class SmartCharging:
@@ -58,6 +60,10 @@ class SmartCharging:
         """Keep the profile of a remote start for the session that it starts; returns whether it is usable and kept."""
         return self._change(lambda: profile_store.install_remote(self._store, evse, token, payload, now, self._limits))
 
+    def remote_start_refused(self, evse: int, token: str) -> None:
+        """Forget the profile of a remote start that the EVSE has refused."""
+        self._change(lambda: profile_store.without_remote(self._store, evse, token))
+
     def _limit(self, evse: int, now: int) -> Limit:
         runs = self._running.get(evse)
         session, begin = (runs.session, runs.begin) if runs is not None else ("", now)
@@ -67,7 +73,7 @@ class SmartCharging:
     def _tell(self, evse: int, limit: Limit) -> None:
         if self._told.get(evse) != limit:
             self._told[evse] = limit
-            self._publish(evse, ChargingLimit(power=_finite(limit.power), current=_finite(limit.current)))
+            self._publish(evse, ChargingLimit(power=_told(limit.power), current=_told(limit.current)))
 
     def _change(self, change: Callable[[], Store]) -> bool:
         """Make a change where it is allowed and reaches the disk."""
@@ -110,8 +116,9 @@ class SmartCharging:
         return answer(connector, now, steps, held, unit, outlet)
 
 
-def _finite(value: float) -> float:
-    return nan if value == inf else value
+def _told(value: float) -> float:
+    """Return a limit as the topic has it: NaN for none, and for one that no outlet reaches; the message's numbers have 32 bits."""
+    return value if value < _NO_LIMIT else nan
 
 
 def running_from(rows: Any) -> dict[int, Running]:

@@ -38,7 +38,8 @@ CHOICES = """
   without transactionId is for the transaction that runs. The profile of a remote start waits 10 minutes for its session.
 - A limit in A counts per phase of the mains; an outlet of direct current counts as three phases of 230 V, losses left out. On AC outputs it holds as a current.
 - Composite schedules have no gaps: where no profile says anything the rating does, for connector 0 that of all connectors or the site's limit. Where nothing
-  runs, what a transaction could take that begins now. A schedule of more than 1000 periods ends earlier and says so in its duration.
+  runs, what a transaction could take that begins now. A schedule of more than 1000 periods, 2000 borders of profiles
+  or 366 days ends earlier and says so in its duration.
 - Clock-aligned values stand at multiples of the interval from 00:00 UTC. Voltage, current and power are averaged over the interval. There is no main meter, so
   connector 0 tells none; outside of transactions they are sent while there is a connection and not kept.
 - transactionData always begins and ends with the registers, with decimals, unless StopTxnSampledData and StopTxnAlignedData are both empty.
@@ -66,5 +67,7 @@ def _action(row: Action) -> str:
 def _key(key: Key, value: str, bounds: Parameter | None) -> str:
     changed = "no" if not key.writable else "yes, after a reboot" if key.reboot else "yes"
     shown = "as the station is built" if "{" in key.value else f"`{value}`" if value else "empty"
-    limits = "" if bounds is None or bounds.minimum is None else f"{bounds.minimum:g} to {bounds.maximum:g} {bounds.unit}".removesuffix(" 1")
+    limits = (
+        "" if bounds is None or bounds.minimum is None else f"{bounds.minimum:g} to {bounds.maximum:g} {bounds.unit}".removesuffix(" 1")
+    )
     return f"| {key.name} | {key.kind} | {changed} | {shown} | {limits} | {key.section} |"
