@@ -26,7 +26,9 @@ def test_the_table_has_every_action_that_the_library_knows() -> None:
 
 
 def test_the_table_says_who_answers_each_call(tmp_path: Path) -> None:
-    uplink = OcppUplink(OcppConfig(), (1,), MessageQueue(tmp_path / "q.sqlite"), Settings(tmp_path / "s.json"), lambda event: None)
+    uplink = OcppUplink(
+        OcppConfig(), (1,), MessageQueue(tmp_path / "q.sqlite"), Settings(tmp_path / "s.json"), lambda event: None, lambda old, new: True
+    )
     rooms = {
         name: part
         for part, room in (

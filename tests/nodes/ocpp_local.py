@@ -15,6 +15,7 @@ from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_composite import Site
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes.message_queue import MessageQueue
+from evse_nodes.ocpp_audit import OcppAudit
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
 from evse_simulators.csms_billing import Ledger
@@ -131,8 +132,8 @@ class LocalBench:
         config = replace(OcppConfig(), **(FAST | {"url": url} | parameters))
         queue = MessageQueue(self.directory / "data" / "queue.sqlite")
         self.states.clear()
-        settings = Settings(self.directory / "data" / "settings.json")
-        self.uplink = OcppUplink(config, tuple(self.evses), queue, settings, self._emit, self.site)
+        settings, audit = Settings(self.directory / "data" / "settings.json"), OcppAudit(self.directory / "data")
+        self.uplink = OcppUplink(config, tuple(self.evses), queue, settings, self._emit, audit.change, self.site)
         self.uplink.start()
         return self.uplink
 

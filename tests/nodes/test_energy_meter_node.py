@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from evse_msgs.srv import SetTariff
 from probe import Probe
 
 from evse_core.types import PowerReport, RecordStatus, SessionState, StopCause, Transaction
@@ -25,7 +26,7 @@ class Charger(Probe):
         self.folder = tmp_path / "data"
         self.current, self.session = 0.0, SessionState()
         self._counted_at = time.monotonic()
-        self.readings, self.records = self.read("meter_reading"), self.read("charge_record")
+        self.readings, self.records, self.prices = self.read("meter_reading"), self.read("charge_record"), self.read("session_price")
         self.counted_wh = 0.0
         self.every(0.1, self.report)
         self.every(0.1, lambda: self.write("session_state", self.session))
@@ -87,12 +88,23 @@ def test_a_session_is_metered_recorded_and_printed(charger: Charger) -> None:
     assert last.power == pytest.approx(36_000.0)
     assert last.session_energy_wh == pytest.approx((charger.readings[-1][0] - began) * 10.0, rel=0.25)
     assert last.session_cost == round(last.session_energy_wh * 0.05)
+    dearer = '{"price_per_kwh":"0.50","price_per_minute":"6","name":"dear"}'
+    assert charger.call("set_tariff", SetTariff, tariff=dearer, who="test").success
+    assert not charger.call("set_tariff", SetTariff, tariff="{}[").success
+    so_far = charger.until(
+        lambda: next((price for _, price in charger.prices if len(price.lines) == 2), None), what="the time in the price"
+    )
+    assert (so_far.session_id, so_far.final, so_far.currency, so_far.tariff) == ("a", False, "EUR", "dear")
+    assert so_far.total == sum(line.amount for line in so_far.lines)
     charger.write("transaction", Transaction(session_id="a", transaction_id=77))
     charger.finish("a")
     closed = charger.until(lambda: charger.record("a", RecordStatus.CLOSED), 20.0, "the closed record")
     assert (closed.stop_cause, closed.evse_id, closed.record_number, closed.price_per_kwh) == (StopCause.LOCAL, 1, 1, "0.50")
     assert closed.end_register_wh - closed.begin_register_wh == pytest.approx(10.0 * (time.monotonic() - began), rel=0.25)
     receipt = json.loads((charger.folder / "receipts" / "a.json").read_text())
+    final = charger.until(lambda: next((price for _, price in charger.prices if price.final), None), what="the final price")
+    assert (final.session_id, final.total) == ("a", closed.cost)
+    assert [reading["mark"] for reading in receipt["readings"]] == ["B", "T", "L"]
     assert (receipt["total_minor_units"], receipt["transaction_id"], receipt["station"]) == (closed.cost, 77, "test")
     registers = [reading.register_wh for _, reading in charger.readings]
     assert registers == sorted(registers)

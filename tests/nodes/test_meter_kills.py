@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from evse_core.energy_meter import MeterConfig
+from evse_core.pricing import price
+from evse_core.session_readings import tariff_of
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, PowerReport, RecordStatus, SessionState
 from evse_nodes.meter_book import MeterBook
+from evse_tools.meter_kill_judge import judge
+from evse_tools.meter_kill_run import play
 
 CONFIG, TARIFF = MeterConfig(), Tariff("EUR", "0.50")
 
@@ -28,6 +32,8 @@ from evse_core.types import PowerReport, SessionState
 from evse_nodes import meter_book
 import evse_core.energy_meter as rule
 rule.SAME_FRAME = 0.001
+import evse_core.session_readings as readings_rule
+readings_rule.READING_SPACING = 0.01
 def tell(record):
     print("record", record.session_id, int(record.status), record.record_number, record.begin_register_wh, record.end_register_wh, flush=True)
 book = meter_book.MeterBook(MeterConfig(sync_period=0.1), Tariff("EUR", "0.50"), 1, Path(sys.argv[1]), tell)
@@ -44,6 +50,11 @@ for count in itertools.count():
     if not whole:
         session = SessionState(session_id=f"{sys.argv[2]}-{number}", transaction_active=phase < 15)
     book.on_session(session, now, time.time())
+    if count % 5 == 0:
+        book.change_tariff('{"price_per_kwh":"0.%03d"}' % (count % 900 + 1), "test", time.time())
+    book.tick(now, time.time())
+    if book.open is not None:
+        print("readings", book.open.session_id, len(book._ledger.readings(book.open)), flush=True)
     time.sleep(0.002)
 """
 KILLS = 15
@@ -62,7 +73,7 @@ def killed_run(folder: Path, run: int, lifetime: float, *counted_since: str) -> 
 
 
 def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    register, told, random_time = 0.0, {}, random.Random(2)
+    register, told, random_time, readings = 0.0, {}, random.Random(2), dict[str, int]()
     for run in range(KILLS):
         lines = killed_run(tmp_path, run, random_time.uniform(0.0, 0.25))
         registers = [(float(line[1]), float(line[2])) for line in lines if line[0] in ("start", "register")]
@@ -74,10 +85,12 @@ def test_kills_at_random_points_lose_nothing_and_double_nothing(tmp_path: Path) 
         for _, session_id, status, number, begin, end in (line for line in lines if line[0] == "record"):
             told.setdefault((session_id, status), (int(number), float(begin), float(end)))
             assert told[session_id, status] == (int(number), float(begin), float(end)), "a record was told differently"
-        check(tmp_path, told, register)
+        readings |= {line[1]: int(line[2]) for line in lines if line[0] == "readings"}
+        check(tmp_path, told, register, readings)
+    assert max(readings.values()) > 2, "no session had a reading between its begin and its end"
 
 
-def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], register: float) -> None:
+def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], register: float, readings: dict[str, int]) -> None:
     """Open the book as the next start would and compare it with all that was ever told."""
     records: list[ChargeRecord] = []
     book = MeterBook(CONFIG, TARIFF, 1, folder, records.append)
@@ -87,6 +100,11 @@ def check(folder: Path, told: dict[tuple[str, str], tuple[int, float, float]], r
     found = {record.session_id: record for record in book._ledger.last(10_000)}
     assert book.register_wh >= register
     assert book._ledger.open_records() == []
+    for record in found.values():
+        rows = book._ledger.readings(record)
+        assert [row.number for row in rows] == list(range(len(rows)))
+        assert len(rows) > readings.get(record.session_id, 1), "a reading was lost"
+        assert record.cost == price(tariff_of(record), rows).total
     book.close()
     numbers = [record.record_number for record in found.values()]
     assert numbers == list(range(1, len(numbers) + 1)), "record numbers have gaps"
@@ -130,3 +148,12 @@ def test_the_kill_test_sees_sessions_of_all_kinds(tmp_path: Path) -> None:
     statuses = {int(line[2]) for line in lines if line[0] == "record"}
     assert {RecordStatus.OPEN, RecordStatus.CLOSED} <= statuses
     assert sum(line[0] == "register" for line in lines) > 30
+
+
+def test_sessions_around_forty_kills_are_billed_once_and_to_the_last_watt_hour(tmp_path: Path) -> None:
+    """The short form of `station bench meter-kills`: begin, ramp, end and restart, wherever the kill comes."""
+    outcome = play(tmp_path, 40, seed=5)
+    assert outcome.kills >= 30, "too few kills hit a living meter for this test to mean anything"
+    assert sum(outcome.given_wh.values()) > 10.0
+    assert {RecordStatus.OPEN, RecordStatus.CLOSED} <= {status for _, status in outcome.told.records}
+    assert list(judge(tmp_path, outcome.told, outcome.given_wh)) == []

@@ -16,8 +16,10 @@ from fake_evse import wait_for
 from ocpp_local import LocalBench
 from websockets.exceptions import ConnectionClosed
 
-from evse_core.ocpp16_requests import SetAvailability
+from evse_core.ocpp16_requests import SetAvailability, SetTariff
+from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, ChargeState, FaultEvent, Reaction, RecordStatus, StopCause, Verdict, VerdictSource
+from evse_nodes.audit_trail import entries, read
 
 
 @pytest.fixture
@@ -162,6 +164,12 @@ def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) ->
     assert call("RemoteStopTransaction", transactionId=99) == "Rejected"
     assert call("ClearCache") == "Accepted"
     assert call("DataTransfer", vendorId="x") == "UnknownVendorId"
+    assert call("DataTransfer", vendorId="ros2_evse", messageId="x") == "UnknownMessageId"
+    tariff = {"vendorId": "ros2_evse", "messageId": "SetTariff"}
+    assert call("DataTransfer", **tariff, data='{"tariff":{"price_per_kwh":"cheap"}}') == "Rejected"
+    assert call("DataTransfer", **tariff, data='{"connectorId":9,"tariff":{}}') == "Rejected"
+    assert call("DataTransfer", **tariff, data='{"tariff":{"price_per_kwh":"0.30"}}') == "Accepted"
+    assert evse.requests[-1] == SetTariff(1, Tariff(price_per_kwh="0.30").text(), f"CSMS {csms.url} as EVSE-1")
     assert call("UnlockConnector", connectorId=1) == "Unlocked"
     assert call("UnlockConnector", connectorId=9) == "NotSupported"
     assert call("ChangeAvailability", connectorId=0, type="Inoperative") == "Accepted"
@@ -184,6 +192,8 @@ def test_a_changed_key_survives_a_restart(bench: LocalBench) -> None:
     bench.until_registered()
     change = {"key": "MeterValueSampleInterval", "value": "17"}
     assert csms.ask("call", charge_point="EVSE-1", action="ChangeConfiguration", payload=change)["payload"]["status"] == "Accepted"
+    (entry,) = entries(read(bench.directory / "data" / "audit.sqlite"))
+    assert (entry.parameter, entry.new, entry.who) == ("ocpp_uplink.meter_value_sample_interval", "17", f"CSMS {csms.url} as EVSE-1")
     bench.start(csms.url)
     wait_for(lambda: csms.arrivals().count("BootNotification") == 2 and csms.connected(), "the second boot")
     answer = csms.ask("call", charge_point="EVSE-1", action="GetConfiguration", payload={"key": ["MeterValueSampleInterval"]})
@@ -344,6 +354,21 @@ def test_a_record_that_cannot_be_told_does_not_hold_up_the_next_one(bench: Local
     evse.finish(evse.begin("fine-1"), 5.0)
     wait_for(csms.stopped, "the bill")
     assert len(csms.transactions()) == 1
+
+
+def test_the_cost_of_a_session_is_told_once_after_its_stop_also_when_answers_are_lost(bench: LocalBench) -> None:
+    csms, evse = bench.csms(), bench[1]
+    bench.start(csms.url, tell_cost=True)
+    bench.until_registered()
+    csms.ask("misbehave", kind="lose_answer", action="DataTransfer")
+    record = replace(evse.begin("priced-1"), cost=123, tax=20, currency="EUR")
+    evse.finish(record, 300.0)
+    bench.until_drained()
+    (bill,) = csms.stopped()
+    assert (bill["told_cost"]["costMinorUnits"], bill["told_cost"]["transactionId"]) == (123, bill["transaction_id"])
+    assert bill["told_cost"]["energyWh"] == bill["meter_stop"] - bill["meter_start"] == 300
+    assert csms.arrivals().count("DataTransfer") == 2
+    assert csms.ask("list")["violations"] == []
 
 
 def test_a_long_queue_drains_while_live_messages_pass(bench: LocalBench) -> None:

@@ -12,10 +12,15 @@ import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from evse_core.audit import problems
 from evse_core.session_report import report as report_on
 from evse_core.types import SessionOutcome
+from evse_nodes.audit_trail import entries, read
+from evse_nodes.metrology_sources import metrology_checksum
+from evse_tools.audit_command import record_problems
 from evse_tools.bag_reader import BagReader
 from evse_tools.bag_story import stories
+from evse_tools.verify import verify
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -125,6 +130,13 @@ def test_four_parties_agree_on_the_energy(charged: tuple[subprocess.CompletedPro
         assert value == pytest.approx(energy["meter"], rel=0.005), name
 
 
+def test_four_parties_agree_on_the_price_to_the_cent(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    session = charged[1]["sessions"][0]
+    assert set(session["prices"]) == {"record", "topic", "receipt", "csms"}
+    assert set(session["prices"].values()) == {session["cost"]}
+    assert session["cost"] > 0
+
+
 def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
     found = charged[1]
     store, states, counts = get_typestore(Stores.ROS2_JAZZY), [], Counter[str]()
@@ -147,6 +159,7 @@ def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProc
         "power_command",
         "safety_state",
         "meter_reading",
+        "session_price",
         "charge_record",
     ):
         assert counts[topic] > 0, topic
@@ -154,10 +167,28 @@ def test_the_recording_holds_the_session(charged: tuple[subprocess.CompletedProc
     assert counts["/rosout"] > 0
 
 
+def test_the_recording_is_decided_again_as_it_was(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    found = verify(Path(charged[1]["recording"]))
+    assert not found.differs, [item for result in found.results for item in result.differences[:3]]
+    nodes = {"/energy_manager", "/evse_1/charge_sequencer", "/evse_1/energy_meter", "/evse_1/safety_monitor"}
+    assert {result.node for result in found.results if result.messages > 10} == nodes
+    assert {result.unrecorded for result in found.results} == {0}
+
+
 def test_chart_and_receipt_are_where_the_json_says(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
     found = charged[1]
     assert Path(found["chart"]).read_bytes()[:4] == b"\x89PNG"
     assert found["sessions"][0]["session_id"] in Path(found["receipt"]).read_text()
+
+
+def test_the_audit_trail_says_with_what_the_session_was_metered(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
+    data = Path(charged[1]["receipt"]).parents[1]
+    rows = read(data / "audit.sqlite")
+    said = {entry.parameter: entry for entry in entries(rows)}
+    assert [*problems(rows), *record_problems(data, rows)] == []
+    assert said["software.metrology"].new == metrology_checksum()
+    assert said["tariff.price_per_kwh"].who == said["ocpp_uplink.url"].who
+    assert "description unknown" not in said["ocpp_uplink.url"].who
 
 
 def test_every_process_is_measured(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:

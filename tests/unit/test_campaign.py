@@ -130,7 +130,10 @@ def test_a_meter_that_is_killed_while_charging_goes_on_with_its_record_and_bills
     (record,) = made.records
     assert (record.status, record.stop_cause) == (RecordStatus.CLOSED, StopCause.LOCAL)
     assert record.end_register_wh - record.begin_register_wh == pytest.approx(made.vehicle.energy_wh, rel=0.005)
-    assert [entry.what for entry in made.log if entry.kind == "meter"] == [f"session {record.session_id} goes on after a restart"]
+    resumed, read = (entry.what for entry in made.log if entry.kind == "meter")
+    assert resumed == f"session {record.session_id} goes on after a restart"
+    assert read.startswith(f"session {record.session_id}: reading error at ")
+    assert [reading.mark.value for reading in made.ledger.readings(record)] == ["B", "X", "L"]
 
 
 @pytest.mark.parametrize("mode", plans.RULE_MODES)

@@ -15,10 +15,12 @@ from evse_core.types import (
     FaultEvent,
     MeterReading,
     PowerReport,
+    PriceLine,
     Reaction,
     RecordStatus,
     Registration,
     SafetyState,
+    SessionPrice,
     SessionState,
     SimPower,
     SimVehicleLines,
@@ -284,6 +286,19 @@ def test_the_live_table_says_unknown_before_it_knows_and_then_what_is() -> None:
     assert live_table.cells(track)[-1] == "EMERGENCY: emergency_stop"
     uplink = UplinkState(connected=True, registration=Registration.ACCEPTED, queued=2)
     assert "CSMS connected, 2 messages wait" in live_table.line([track], uplink, 3.0)
+
+
+def test_the_live_table_says_what_a_price_is_made_of() -> None:
+    track = Track(1)
+    track.take(MeterReading(session_id="s1", session_cost=160, currency="KWD"))
+    lines = (PriceLine(what="energy", amount=150), PriceLine(what="idle time", amount=10))
+    track.take(SessionPrice(session_id="s0", currency="KWD", lines=lines))
+    assert live_table.cells(track)[8] == "0.160 KWD"
+    track.take(SessionPrice(session_id="s1", currency="KWD", lines=lines[:1]))
+    assert live_table.cells(track)[8] == "0.160 KWD"
+    track.take(SessionPrice(session_id="s1", currency="KWD", lines=lines))
+    assert live_table.cells(track)[8] == "0.160 KWD\nenergy 0.150\nidle time 0.010"
+    assert "0.160 KWD, energy 0.150, idle time 0.010" in live_table.line([track], UplinkState(), 3.0)
 
 
 def test_curves_leave_a_gap_where_the_modules_are_silent() -> None:

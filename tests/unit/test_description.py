@@ -3,12 +3,16 @@
 import copy
 import hashlib
 from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
+from evse_core.tariff import Tariff
 from evse_tools.description import DescriptionError, from_data, load
 from evse_tools.description_orders import ORDERS, SOURCES, Order
 from evse_tools.description_schema import SIMULATOR_BUSES, STATION_SECTIONS
@@ -161,6 +165,11 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("ocpp_uplink",), {"vendor": "x"}, "station.vendor"),
     (("tariff", "currency"), "euro", "'euro' is no currency code"),
     (("tariff", "price_per_kwh"), 0.49, "0.49 is not a text"),
+    (("tariff", "tax_percent"), "100", "'100' is no decimal number in quotes from '0' to '99.999'"),
+    (("tariff", "maximum"), "-1", "'-1' is no decimal number"),
+    (("tariff", "idle_grace"), 1441, "1441 min is above 1440 min"),
+    (("tariff", "tax_included"), "yes", "is neither true nor false"),
+    (("tariff", "windows"), 7, "is not a list"),
     (("tariff", "price_per_kwh"), "0,49", "'0,49' is no decimal number"),
     (("recorder",), {"enabled": "no"}, "'no' is neither true nor false"),
     (("tarif",), {}, "did you mean tariff?"),
@@ -318,3 +327,31 @@ def test_initial_values_of_ocpp_keys_reach_the_uplink_and_wrong_ones_are_named(d
     assert spec.parameters["configuration"] == ["MeterValueSampleInterval=30", "LocalPreAuthorize=true"]
     put(data, {"MeterValueSampleInterval": -1}, "ocpp_uplink", "configuration")
     assert "MeterValueSampleInterval: -1 is no value for it (integer)" in problems(data)["ocpp_uplink.configuration"]
+
+
+@pytest.mark.parametrize(
+    ("window", "key", "words"),
+    [
+        ({"begin": "25:00", "price_per_kwh": "1"}, "tariff.windows[1]", "begin: '25:00' is no time"),
+        ({"begin": "10:00", "end": "10:00", "price_per_kwh": "1"}, "tariff.windows[1]", "end: '10:00' is the begin"),
+        ({"days": ["montag"], "price_per_kwh": "1"}, "tariff.windows[1]", "days: 'montag' is none of mon"),
+        ({"days": ["mon"]}, "tariff.windows[1]", "names no price"),
+        ({"price_per_kwh": 0.3}, "tariff.windows[1].price_per_kwh", "is not a text"),
+        ({"price": "1"}, "tariff.windows[1].price", "is an unknown key"),
+        ({"price_per_kwh": "1,5"}, "tariff.windows[1]", "price_per_kwh: '1,5' is no decimal number"),
+    ],
+)
+def test_a_wrong_window_of_the_tariff_is_named_with_key_and_value(data: Data, window: dict[str, Any], key: str, words: str) -> None:
+    data["tariff"] = {"windows": [{"begin": "22:00", "end": "06:00", "price_per_kwh": "0.3"}, window]}
+    found = problems(data)
+    assert list(found) == [key]
+    assert words in found[key]
+
+
+def test_the_meter_gets_the_tariff_with_its_windows() -> None:
+    meter = next(spec for spec in node_specs(load(CONFIG / "tariffs.yaml")) if spec.name == "energy_meter")
+    tariff = Tariff(**{item.name: meter.parameters[item.name] for item in fields(Tariff) if item.name in meter.parameters})
+    saturday, night, day = (datetime(2026, 11, *when, tzinfo=ZoneInfo("Europe/Berlin")) for when in ((21, 12), (23, 23), (23, 12)))
+    assert [tariff.phase(when.timestamp(), when.tzinfo).price_per_kwh for when in (saturday, night, day)] == ["0.39", "0.35", "0.49"]  # type: ignore[arg-type]
+    assert meter.parameters["time_zone"] == "Europe/Berlin"
+    assert isinstance(meter.parameters["windows"], str)

@@ -12,12 +12,14 @@ from notary_bench import NOTARY
 from test_meter_book import FILE, Bench
 from typer.testing import CliRunner
 
-from evse_core.evidence import GENESIS, link, mark_of
+from evse_core.evidence import GENESIS, link
 from evse_core.ocmf import Mark, parse
 from evse_core.ocmf_check import check, check_row
 from evse_core.ocmf_signature import public_key
+from evse_core.session_readings import complete, mark_of
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 from evse_nodes.meter_key import notary
+from evse_tools import records_check
 from evse_tools.commands import app
 from evse_tools.records_source import sources
 
@@ -80,7 +82,7 @@ def test_without_a_signature_there_is_no_begin_and_no_charging(bench: Bench, mon
     def broken(*_: object) -> str:
         raise sqlite3.OperationalError("no signature")
 
-    monkeypatch.setattr(type(NOTARY), "begin", broken)
+    monkeypatch.setattr(type(NOTARY), "made", broken)
     bench.session("a", True)
     assert bench.told == []
     assert book.open is None
@@ -120,11 +122,12 @@ def test_energy_from_the_vehicle_has_a_register_of_its_own() -> None:
     record = ChargeRecord(
         status=RecordStatus.CLOSED, begin=0.0, end=60.0, begin_register_wh=10.0, end_register_wh=110.0, price_per_kwh="0.4", currency="EUR"
     )
-    text = NOTARY.end(replace(record, begin_export_register_wh=5.0, end_export_register_wh=45.0), 1)
+    gave = replace(record, begin_export_register_wh=5.0, end_export_register_wh=45.0)
+    text = NOTARY.made(gave, complete(gave, ()), 1)
     assert [reading["RI"] for reading in parse(text).readings] == ["01-00:B1.08.00*FF", "01-00:C1.08.00*FF"] * 2
     verdict = check(text, public_key(NOTARY.public_key))
     assert (verdict.errors, verdict.energy_wh) == ((), 100)
-    assert len(parse(NOTARY.end(record, 1)).readings) == 2
+    assert len(parse(NOTARY.made(record, complete(record, ()), 1)).readings) == 2
 
 
 def test_evidence_is_neither_changed_nor_deleted(bench: Bench) -> None:
@@ -275,3 +278,17 @@ def test_wrong_input_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w
     code, output = station(*(word.format(file="records.txt") for word in words))
     assert code == 2
     assert said in output
+
+
+def test_many_records_are_checked_on_all_processors_with_the_same_result(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged(bench)
+    (source,) = sources(bench.folder)
+    spoiled = replace(source.records[3], text=source.records[3].text.replace('"RV":', '"RV":1'))
+    records = [*source.records[:3], spoiled, *source.records[4:]]
+    alone = records_check.verdicts(records, None)
+    monkeypatch.setattr(records_check, "FEW", 1)
+    monkeypatch.setattr(records_check, "processors", lambda: 2)
+    monkeypatch.setattr(records_check, "CHUNK", 2)
+    assert records_check.verdicts(records, None) == alone
+    assert [verdict.holds for verdict in alone] == [True, True, True, False, True, True]
+    assert [verdict.holds for verdict in records_check.verdicts(records, NOTARY.key.public_key())] == [False] * 6

@@ -1,12 +1,13 @@
 """The message queue on disk: each message enters once, leaves with its answer, in order, and what was decided is still there after a restart."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from evse_core.ocpp16_delivery import NO_TRANSACTION, Kind
+from evse_core.ocpp16_delivery import NO_TRANSACTION, Kind, filled
 from evse_core.ocpp16_messages import Request
 from evse_nodes.message_queue import MessageQueue
 
@@ -54,6 +55,18 @@ def test_a_session_enters_and_ends_once_however_often_its_records_come(reopen: O
     deliver_all(queue)
     queue = reopen()
     assert [begin(queue, "a"), end(queue, "a")] == [False, False]
+    assert len(queue) == 0
+
+
+def test_the_cost_of_a_session_follows_its_stop_and_is_not_lost_with_the_process(reopen: Open) -> None:
+    queue = reopen()
+    assert queue.end(1, "a", "TOKEN", 1.0, START, 2.0, STOP, 5.5, Request("DataTransfer", {"vendorId": "v", "data": "{}"}))
+    assert not queue.end(1, "a", "TOKEN", 1.0, START, 2.0, STOP, 5.5, Request("DataTransfer", {"vendorId": "v", "data": "{}"}))
+    queue = reopen()
+    assert waiting(queue) == [("a", "start"), ("a", "stop"), ("a", "cost")]
+    queue.delivered(next(queue.in_order()), 7)
+    assert json.loads(filled(list(queue.in_order())[-1])["data"]) == {"transactionId": 7}
+    deliver_all(queue)
     assert len(queue) == 0
 
 

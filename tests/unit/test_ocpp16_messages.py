@@ -15,6 +15,7 @@ from evse_core import ocpp16_messages as messages
 from evse_core.ocpp16 import MEASURANDS, OcppConfig
 from evse_core.ocpp16_delivery import Kind, QueuedMessage, filled
 from evse_core.ocpp16_status import ERROR_CODES, ConnectorStatus, Status, status_notification
+from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, MeterReading, RecordStatus, StopCause
 
 SCHEMAS = Path(ocpp.__file__).parent / "v16" / "schemas"
@@ -57,6 +58,7 @@ def requests() -> list[messages.Request]:
         messages.start_transaction(RECORD),
         with_id(messages.stop_transaction(RECORD), Kind.STOP),
         with_id(sample, Kind.METER),
+        with_id(messages.session_cost(RECORD), Kind.COST),
         *(status_notification(0, ConnectorStatus(status), 0.0) for status in Status),
         *(status_notification(1, ConnectorStatus(Status.FAULTED, code, "x" * 50, "y" * 50), 0.0) for code in ERROR_CODES),
     ]
@@ -104,6 +106,37 @@ def test_a_stop_carries_both_registers_with_decimals() -> None:
         ("2023-11-14T23:13:20.500Z", "Transaction.End", "3000.988"),
     ]
     assert messages.told_energy(RECORD.begin_register_wh, RECORD.end_register_wh) == 2000.532
+
+
+def test_the_cost_of_a_session_names_its_transaction_and_what_the_record_says() -> None:
+    record = messages.replace(RECORD, cost=1234, tax=197, currency="KWD", idle_time=61.9)
+    told = json.loads(with_id(messages.session_cost(record), Kind.COST).payload["data"])
+    assert (told["transactionId"], told["cost"], told["costMinorUnits"], told["taxMinorUnits"]) == (7, "1.234", 1234, 197)
+    assert (told["currency"], told["energyWh"], told["idleSeconds"], told["connectorId"]) == ("KWD", 2001, 61, RECORD.evse_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (None, "data: "),
+        ("", "data: is no JSON"),
+        ("[]", "the object tariff"),
+        ('{"tariff":7}', "the object tariff"),
+        ('{"tariff":{},"connectorId":true}', "connectorId: True"),
+        ('{"tariff":{},"connectorId":-1}', "connectorId: -1"),
+        ('{"tariff":{"price_per_kwh":"-1"}}', "price_per_kwh: '-1'"),
+        ('{"tariff":{"price":"1"}}', "'price' is no key"),
+    ],
+)
+def test_a_tariff_of_the_csms_that_is_none_is_refused_with_the_reason(data: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        messages.wanted_tariff(data)
+
+
+def test_a_tariff_of_the_csms_is_taken_with_what_it_leaves_out() -> None:
+    connector, text = messages.wanted_tariff('{"connectorId":2,"tariff":{"price_per_kwh":"0.30"}}')
+    assert (connector, Tariff.parse(text)) == (2, Tariff(price_per_kwh="0.30"))
+    assert messages.wanted_tariff('{"tariff":{}}')[0] == 0
 
 
 def test_a_sample_leaves_unknown_values_out() -> None:

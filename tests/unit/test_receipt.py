@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from evse_core.energy_meter import MeterConfig
-from evse_core.receipt import Receipt, kwh, masked, zone
+from evse_core.pricing import kwh
+from evse_core.receipt import Receipt, masked, zone
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 
 RECORD = ChargeRecord(
@@ -33,7 +34,7 @@ RECEIPT = Receipt(RECORD, 77, CONFIG, zone("UTC"))
     "words",
     [
         "depot", "Example GmbH, Kassel", "evse_1-20260921-141320", "77", "**********E680", "2026-09-21T14:13:20+00:00", "2026-09-21T14:43:20+00:00",
-        "1.000 kWh", "13.346 kWh", "12.346 kWh", "0.49 EUR per kWh", "6.05 EUR", "48.1 kW DC", "energy limit", "integrated", "not legal for billing",
+        "1.000 kWh", "13.346 kWh", "12.346 kWh x 0.49 EUR/kWh = 6.05 EUR", "48.1 kW DC", "energy limit", "integrated", "not legal for billing",
     ],
 )  # fmt: skip
 def test_the_text_has_every_field_that_is_demanded(words: str) -> None:

@@ -1,10 +1,13 @@
 """Billing records: when one is opened and how it ends, from session_state alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from evse_core.energy_meter import LEGAL, billed_wh
-from evse_core.tariff import NO_CREDIT, Tariff
+from evse_core.energy_meter import LEGAL
+from evse_core.pricing import price
+from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, end_reading, tariff_of
+from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, RecordStatus, SessionState, StopCause
 
 
@@ -18,12 +21,13 @@ class RecordAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """The meter at a moment: both registers [Wh], highest power since the begin [W], time of the ROS clock [s]."""
+    """The meter at a moment: both registers [Wh], highest power since the begin [W], time of the ROS clock [s], times of the session."""
 
     register_wh: float
     export_register_wh: float
     max_power: float
     stamp: float
+    times: Times = NO_TIMES
 
 
 def actions(open_session: str, session: SessionState, known: bool) -> tuple[RecordAction, ...]:
@@ -62,24 +66,27 @@ def begun(session: SessionState, evse_id: int, number: int, tariff: Tariff, regi
         begin_export_register_wh=register.export_register_wh,
         end_export_register_wh=register.export_register_wh,
         export_price_per_kwh=tariff.export_price_per_kwh,
+        tariff=tariff.text(),
     )
 
 
-def ended(record: ChargeRecord, status: RecordStatus, cause: StopCause, register: Register) -> ChargeRecord:
-    """Return the record with its end, priced by the tariff of its begin; a clock that went back does not end it before it began."""
-    end = max(register.register_wh, record.begin_register_wh)
-    export = max(register.export_register_wh, record.begin_export_register_wh)
-    # A record of a version that knew no export has no price for it.
-    tariff = Tariff(record.currency, record.price_per_kwh, record.export_price_per_kwh or NO_CREDIT)
-    given = billed_wh(record.begin_export_register_wh, export)
-    return replace(
+def ended(
+    record: ChargeRecord, status: RecordStatus, cause: StopCause, register: Register, readings: Sequence[SessionReading] = ()
+) -> ChargeRecord:
+    """Return the record with its end, priced by its readings so far; a clock that went back does not end it before it began, or before a reading."""
+    found = tuple(readings) or (begin_reading(record),)
+    last = found[-1]
+    closed = replace(
         record,
         stamp=register.stamp,
         status=status,
-        end=max(register.stamp, record.begin),
-        end_register_wh=end,
-        end_export_register_wh=export,
+        end=max(register.stamp, last.stamp),
+        end_register_wh=max(register.register_wh, last.register_wh),
+        end_export_register_wh=max(register.export_register_wh, last.export_register_wh),
         max_power=max(register.max_power, 0.0),
         stop_cause=cause,
-        cost=tariff.cost(billed_wh(record.begin_register_wh, end)) - tariff.credit(given),
+        charging_time=max(register.times.charging, last.charging_time),
+        idle_time=max(register.times.idle, last.idle_time),
     )
+    cost = price(tariff_of(record), (*found, end_reading(closed, found)))
+    return replace(closed, cost=cost.total, tax=cost.tax)

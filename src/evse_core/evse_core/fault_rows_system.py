@@ -40,14 +40,14 @@ SYSTEM: tuple[Fault, ...] = (
         "Make room on the disk of data_dir; a session that runs goes on and its record has room.",
     ),
     Fault(
-        "ledger_failed", "The energy meter cannot write its ledger: what is charged now could not be billed after a loss of power.",
+        "ledger_failed", "The energy meter cannot write its ledger or the audit trail: a session could be neither billed nor proved.",
         "node_health.failed_writes of energy_meter", (), system.ledger_failed,
         Effect(STOP, ITSELF), Effect(BLOCK, ITSELF), "PowerMeterFailure", "Other", "",
         "This charger cannot record charging. Please use another charger.",
         "Check room, permissions and health of the disk of data_dir; the record of the session stays open and is closed once the disk takes it.",
     ),
     Fault(
-        "storage_failed", "A node other than the energy meter cannot write: messages to the CSMS, recordings, or the monitor's memory of faults.",
+        "storage_failed", "A node other than the energy meter cannot write: messages to the CSMS, recordings, the monitor's memory, or the audit trail.",
         "node_health.failed_writes", (), system.storage_failed,
         Effect(WARN, ITSELF), Effect(WARN, ITSELF), "OtherError", "Other", "",
         "",

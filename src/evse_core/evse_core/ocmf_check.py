@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from evse_core.ocmf import ENDS, Clock, Document, Mark, MeterState, parse, parse_time
@@ -123,9 +124,15 @@ def _energy(readings: Sequence[Any]) -> tuple[Decimal | None, list[str]]:
 
 
 def _marks(marks: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the order of begin and end in the readings of one register."""
+    """Yield what is wrong with the order of the reasons in the readings of one register."""
     if marks.count(Mark.BEGIN) > 1 or (Mark.BEGIN in marks and marks[0] != Mark.BEGIN):
         yield "readings: the begin (B) is not the first one, or there are several"
+    unknown = [mark for mark in marks if mark and _member(Mark, mark) is None]
+    if unknown:
+        yield f"readings: {unknown[0]!r} is no reason (TX) of the format"
+    pauses = [mark for mark in marks if mark in (Mark.SUSPENDED, Mark.CHARGING)]
+    if any(a == b == Mark.SUSPENDED for a, b in pairwise(pauses)):
+        yield "readings: suspended (S) comes twice without charging (C) in between"
     ends = [number for number, mark in enumerate(marks) if mark in ENDS]
     if ends and ends != [len(marks) - 1]:
         yield "readings: the end (E, L, R, A, P) is not the last one, or there are several"

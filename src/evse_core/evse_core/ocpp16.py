@@ -121,6 +121,9 @@ class OcppConfig:
     max_charging_profiles_installed: int = parameter(
         50, "1", "MaxChargingProfilesInstalled: profiles at a time", "1.6 section 9.4.5; value own", 1, 1000
     )
+    tell_cost: bool = parameter(
+        False, "", "Tell the price of each session by a DataTransfer of this project after its StopTransaction", "own: docs/tariffs.md"
+    )
     max_queued_meter_values: int = parameter(
         10000,
         "1",

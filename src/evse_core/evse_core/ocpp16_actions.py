@@ -29,7 +29,7 @@ _S, _C = Side.STATION, Side.CSMS
 TABLE: Final = (
     Action("Authorize", "Core", _S, "ocpp_verdicts"),
     Action("BootNotification", "Core", _S, "ocpp_sources"),
-    Action("DataTransfer", "Core", _S),
+    Action("DataTransfer", "Core", _S, "ocpp_transactions"),
     Action("Heartbeat", "Core", _S, "ocpp_sources"),
     Action("MeterValues", "Core", _S, "ocpp_transactions"),
     Action("StartTransaction", "Core", _S, "ocpp_transactions"),

@@ -7,6 +7,7 @@ on a live connection is not a refusal, so it never drops a message; but after as
 and other sessions go first, because one message that a CSMS never answers must not hold up every other bill.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -24,6 +25,7 @@ class Kind(StrEnum):
     START = "start"
     METER = "meter"
     STOP = "stop"
+    COST = "cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,10 @@ def filled(message: QueuedMessage) -> dict[str, Any]:
     """Return the payload as it is to be sent: with the transactionId of its session, -1 where the CSMS never gave one."""
     if message.kind == Kind.START:
         return dict(message.payload)
-    return {**message.payload, "transactionId": NO_TRANSACTION if message.transaction_id is None else message.transaction_id}
+    number = NO_TRANSACTION if message.transaction_id is None else message.transaction_id
+    if message.kind == Kind.COST:
+        return {**message.payload, "data": json.dumps({"transactionId": number, **json.loads(message.payload["data"])})}
+    return {**message.payload, "transactionId": number}
 
 
 class Delivery:

@@ -1,12 +1,16 @@
 """OCPP 1.6 requests as plain values, and their builders: what the station says, in the words of the protocol."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite, isnan
 from typing import Any, Final
 
+from evse_core.energy_meter import billed_wh
 from evse_core.ocpp16 import OcppConfig
+from evse_core.session_readings import whole_seconds
+from evse_core.tariff import Tariff, amount, exponent
 from evse_core.types import ChargeRecord, MeterReading, RecordStatus, StopCause
 
 Payload = Mapping[str, Any]
@@ -14,6 +18,11 @@ Payload = Mapping[str, Any]
 # Longest idToken (1.6 section 7.28), status info and vendorErrorCode (section 6.47). [characters]
 ID_TOKEN_LENGTH: Final = 20
 INFO_LENGTH: Final = 50
+
+# DataTransfer of this project (docs/tariffs.md): no public extension carries a whole tariff. [-]
+VENDOR_ID: Final = "ros2_evse"
+SET_TARIFF: Final = "SetTariff"
+SESSION_COST: Final = "SessionCost"
 
 REGISTER: Final = "Energy.Active.Import.Register"
 EXPORT_REGISTER: Final = "Energy.Active.Export.Register"
@@ -141,6 +150,36 @@ def stop_transaction(record: ChargeRecord, reason: str = "", collected: Iterable
         end = _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End")
         payload["transactionData"] = [_meter_value(record.begin, begin), *collected, _meter_value(record.end, end)]
     return Request("StopTransaction", payload)
+
+
+def session_cost(record: ChargeRecord) -> Request:
+    """Return the DataTransfer that tells what a session costs, still without its transactionId; amounts in minor units, energies in whole Wh."""
+    said = {
+        "connectorId": record.evse_id,
+        "cost": amount(record.cost, exponent(record.currency)),
+        "costMinorUnits": record.cost,
+        "taxMinorUnits": record.tax,
+        "currency": record.currency,
+        "energyWh": billed_wh(record.begin_register_wh, record.end_register_wh),
+        "exportWh": billed_wh(record.begin_export_register_wh, record.end_export_register_wh),
+        "chargingSeconds": whole_seconds(record.charging_time),
+        "idleSeconds": whole_seconds(record.idle_time),
+    }
+    return Request("DataTransfer", {"vendorId": VENDOR_ID, "messageId": SESSION_COST, "data": json.dumps(said)})
+
+
+def wanted_tariff(data: object) -> tuple[int, str]:
+    """Return connector (0: all) and canonical text of a SetTariff's data, {"connectorId": 1, "tariff": {...}}; ValueError says what is wrong."""
+    try:
+        found = json.loads(data) if isinstance(data, str) else None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"data: is no JSON: {error}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("tariff"), dict):
+        raise ValueError("data: is no JSON object with the object tariff")
+    connector = found.get("connectorId", 0)
+    if isinstance(connector, bool) or not isinstance(connector, int) or connector < 0:
+        raise ValueError(f"connectorId: {connector!r} is no number of a connector, 0 or more")
+    return connector, Tariff.parse(json.dumps(found["tariff"])).text()
 
 
 def _registers(record: ChargeRecord, register: float, export: float, context: str) -> list[dict[str, str]]:

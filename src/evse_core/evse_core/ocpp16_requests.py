@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from evse_core import ocpp16_configuration as configuration
+from evse_core import ocpp16_messages as messages
+from evse_core.audit import by_csms
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_configuration import StationFacts
@@ -58,7 +60,16 @@ class Unlock:
     evse: int
 
 
-EvseRequest = StartSession | StopSession | SetAvailability | Unlock
+@dataclass(frozen=True, slots=True)
+class SetTariff:
+    """Have another tariff hold: JSON text, and who wants it."""
+
+    evse: int
+    tariff: str
+    who: str
+
+
+EvseRequest = StartSession | StopSession | SetAvailability | Unlock | SetTariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +230,23 @@ def _change_configuration(payload: Payload, station: Station) -> Decision:
     result = configuration.change(station.config, payload["key"], payload["value"])
     if result.config is None or result.stored is None:
         return Decision(_status(result.status))
-    return Decision(_status(result.status), effects=(Configure(result.config, *result.stored),))
+    return Decision(_status(result.status), refused=_status("Rejected"), effects=(Configure(result.config, *result.stored),))
 
 
 def _data_transfer(payload: Payload, station: Station) -> Decision:
-    return Decision(_status("UnknownVendorId"))
+    if payload["vendorId"] != messages.VENDOR_ID:
+        return Decision(_status("UnknownVendorId"))
+    if payload.get("messageId") != messages.SET_TARIFF:
+        return Decision(_status("UnknownMessageId"))
+    try:
+        connector, text = messages.wanted_tariff(payload.get("data"))
+    except ValueError as error:
+        return Decision({"status": "Rejected", "data": str(error)})
+    if station.registration != Registration.ACCEPTED or (connector and connector not in station.connectors):
+        return Decision(_status("Rejected"))
+    evses = (connector,) if connector else tuple(sorted(station.connectors))
+    who = by_csms(station.config.url, station.config.charge_point_id)
+    return Decision(_status("Accepted"), tuple(SetTariff(evse, text, who) for evse in evses), _status("Rejected"))
 
 
 _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {

@@ -4,27 +4,32 @@ Theory of operation. Whatever is said is in the store before: a record is told w
 A keeper that starts and finds a record open waits for the first power_report, which says what flowed meanwhile, and for session_state, which says whether
 the session still runs; where neither comes in time it goes on without. A record whose session is gone, because charge_sequencer began anew, stays open
 until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. What the store does not take stays as it is and
-is asked again by the next session_state, power_report or tick. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory
+is asked again by the next session_state, power_report or tick. Between begin and end the open session is asked which reading is due (open_session.py)
+and the store takes it before any price follows it. A tariff from the CSMS is kept, and holds until the station description has another one than that which it
+replaced. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory
 (evse_simulators/memory_ledger.py).
 """
 
 from collections.abc import Callable, Sequence
-from math import isfinite, nan
+from dataclasses import replace
+from math import inf, isfinite, nan
 from typing import Protocol
 
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
-from evse_core.energy_meter import LEGAL, EnergyMeter, MeterConfig, billed_wh
-from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, MeterReading, PowerReport, RecordStatus, SessionState, StopCause
-
-# Below this no energy worth a name flows: 0.3 Wh a second at 1000 V. [A]
-NO_CURRENT = 1.0
+from evse_core.energy_meter import LEGAL, EnergyMeter, MeterConfig
+from evse_core.open_session import OpenSession, session_price
+from evse_core.pricing import price
+from evse_core.receipt import zone
+from evse_core.session_readings import NO_CURRENT, NO_TIMES, SessionReading, Times, tariff_of
+from evse_core.tariff import Tariff, TariffChange
+from evse_core.types import ChargeRecord, MeterReading, PowerReport, RecordStatus, SessionPrice, SessionState, StopCause
 
 
 class Store(Protocol):
     """Register and records of one EVSE. A method that raises `Error` has stored nothing.
 
-    Everything that was stored survives the end of the process; begin, end and a durable save also a loss of power, with all that was stored before them.
+    Everything that was stored survives the end of the process; begin, readings, end and a durable save also a loss of power, with all that was stored
+    before them.
     """
 
     Error: type[Exception]
@@ -53,17 +58,33 @@ class Store(Protocol):
     def counter_wh(self) -> float:
         """Counter of power_report up to which the register has counted [Wh], NaN where unknown."""
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
-        """Store the meter's registers, its highest power and its counters, with the ROS time [s]."""
+    @property
+    def times(self) -> Times:
+        """Times of the session as they were stored last."""
+
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store the meter's registers, its highest power and its counters, with the ROS time [s] and the times of the session."""
 
     def next_number(self) -> int:
         """Return the number of the next record."""
 
-    def begin(self, record: ChargeRecord) -> None:
-        """Store an OPEN record with the register that it begins with."""
+    def begin(self, record: ChargeRecord, phase: str = "") -> None:
+        """Store an OPEN record with its begin reading and the register that it begins with; phase: the unit prices that hold."""
+
+    def add(self, record: ChargeRecord, reading: SessionReading) -> None:
+        """Store a reading of an OPEN record with its registers."""
 
     def end(self, record: ChargeRecord) -> None:
-        """Store the end of an OPEN record with the register that it ends with; one that has ended stays as it is."""
+        """Store the end of an OPEN record, its last reading and the register that it ends with; one that has ended stays as it is."""
+
+    def readings(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
+        """Return the readings of a record in their order."""
+
+    def keep_tariff(self, change: TariffChange) -> None:
+        """Store which tariff took the place of the description's."""
+
+    def kept_tariff(self) -> TariffChange | None:
+        """Return what was stored by keep_tariff() last."""
 
     def open_records(self) -> Sequence[ChargeRecord]:
         """Return the records without an end, oldest first."""
@@ -87,12 +108,19 @@ class RecordKeeper:
         tell: Callable[[ChargeRecord], None],
         note: Callable[[str, str], None],
     ) -> None:
-        self._config, self._tariff, self._evse, self._store = config, tariff, evse, store
+        self._config, self._evse, self._store = config, evse, store
         self._told, self._note = tell, note
+        self._described, self._zone = tariff, zone(config.time_zone)
+        # What the CSMS gave in place of the description's tariff, while it holds.
+        self._change: TariffChange | None = None
+        self.tariff = self._kept(tariff)
         self.meter = EnergyMeter(
             config, store.register_wh, store.max_power, store.counter_wh, store.export_register_wh, store.export_counter_wh
         )
-        self.open: ChargeRecord | None = None
+        self._session: OpenSession | None = None
+        # session_state and when it came [s].
+        self._heard_of: tuple[SessionState | None, float] = (None, -inf)
+        self._final: SessionPrice | None = None
         # Until when the session of a record that an earlier run left open is waited for, and for what flowed meanwhile; None where there is none.
         self._resuming: float | None = None
         self._heard = False
@@ -102,6 +130,16 @@ class RecordKeeper:
         self._failing: dict[str, int] = {}
         # When the register was last stored durably, and whether it has been stored otherwise since.
         self._synced, self._unsynced = float("-inf"), False
+
+    @property
+    def store(self) -> Store:
+        """Where records and register are."""
+        return self._store
+
+    @property
+    def open(self) -> ChargeRecord | None:
+        """The open record."""
+        return self._session.record if self._session is not None else None
 
     @property
     def register_wh(self) -> float:
@@ -116,8 +154,7 @@ class RecordKeeper:
     def reading(self, now: float) -> MeterReading:
         """Return the register as it is stored, with the present values; the stamp is left to whoever publishes it."""
         reading, record, register, export = self.meter.fresh(now), self.open, self.register_wh, self._store.export_register_wh
-        energy = billed_wh(record.begin_register_wh, register) if record else 0
-        given = billed_wh(record.begin_export_register_wh, export) if record else 0
+        so_far = self._session.price(self._stored_last) if self._session else None
         return MeterReading(
             register_wh=register,
             voltage=reading.voltage if reading else nan,
@@ -125,13 +162,55 @@ class RecordKeeper:
             power=reading.power if reading else nan,
             session_id=record.session_id if record else "",
             session_energy_wh=register - record.begin_register_wh if record else nan,
-            session_cost=self._tariff.cost(energy) - self._tariff.credit(given),
-            currency=self._tariff.currency,
+            session_cost=so_far.total if so_far else 0,
+            currency=record.currency if record else self.tariff.currency,
             healthy=reading is not None and self.stored,
             legal=LEGAL,
             export_register_wh=export,
             session_export_wh=export - record.begin_export_register_wh if record else nan,
         )
+
+    def session_price(self) -> SessionPrice | None:
+        """Return the price so far of the open session by what is stored, else the final one of the last session that this run has ended."""
+        if (session := self._session) is None:
+            return self._final
+        return session_price(session.record, session.price(self._stored_last), session.tariff, final=False)
+
+    # Tariff
+
+    def _kept(self, described: Tariff) -> Tariff:
+        """Return the tariff that holds at a start: the CSMS's, unless the description's has changed since or it is none."""
+        change = self._store.kept_tariff()
+        if change is None or change.old != described.text():
+            return described
+        try:
+            found = Tariff.parse(change.new)
+        except ValueError as error:
+            self._note("ERROR", f"the tariff that {change.who} gave cannot be used, that of the description holds: {error}")
+            return described
+        self._change = change
+        return found
+
+    def set_tariff(self, tariff: Tariff, who: str, stamp: float) -> tuple[TariffChange, bool]:
+        """Have another tariff hold, over restarts, too; returns the change, and whether a running session takes it. Store.Error: nothing has changed."""
+        change = TariffChange(self.tariff.text(), tariff.text(), who, stamp)
+        self._store.keep_tariff(replace(change, old=self._described.text()))
+        self.tariff = tariff
+        return change, self._session is None or self._session.take_tariff(tariff)
+
+    def change_tariff(self, text: str, who: str, stamp: float) -> tuple[bool, str]:
+        """Take a tariff from its JSON text; returns whether it holds, and why not or from when on."""
+        try:
+            change, now = self.set_tariff(Tariff.parse(text), who, stamp)
+        except (ValueError, self._store.Error) as error:
+            self._note("WARNING", f"a tariff of {who} is refused: {error}")
+            return False, str(error)
+        self._note("WARNING", f"tariff changed by {who}: from {change.old} to {change.new}")
+        self._changed(change)
+        return True, "it holds" if now else "it holds from the next session on: the running one began with another currency or tax"
+
+    def _changed(self, change: TariffChange) -> None:
+        """Hear of a tariff that took the place of another one."""
 
     # After a restart
 
@@ -141,7 +220,10 @@ class RecordKeeper:
         now in monotonic seconds. Store.Error where an older one that was left open cannot be ended.
         """
         left = self._store.open_records()
-        self.open = left[-1] if left else None
+        if left:
+            self.reopen(left[-1])
+        if self._session is not None and self._change is not None and self._change.stamp >= self._session.priced_since:
+            self._session.take_tariff(self.tariff)
         self._interrupt(left[:-1])
         records = self._store.last()
         self._resuming = now + self._config.resume_time if self.open is not None else None
@@ -151,11 +233,27 @@ class RecordKeeper:
         """End records with what was stored last: nobody saw their sessions end."""
         for record in records:
             self._note("WARNING", f"session {record.session_id} was interrupted at {self._stored_last.register_wh:.3f} Wh")
-            self._store.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, self._stored_last))
+            readings = self._store.readings(record)
+            last = replace(self._stored_last, times=Times(readings[-1].charging_time, readings[-1].idle_time))
+            self._store.end(ended(record, RecordStatus.INTERRUPTED, StopCause.RESTART, last, readings))
+
+    def reopen(self, record: ChargeRecord) -> OpenSession:
+        """Go on with an open record by what the store has of it."""
+        self._session = self._opened(record, self._store.times)
+        return self._session
+
+    @property
+    def session(self) -> OpenSession | None:
+        """The session of the open record."""
+        return self._session
+
+    def _opened(self, record: ChargeRecord, times: Times) -> OpenSession:
+        return OpenSession(record, self._store.readings(record), times, self._config.max_gap)
 
     @property
     def _stored_last(self) -> Register:
-        return Register(self._store.register_wh, self._store.export_register_wh, self._store.max_power, self._store.stamp)
+        store = self._store
+        return Register(store.register_wh, store.export_register_wh, store.max_power, store.stamp, store.times)
 
     def stop_waiting(self, now: float) -> None:
         """End the record of an earlier run whose session nobody knows in time, or go on without what the modules would say; now in monotonic seconds."""
@@ -190,7 +288,7 @@ class RecordKeeper:
     def save(self, now: float, stamp: float, durable: bool) -> None:
         """Store the register; a failure is kept in `stored` and tried again with the next reading."""
         try:
-            self._store.save(self.meter, stamp, durable)
+            self._store.save(self.meter, stamp, durable, self._times)
         except self._store.Error as error:
             self._fail("register", error)
         else:
@@ -198,12 +296,44 @@ class RecordKeeper:
             self._failing.pop("register", None)
             self._synced, self._unsynced = (now, False) if durable else (self._synced, True)
 
+    @property
+    def _times(self) -> Times:
+        return self._session.times if self._session is not None else self._store.times
+
     def tick(self, now: float, stamp: float) -> None:
-        """Do what time asks for: stop to wait, store what could not be stored, or not durably: nothing more may come once the current has gone."""
+        """Do what time asks for: stop to wait, take the reading that is due, store what could not be stored, or not durably.
+
+        Nothing more may come once the current has gone.
+        """
         self.stop_waiting(now)
-        overdue = self._unsynced and now - self._synced >= self._config.sync_period
+        self._look(now, stamp)
+        overdue = (self._unsynced or self._times != self._store.times) and now - self._synced >= self._config.sync_period
         if not self.stored or overdue:
             self.save(now, stamp, durable=True)
+
+    def _look(self, now: float, stamp: float) -> None:
+        """Count the time of the open session and take the reading that is due; one that cannot be stored is due again."""
+        if (session := self._session) is None or self._resuming is not None:
+            return
+        present = (self._heard_of[0], now - self._heard_of[1], self.meter.fresh(now), now)
+        session.step(*present)
+        if (mark := session.due(*present, stamp, self._zone)) is None:
+            return
+        reading = session.reading(mark, self._present(stamp), self._zone)
+        try:
+            self._store.add(session.record, reading)
+        except self._store.Error as error:
+            self._fail("readings", error)
+        else:
+            self._failing.pop("readings", None)
+            session.taken(reading, now)
+            self._note(
+                "INFO",
+                f"session {session.record.session_id}: reading {mark.name.lower().replace('_', ' ')} at {reading.register_wh:.3f} Wh",
+            )
+
+    def _present(self, stamp: float) -> Register:
+        return Register(self.meter.register_wh, self.meter.export_register_wh, self.meter.max_power, stamp, self._times)
 
     def _fail(self, kind: str, error: Exception) -> None:
         if self.stored:
@@ -216,6 +346,7 @@ class RecordKeeper:
     def on_session(self, session: SessionState, now: float, stamp: float) -> None:
         """Do what the session asks of the records; what fails is asked again by the next session_state. now in monotonic seconds, stamp in ROS time [s]."""
         self._heard = True
+        self._heard_of = (session, now)
         if self._resuming is not None and self.meter.last is None:
             # What flowed while this process was away comes with the first power_report, and belongs to the open record.
             return
@@ -224,10 +355,13 @@ class RecordKeeper:
             wanted = actions(self.open.session_id if self.open else "", session, known)
             if self._settling(RecordAction.INTERRUPT in wanted, now):
                 return
+            if self._session is not None and self._resuming is None:
+                self._session.step(session, 0.0, self.meter.fresh(now), now)
             for action in wanted:
                 self._act(action, session, stamp)
-            if self._resuming is not None and self.open is not None:
-                self._note("INFO", f"session {self.open.session_id} goes on after a restart")
+            if self._resuming is not None and self._session is not None:
+                self._session.resumed()
+                self._note("INFO", f"session {self._session.record.session_id} goes on after a restart")
             self._resuming = None
         except self._store.Error as error:
             self._fail("records", error)
@@ -244,7 +378,7 @@ class RecordKeeper:
         return (reading is None or abs(reading.current) >= NO_CURRENT) and now - self._gone < self._config.settle_time
 
     def _act(self, action: RecordAction, session: SessionState, stamp: float) -> None:
-        present = Register(self.meter.register_wh, self.meter.export_register_wh, self.meter.max_power, stamp)
+        present = self._present(stamp)
         if action is RecordAction.BEGIN:
             self._begin(session, stamp)
         elif action is RecordAction.CLOSE:
@@ -256,14 +390,17 @@ class RecordKeeper:
     def _begin(self, session: SessionState, stamp: float) -> None:
         self.meter.reset_peak()
         register = Register(self.meter.register_wh, self.meter.export_register_wh, 0.0, stamp)
-        record = begun(session, self._evse, self._store.next_number(), self._tariff, register)
-        self._store.begin(record)
-        self.open = record
+        record = begun(session, self._evse, self._store.next_number(), self.tariff, register)
+        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())
+        self._session = self._opened(record, NO_TIMES)
         self._told(record)
 
     def _end(self, status: RecordStatus, cause: StopCause, register: Register) -> None:
-        assert self.open is not None
-        record = ended(self.open, status, cause, register)
+        assert self._session is not None
+        session = self._session
+        record = ended(session.record, status, cause, register, session.readings)
         self._store.end(record)
-        self.open = self._gone = None
+        self._session = self._gone = None
+        cost = price(tariff_of(record), self._store.readings(record))
+        self._final = session_price(record, cost, session.tariff, final=True)
         self._told(record)

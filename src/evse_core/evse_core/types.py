@@ -569,6 +569,24 @@ class NodeHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionTrace:
+    """What a node that decides took since its last trace, with its own times."""
+
+    stamp: float = 0.0
+    node: str = ""
+    started: float = 0.0
+    number: int = 0
+    names: tuple[str, ...] = ()
+    kinds: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
+    stamps: tuple[float, ...] = ()
+    refs: tuple[float, ...] = ()
+    published: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyState:
     """The permit and the faults behind it."""
 
@@ -715,6 +733,35 @@ class ChargeRecord:
     begin_export_register_wh: float = 0.0
     end_export_register_wh: float = 0.0
     export_price_per_kwh: str = ""
+    tariff: str = ""
+    tax: int = 0
+    charging_time: float = 0.0
+    idle_time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """Part of a price, inside SessionPrice."""
+
+    what: str = ""
+    quantity: str = ""
+    unit_price: str = ""
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPrice:
+    """Price so far of a session, and its final price."""
+
+    stamp: float = 0.0
+    session_id: str = ""
+    final: bool = False
+    tariff: str = ""
+    currency: str = ""
+    lines: tuple[PriceLine, ...] = ()
+    net: int = 0
+    tax: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 Whether the EVSE is in service is kept while the node runs; ocpp_uplink, which keeps it on disk, says it again after a restart.
 """
 
-import time
 import uuid
 from collections.abc import Callable
 from math import isnan
@@ -14,40 +13,34 @@ from evse_msgs.srv import StartSession, StopSession
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
-from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs, SequencerOutputs
-from evse_core.sample import Sample
-from evse_core.types import RequestKind, SessionRequest, SessionState, StopCause
+from evse_core.charge_sequencer import Change, ChargeSequencer, SequencerConfig
+from evse_core.charge_sequencer_loop import ANSWER, ASK, CHANGE, FRESH_ID, INPUTS, SequencerLoop, asked
+from evse_core.trace import STEP, Outputs
+from evse_core.types import RequestKind, SessionRequest, StopCause
 from evse_nodes import topics
+from evse_nodes.decision_trace import Decisions, said
 from evse_nodes.executor import every
 from evse_nodes.params import declare
 from evse_nodes.run import run
-from evse_nodes.session_news import diagnosis, essence, flags
+from evse_nodes.session_news import diagnosis
 
-# msg/PowerCommand.msg: 20 Hz; msg/SessionState.msg: 10 Hz, so every second step. [s]
+# msg/PowerCommand.msg: 20 Hz. [s]
 PERIOD = 0.05
-STATE_EVERY = 2
-# Fields of SequencerInputs by topic. Where a flag of the second set changes, the sequence steps at once.
-SLOW_INPUTS = {"can_status": "can_status", "authorization": "authorization", "power_budget": "budget", "charge_record": "record"}
-FAST_INPUTS = {"vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "safety_state": "safety"}
+OUTPUTS = ("power_command", "vehicle_command", "io_command", "session_state", "session_request")
 
 
 class ChargeSequencerNode(Node):
-    """Keeps the latest inputs, asks the rule, publishes what it says."""
+    """Hands the loop what comes, publishes what it says."""
 
     def __init__(self) -> None:
         super().__init__("charge_sequencer")
-        self._sequencer = ChargeSequencer(declare(self, SequencerConfig))
-        self._samples: dict[str, Sample[Any]] = {}
-        self._requests: list[SessionRequest] = []
-        self._fresh_id = str(uuid.uuid4())
-        self._steps = 0
-        self._last: SessionState | None = None
+        self._loop = SequencerLoop(ChargeSequencer(declare(self, SequencerConfig)))
         self._reason = ""
-        commands = ("power_command", "vehicle_command", "io_command")
-        self._write = {name: topics.writer(self, name) for name in (*commands, "session_state", "session_request")}
+        self._decisions = Decisions(self, self._loop, {name: topics.writer(self, name) for name in OUTPUTS})
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for name, field in (SLOW_INPUTS | FAST_INPUTS).items():
-            topics.reader(self, name, self._taker(field, name in FAST_INPUTS))
+        self._on(FRESH_ID, str(uuid.uuid4()))
+        for name in INPUTS:
+            topics.reader(self, name, self._taker(name))
         self.create_service(StartSession, "start_session", self._start_session)
         self.create_service(StopSession, "stop_session", self._stop_session)
         self.create_service(Trigger, "unlock_connector", self._unlock_connector)
@@ -62,49 +55,35 @@ class ChargeSequencerNode(Node):
 
     def shutdown_done(self) -> bool:
         """Return whether the session is over and its outputs are off."""
-        return self._sequencer.at_rest
+        return self._loop.at_rest
 
-    def _taker(self, field: str, at_once: bool) -> Callable[[Any], None]:
+    def _taker(self, name: str) -> Callable[[Any], None]:
         def take(value: Any) -> None:
-            before, self._samples[field] = self._samples.get(field), Sample(value, time.monotonic())
-            if at_once and (before is None or flags(before.value) != flags(value)):
-                self._step()
+            self._on(name, value)
 
         return take
 
-    def _inputs(self) -> SequencerInputs:
-        stamp = self.get_clock().now().nanoseconds * 1e-9
-        return SequencerInputs(**self._samples, requests=tuple(self._requests), fresh_id=self._fresh_id, stamp=stamp)
-
     def _step(self) -> None:
-        inputs, self._requests = self._inputs(), []
-        self._put_out(self._sequencer.step(inputs, time.monotonic()))
+        self._on(STEP)
 
-    def _put_out(self, outputs: SequencerOutputs) -> None:
-        """Publish the commands before the state, so that the permit does not go before the contactor has been told to open."""
-        self._steps += 1
-        if outputs.publish_commands:
-            self._write["power_command"](outputs.power)
-            self._write["vehicle_command"](outputs.vehicle)
-            self._write["io_command"](outputs.io)
-        if self._steps % STATE_EVERY == 0 or self._last is None or essence(outputs.session) != essence(self._last):
-            self._write["session_state"](outputs.session)
-        self._last = outputs.session
-        if outputs.session.session_id == self._fresh_id:
-            self._fresh_id = str(uuid.uuid4())
-        if outputs.change is not None:
-            self._reason = outputs.change.reason
-            self.get_logger().info(f"{outputs.change.source.name} -> {outputs.change.target.name}: {self._reason}")
-            if outputs.session.discharge_refusal and not isnan(outputs.session.discharge_available):
-                self.get_logger().info(f"no discharge: {outputs.session.discharge_refusal}")
+    def _on(self, name: str, given: Any = "") -> Outputs:
+        outputs = self._decisions.on(name, given)
+        if self._loop.needs_id:
+            self._decisions.on(FRESH_ID, str(uuid.uuid4()))
+        if (change := said(outputs, CHANGE)) is not None:
+            self._log(change)
+        return outputs
+
+    def _log(self, change: Change) -> None:
+        self._reason = change.reason
+        self.get_logger().info(f"{change.source.name} -> {change.target.name}: {self._reason}")
+        state = self._loop.last
+        if state is not None and state.discharge_refusal and not isnan(state.discharge_available):
+            self.get_logger().info(f"no discharge: {state.discharge_refusal}")
 
     def _ask(self, request: SessionRequest, session_id: str = "") -> tuple[bool, str]:
-        """Take a request if the sequence would follow it: say so on session_request, and step at once."""
-        answer = self._sequencer.answer(request, self._inputs(), time.monotonic(), session_id)
-        if answer.accepted:
-            self._requests.append(request)
-            self._write["session_request"](request)
-            self._step()
+        """Pass a request on; return what the sequence answers."""
+        answer = said(self._on(ASK, asked(request, session_id)), ANSWER)
         return answer.accepted, answer.message
 
     def _start_session(self, request: Any, response: Any) -> Any:
@@ -127,9 +106,9 @@ class ChargeSequencerNode(Node):
         return response
 
     def _diagnose(self) -> None:
-        if self._last is None:
+        if self._loop.last is None:
             return
-        message = DiagnosticArray(status=[diagnosis(self.get_fully_qualified_name(), self._last, self._reason)])
+        message = DiagnosticArray(status=[diagnosis(self.get_fully_qualified_name(), self._loop.last, self._reason)])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 

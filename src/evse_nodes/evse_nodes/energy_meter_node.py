@@ -1,17 +1,24 @@
 """energy_meter: readings, billing records and receipts of one EVSE. The rules are evse_core/energy_meter.py and record_keeper.py."""
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from evse_msgs.srv import SetTariff
 from rclpy.node import Node
 
 from evse_core.energy_meter import MeterConfig
+from evse_core.energy_meter_loop import POWER, SESSION, SET_TARIFF, MeterLoop
 from evse_core.tariff import Tariff
-from evse_core.types import ChargeRecord, PowerReport, SessionState, Transaction
+from evse_core.trace import STEP
+from evse_core.types import ChargeRecord
 from evse_nodes import topics
+from evse_nodes.decision_trace import Decisions, said
 from evse_nodes.executor import every
 from evse_nodes.meter_book import MeterBook
-from evse_nodes.node_health import Storage
+from evse_nodes.metrology_sources import metrology_checksum
+from evse_nodes.node_health import Storage, description_digest
 from evse_nodes.params import declare, evse_number, value
 from evse_nodes.run import run
 
@@ -20,21 +27,27 @@ FAREWELL = 0.5
 
 
 class EnergyMeterNode(Node):
-    """Feeds the book with reports, publishes what is in it."""
+    """Hands the loop what comes, publishes what it says; the book is on disk."""
 
     def __init__(self) -> None:
         super().__init__("energy_meter")
         self._config = declare(self, MeterConfig)
-        self._write_reading = topics.writer(self, "meter_reading")
-        self._write_record = topics.writer(self, "charge_record")
+        self._loop = MeterLoop(self._config)
         self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
-        self._book = MeterBook(self._config, declare(self, Tariff), evse_number(self), self._folder, self._tell)
-        self._published = self._told = 0.0
+        tariff, digest = declare(self, Tariff), description_digest(self)
+        self._book = MeterBook(self._config, tariff, evse_number(self), self._folder, self._loop.tell, digest)
+        self._told = 0.0
+        self.get_logger().info(f"metrology part {metrology_checksum()}")
         self._book.recover(time.monotonic())
-        topics.reader(self, "power_report", self._on_power)
-        topics.reader(self, "session_state", self._on_session)
-        topics.reader(self, "transaction", self._on_transaction)
-        every(self, self._config.charging_period, self._tick)
+        writers = {name: topics.writer(self, name) for name in ("meter_reading", "session_price")} | {"charge_record": self._teller()}
+        for _, record in self._loop.begin(self._book):
+            writers["charge_record"](record, self._stamp())
+        self._decisions = Decisions(self, self._loop, writers)
+        self._decisions.reader(POWER, "power_report")
+        self._decisions.reader(SESSION, "session_state")
+        topics.reader(self, "transaction", self._book.on_transaction)
+        self.create_service(SetTariff, "set_tariff", self._set_tariff)
+        every(self, self._config.charging_period, lambda: self._decisions.call(STEP))
 
     def storage(self) -> Storage:
         """Return how the ledger stands."""
@@ -49,34 +62,19 @@ class EnergyMeterNode(Node):
         self._book.save(time.monotonic(), self._stamp(), durable=True)
         self._book.close()
 
-    def _tell(self, record: ChargeRecord) -> None:
-        self._write_record(record)
-        self._told = time.monotonic()
+    def _teller(self) -> Callable[[ChargeRecord, float], None]:
+        write = topics.writer(self, "charge_record")
 
-    def _on_power(self, report: PowerReport) -> None:
-        self._book.on_power(report, time.monotonic(), self._stamp())
+        def tell(record: ChargeRecord, stamp: float) -> None:
+            write(record, stamp)
+            self._told = time.monotonic()
 
-    def _on_session(self, session: SessionState) -> None:
-        before = self._book.open
-        self._book.on_session(session, time.monotonic(), self._stamp())
-        if self._book.open is not before:
-            self._publish()
+        return tell
 
-    def _on_transaction(self, transaction: Transaction) -> None:
-        self._book.on_transaction(transaction)
-
-    def _tick(self) -> None:
-        """Publish where it is due; try again to store what could not be stored."""
-        now = time.monotonic()
-        self._book.tick(now, self._stamp())
-        period = self._config.charging_period if self._book.open else self._config.idle_period
-        if now - self._published >= period - self._config.charging_period / 2.0:
-            self._publish()
-
-    def _publish(self) -> None:
-        """Publish the register as it is on disk, with the present values."""
-        self._published = time.monotonic()
-        self._write_reading(self._book.reading(self._published))
+    def _set_tariff(self, request: SetTariff.Request, response: SetTariff.Response) -> SetTariff.Response:
+        wanted = json.dumps({"tariff": request.tariff, "who": request.who or "unknown"})
+        response.success, response.message = said(self._decisions.on(SET_TARIFF, wanted), SET_TARIFF)
+        return response
 
     def _stamp(self) -> float:
         return float(self.get_clock().now().nanoseconds * 1e-9)

@@ -6,7 +6,7 @@ power. The registers in the file never decrease. A file that is damaged, of anot
 
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, fields, replace
 from math import isfinite, nan
@@ -14,37 +14,54 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from evse_core.energy_meter import EnergyMeter
-from evse_core.evidence import GENESIS, Notary, link
+from evse_core.evidence import GENESIS, Notary, Proof, link
+from evse_core.ocmf import Mark
+from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
+from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, RecordStatus, StopCause
 
-VERSION = 4
+VERSION = 5
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
 APPLICATION = 0x45565345
 # Records that are published again for who comes late: depth of qos.HISTORY.
 LAST = 100
 _COLUMNS = tuple(item.name for item in fields(ChargeRecord))
+_READING_COLUMNS = tuple(item.name for item in fields(SessionReading))
 # Signed records as the bytes that were signed, each chained to the one before (evse_core/evidence.py). Nothing in it is ever changed, not even by this program.
 _EVIDENCE = """
 CREATE TABLE evidence (page INTEGER PRIMARY KEY, session_id TEXT NOT NULL, record BLOB NOT NULL, link BLOB NOT NULL, public_key TEXT NOT NULL);
 CREATE TRIGGER evidence_stays BEFORE UPDATE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence is never changed'); END;
 CREATE TRIGGER evidence_lasts BEFORE DELETE ON evidence BEGIN SELECT RAISE(ABORT, 'evidence is never deleted'); END;"""
+# Readings of sessions, each as it was taken, and the tariff that a CSMS gave. A reading is neither changed nor deleted.
+_READINGS = """
+CREATE TABLE readings (session_id TEXT NOT NULL, number INTEGER NOT NULL, mark TEXT NOT NULL, stamp REAL NOT NULL, register_wh REAL NOT NULL,
+    export_register_wh REAL NOT NULL, charging_time REAL NOT NULL, idle_time REAL NOT NULL, phase TEXT NOT NULL, tariff TEXT NOT NULL,
+    PRIMARY KEY (session_id, number));
+CREATE TRIGGER readings_stay BEFORE UPDATE ON readings BEGIN SELECT RAISE(ABORT, 'readings are never changed'); END;
+CREATE TRIGGER readings_last BEFORE DELETE ON readings BEGIN SELECT RAISE(ABORT, 'readings are never deleted'); END;
+CREATE TABLE tariff (id INTEGER PRIMARY KEY CHECK (id = 1), old TEXT NOT NULL, new TEXT NOT NULL, who TEXT NOT NULL, stamp REAL NOT NULL);"""
 _SCHEMA = f"""
 CREATE TABLE register (id INTEGER PRIMARY KEY CHECK (id = 1), wh REAL NOT NULL, max_power REAL NOT NULL, stamp REAL NOT NULL, counter_wh REAL,
-    export_wh REAL NOT NULL DEFAULT 0.0, export_counter_wh REAL);
-INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL, 0.0, NULL);
+    export_wh REAL NOT NULL DEFAULT 0.0, export_counter_wh REAL,
+    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0);
+INSERT INTO register VALUES (1, 0.0, 0.0, 0.0, NULL, 0.0, NULL, 0.0, 0.0);
 CREATE TABLE records (
     stamp REAL NOT NULL, status INTEGER NOT NULL, session_id TEXT NOT NULL UNIQUE, evse_id INTEGER NOT NULL, record_number INTEGER PRIMARY KEY,
     token TEXT NOT NULL, begin REAL NOT NULL, end REAL NOT NULL, begin_register_wh REAL NOT NULL, end_register_wh REAL NOT NULL, max_power REAL NOT NULL,
     stop_cause INTEGER NOT NULL, cost INTEGER NOT NULL, currency TEXT NOT NULL, price_per_kwh TEXT NOT NULL, legal INTEGER NOT NULL,
     transaction_id INTEGER NOT NULL DEFAULT 0,
-    begin_export_register_wh REAL NOT NULL DEFAULT 0.0, end_export_register_wh REAL NOT NULL DEFAULT 0.0, export_price_per_kwh TEXT NOT NULL DEFAULT '0'
+    begin_export_register_wh REAL NOT NULL DEFAULT 0.0, end_export_register_wh REAL NOT NULL DEFAULT 0.0, export_price_per_kwh TEXT NOT NULL DEFAULT '0',
+    tariff TEXT NOT NULL DEFAULT '', tax INTEGER NOT NULL DEFAULT 0,
+    charging_time REAL NOT NULL DEFAULT 0.0, idle_time REAL NOT NULL DEFAULT 0.0
 );
 {_EVIDENCE}
+{_READINGS}
 CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
-# What came with each version: the counter of power_report up to which the register has counted; energy from vehicles; signed records.
+# What came with each version: the counter of power_report up to which the register has counted; energy from vehicles; signed records; readings of sessions,
+# their times and tariffs.
 _SINCE = {
     2: "ALTER TABLE register ADD COLUMN counter_wh REAL;",
     3: """ALTER TABLE register ADD COLUMN export_wh REAL NOT NULL DEFAULT 0.0;
@@ -53,6 +70,13 @@ ALTER TABLE records ADD COLUMN begin_export_register_wh REAL NOT NULL DEFAULT 0.
 ALTER TABLE records ADD COLUMN end_export_register_wh REAL NOT NULL DEFAULT 0.0;
 ALTER TABLE records ADD COLUMN export_price_per_kwh TEXT NOT NULL DEFAULT '0';""",
     4: _EVIDENCE,
+    5: f"""{_READINGS}
+ALTER TABLE register ADD COLUMN charging_time REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE register ADD COLUMN idle_time REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE records ADD COLUMN tariff TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN tax INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN charging_time REAL NOT NULL DEFAULT 0.0;
+ALTER TABLE records ADD COLUMN idle_time REAL NOT NULL DEFAULT 0.0;""",
 }
 
 
@@ -65,6 +89,7 @@ class Ledger:
         self.path, self._notary = path, notary
         self.register_wh = self.export_register_wh = self.max_power = self.stamp = 0.0
         self.counter_wh = self.export_counter_wh = nan
+        self.times = NO_TIMES
         self._lock: TextIO | None = None
         self._database: sqlite3.Connection | None = None
         try:
@@ -96,9 +121,11 @@ class Ledger:
         elif version < VERSION:
             news = "".join(sql for since, sql in _SINCE.items() if since > version)
             self._db.executescript(f"BEGIN; {news} PRAGMA user_version = {VERSION}; COMMIT;")
-        row = self._db.execute("SELECT wh, export_wh, max_power, stamp, counter_wh, export_counter_wh FROM register").fetchone()
+        columns = "wh, export_wh, max_power, stamp, charging_time, idle_time, counter_wh, export_counter_wh"
+        row = self._db.execute(f"SELECT {columns} FROM register").fetchone()
         self.register_wh, self.export_register_wh, self.max_power, self.stamp = row[:4]
-        self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[4:])
+        self.times = Times(*row[4:6])
+        self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[6:])
 
     def _take_lock(self) -> None:
         """Two writers would count twice. The lock goes with the process, also when it is killed."""
@@ -131,19 +158,21 @@ class Ledger:
 
     # Register
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
-        """Store the registers [Wh], the highest power since the begin of the record [W], the time [s], and what power_report's counters said then [Wh]."""
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store registers [Wh], highest power since the begin of the record [W], time [s], what power_report's counters said [Wh], times of the session."""
         counters = tuple(value if isfinite(value) else None for value in (meter.counter_wh, meter.export_counter_wh))
         with self._transaction(durable):
-            self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp)
+            self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times)
             self._db.execute("UPDATE register SET counter_wh = ?, export_counter_wh = ?", counters)
         self._stored(meter.register_wh, meter.export_register_wh)
-        self.max_power, self.stamp = meter.max_power, stamp
+        self.max_power, self.stamp, self.times = meter.max_power, stamp, times
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
 
-    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float) -> None:
-        sql = "UPDATE register SET wh = max(wh, ?), export_wh = max(export_wh, ?), max_power = ?, stamp = ?"
-        self._db.execute(sql, (register_wh, export_wh, max_power, stamp))
+    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float, times: Times) -> None:
+        sql = (
+            "UPDATE register SET wh = max(wh, ?), export_wh = max(export_wh, ?), max_power = ?, stamp = ?, charging_time = ?, idle_time = ?"
+        )
+        self._db.execute(sql, (register_wh, export_wh, max_power, stamp, times.charging, times.idle))
 
     def _stored(self, register_wh: float, export_wh: float) -> None:
         self.register_wh, self.export_register_wh = max(register_wh, self.register_wh), max(export_wh, self.export_register_wh)
@@ -166,32 +195,90 @@ class Ledger:
         """Return the number of the next record."""
         return int(self._db.execute("SELECT coalesce(max(record_number), 0) + 1 FROM records").fetchone()[0])
 
-    def begin(self, record: ChargeRecord) -> None:
-        """Store an OPEN record and the register that it begins with, together and durably."""
+    def begin(self, record: ChargeRecord, phase: str = "") -> None:
+        """Store an OPEN record with its begin reading, signed, and the register that it begins with, together and durably; phase: its unit prices."""
         marks = ", ".join("?" * len(_COLUMNS))
         with self._transaction(durable=True):
-            self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
+            self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp, NO_TIMES)
             self._db.execute(f"INSERT INTO records ({', '.join(_COLUMNS)}) VALUES ({marks})", astuple(record))
-            self._witness(record, self._notary.begin)
+            self._add(record.session_id, begin_reading(record, phase))
+            self._witness(record)
         self._stored(record.begin_register_wh, record.begin_export_register_wh)
-        self.max_power, self.stamp = 0.0, record.stamp
+        self.max_power, self.stamp, self.times = 0.0, record.stamp, Times()
+
+    def add(self, record: ChargeRecord, reading: SessionReading) -> None:
+        """Store a reading of an OPEN record and its registers, together and durably; one that changes prices makes a signed record."""
+        times = Times(reading.charging_time, reading.idle_time)
+        with self._transaction(durable=True):
+            self._store(reading.register_wh, reading.export_register_wh, self.max_power, reading.stamp, times)
+            self._with_begin(record)
+            self._add(record.session_id, reading)
+            if reading.mark is Mark.TARIFF_CHANGE:
+                self._witness(record)
+        self._stored(reading.register_wh, reading.export_register_wh)
+        self.stamp, self.times = reading.stamp, times
 
     def end(self, record: ChargeRecord) -> None:
-        """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
+        """Store the end of an OPEN record, signed, and the register that it ends with, together and durably; one that has ended stays as it is."""
         assignments = ", ".join(f"{name} = ?" for name in _COLUMNS)
+        times = Times(record.charging_time, record.idle_time)
         with self._transaction(durable=True):
-            self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
+            self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp, times)
             sql = f"UPDATE records SET {assignments} WHERE session_id = ? AND status = ?"
             if self._db.execute(sql, (*astuple(record), record.session_id, RecordStatus.OPEN.value)).rowcount:
-                self._witness(record, self._notary.end)
+                self._add(record.session_id, end_reading(record, self._with_begin(record)))
+                self._witness(record)
         self._stored(record.end_register_wh, record.end_export_register_wh)
+        self.times = times
 
-    def _witness(self, record: ChargeRecord, sign: Callable[[ChargeRecord, int], str]) -> None:
+    def _with_begin(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
+        """Return the readings of an OPEN record; one of an older version gets the row of its begin."""
+        if not (found := self._readings_of(record.session_id)):
+            found = (begin_reading(record),)
+            self._add(record.session_id, found[0])
+        return found
+
+    def _add(self, session_id: str, reading: SessionReading) -> None:
+        marks = ", ".join("?" * len(_READING_COLUMNS))
+        sql = f"INSERT INTO readings (session_id, {', '.join(_READING_COLUMNS)}) VALUES (?, {marks})"
+        self._db.execute(sql, (session_id, *astuple(reading)))
+
+    def readings(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
+        """Return the readings of a record in their order, the end among them where it has ended; those of older versions have begin and end only."""
+        return complete(record, self._readings_of(record.session_id))
+
+    def _readings_of(self, session_id: str) -> tuple[SessionReading, ...]:
+        sql = f"SELECT {', '.join(_READING_COLUMNS)} FROM readings WHERE session_id = ? ORDER BY number"
+        return tuple(replace(SessionReading(*row), mark=Mark(row[1])) for row in self._db.execute(sql, (session_id,)))
+
+    def _witness(self, record: ChargeRecord) -> None:
         """Store the next signed record in the transaction of what it says."""
         last, before = self._db.execute("SELECT page, link FROM evidence ORDER BY page DESC LIMIT 1").fetchone() or (0, GENESIS)
-        text = sign(record, last + 1)
+        text = self._notary.made(record, self.readings(record), last + 1)
         values = (last + 1, record.session_id, text.encode(), link(before, text), self._notary.public_key)
         self._db.execute("INSERT INTO evidence (page, session_id, record, link, public_key) VALUES (?, ?, ?, ?, ?)", values)
+
+    def audited(self) -> tuple[dict[str, str], int]:
+        """Return what the audit trail knows a ledger by, schema and link of the first signed record, and how many signed records there are."""
+        first = self._db.execute("SELECT link FROM evidence WHERE page = 1").fetchone()
+        pages = self._db.execute("SELECT coalesce(max(page), 0) FROM evidence").fetchone()[0]
+        return {"ledger.schema": str(VERSION), "ledger.first_record": first[0].hex() if first else ""}, int(pages)
+
+    def proof(self, session_id: str) -> Proof | None:
+        """Return the newest signed record of a session, None where there is none: those before version 4."""
+        sql = "SELECT page, record, public_key FROM evidence WHERE session_id = ? ORDER BY page DESC LIMIT 1"
+        row = self._db.execute(sql, (session_id,)).fetchone()
+        return Proof(f"T{row[0]}", bytes(row[1]).decode(), row[2]) if row else None
+
+    def keep_tariff(self, change: TariffChange) -> None:
+        """Store durably which tariff took the place of the description's."""
+        with self._transaction(durable=True):
+            self._db.execute("INSERT OR REPLACE INTO tariff VALUES (1, ?, ?, ?, ?)", (change.old, change.new, change.who, change.stamp))
+
+    def kept_tariff(self) -> TariffChange | None:
+        """Return what was stored by keep_tariff() last."""
+        row = self._db.execute("SELECT old, new, who, stamp FROM tariff").fetchone()
+        return TariffChange(*row) if row else None
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

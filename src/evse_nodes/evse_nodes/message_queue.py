@@ -135,15 +135,29 @@ class MessageQueue:
             return self._begin(evse, session_id, token, begin, request)
 
     def end(
-        self, evse: int, session_id: str, token: str, begin: float, start: Request, end: float, stop: Request, energy_wh: float
+        self,
+        evse: int,
+        session_id: str,
+        token: str,
+        begin: float,
+        start: Request,
+        end: float,
+        stop: Request,
+        energy_wh: float,
+        cost: Request | None = None,
     ) -> bool:
-        """Queue the StopTransaction of a session, and its StartTransaction where that was never queued; False where it has ended before."""
+        """Queue the StopTransaction of a session, and its StartTransaction where that was never queued; False where it has ended before.
+
+        The message with its cost, where one is to be sent, follows.
+        """
         with self._transaction():
             self._begin(evse, session_id, token, begin, start)
             row = self._db.execute("SELECT number, ended FROM sessions WHERE evse = ? AND session_id = ?", (evse, session_id)).fetchone()
             if row[1]:
                 return False
             self._add(row[0], Kind.STOP, 0, end, stop)
+            if cost is not None:
+                self._add(row[0], Kind.COST, 0, end, cost)
             self._db.execute("UPDATE sessions SET ended = 1, energy_wh = ? WHERE number = ?", (energy_wh, row[0]))
             self._db.execute("DELETE FROM collected WHERE session = ?", (row[0],))
             return True

@@ -3,14 +3,17 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from evse_core.audit import facts
 from evse_core.energy_meter import MeterConfig
-from evse_core.receipt import Receipt, zone
+from evse_core.receipt import Receipt
 from evse_core.record_keeper import RecordKeeper
-from evse_core.tariff import Tariff
+from evse_core.tariff import Tariff, TariffChange
 from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
+from evse_nodes.meter_audit import MeterAudit
 from evse_nodes.meter_key import notary
 from evse_nodes.receipt_files import ReceiptFiles
 
@@ -20,12 +23,21 @@ LOG = logging.getLogger("energy_meter")
 class MeterBook(RecordKeeper):
     """The keeper of one EVSE with its folder. `tell` hears of each record once it is on disk; ValueError where the folder cannot be used."""
 
-    def __init__(self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None]) -> None:
+    def __init__(
+        self, config: MeterConfig, tariff: Tariff, evse: int, folder: Path, tell: Callable[[ChargeRecord], None], description: str = ""
+    ) -> None:
         self._tell = tell
-        self._zone = zone(config.time_zone)
         self._receipts = ReceiptFiles(folder / "receipts")
-        self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", notary(folder, evse, config))
-        super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
+        with ExitStack() as undo:
+            self.audit = MeterAudit(folder, evse, description)
+            undo.callback(self.audit.close)
+            signer = notary(folder, evse, config, self.audit.extensions)
+            self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", signer)
+            undo.callback(self._ledger.close)
+            super().__init__(config, tariff, evse, self._ledger, self._print_and_tell, _log)
+            ledger, pages = self._ledger.audited()
+            self.audit.start(facts("energy_meter", config) | facts("tariff", self.tariff) | ledger, signer.public_key, pages)
+            undo.pop_all()
 
     def recover(self, now: float) -> Sequence[ChargeRecord]:
         """Go on as RecordKeeper does and tell the last records again; ValueError where an older one that was left open cannot be ended."""
@@ -52,7 +64,21 @@ class MeterBook(RecordKeeper):
             if record is not None:
                 self._print(record)
 
+    def tick(self, now: float, stamp: float) -> None:
+        """Do what time asks of the keeper and of the audit trail."""
+        super().tick(now, stamp)
+        self.audit.tick(stamp, now)
+
+    @property
+    def failed_writes(self) -> int:
+        """How many writes of ledger and audit trail have failed since the last ones of their kind that worked."""
+        return super().failed_writes + self.audit.failed_writes
+
+    def _changed(self, change: TariffChange) -> None:
+        self.audit.changed("tariff.", facts("tariff", self.tariff), change.who)
+
     def _print_and_tell(self, record: ChargeRecord) -> None:
+        self.audit.on_page(self._ledger.audited()[1])
         self._print(record)
         self._tell(record)
 
@@ -61,13 +87,15 @@ class MeterBook(RecordKeeper):
         if record.status is RecordStatus.OPEN:
             return
         try:
-            self._receipts.write(Receipt(record, self._ledger.transaction_id(record.session_id), self._config, self._zone))
+            number, proof = self._ledger.transaction_id(record.session_id), self._ledger.proof(record.session_id)
+            self._receipts.write(Receipt(record, number, self._config, self._zone, self._ledger.readings(record), proof))
         except (OSError, sqlite3.Error):
             LOG.exception("no receipt for session %s", record.session_id)
 
     def close(self) -> None:
         """Release the file; the next start goes on with an open record."""
         self._ledger.close()
+        self.audit.close()
 
 
 def _log(level: str, words: str) -> None:

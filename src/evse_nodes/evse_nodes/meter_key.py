@@ -1,6 +1,7 @@
 """The key that signs an EVSE's records: <data_dir>/meter_key_<evse>.pem, made at the first start and readable by its owner only."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -15,8 +16,8 @@ from evse_core.receipt import zone
 MODEL, VERSION, METER_MODEL = "ros2_evse energy_meter", "0.1.0", "power_link"
 
 
-def notary(folder: Path, evse: int, config: MeterConfig) -> Notary:
-    """Return who signs for an EVSE; ValueError where its key cannot be read or made."""
+def notary(folder: Path, evse: int, config: MeterConfig, extensions: Callable[[], Mapping[str, str]] = dict) -> Notary:
+    """Return who signs for an EVSE, with what else each record says; ValueError where its key cannot be read or made."""
     serial = config.serial or config.station_name or "unnamed"
     gateway = Gateway(
         model=MODEL,
@@ -28,7 +29,7 @@ def notary(folder: Path, evse: int, config: MeterConfig) -> Notary:
         meter_firmware=VERSION,
         evse_id=config.evse_id or f"{config.station_name or 'station'}*{evse}",
     )
-    return Notary(_key(folder / f"meter_key_{evse}.pem"), gateway, zone(config.time_zone), config.current_type)
+    return Notary(_key(folder / f"meter_key_{evse}.pem"), gateway, zone(config.time_zone), config.current_type, extensions)
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -78,7 +78,7 @@ class Calls:
         """Do what must hold before an answer says so; returns whether it does."""
         match effect:
             case requests.Configure(config, name, value):  # "Accepted" says that it holds now, and after a restart.
-                self._uplink.configure(config, name, value)
+                return self._uplink.configure(config, name, value)
             case requests.KeepProfile(evse, token, profile):
                 return self._uplink.smart_charging.remote_start(evse, token, profile, int(time.time()))
         return True

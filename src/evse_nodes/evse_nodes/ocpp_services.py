@@ -17,6 +17,7 @@ _SERVICES: dict[type[Any], tuple[Any, str]] = {
     requests.StopSession: (evse_msgs.srv.StopSession, "stop_session"),
     requests.SetAvailability: (std_srvs.srv.SetBool, "set_availability"),
     requests.Unlock: (std_srvs.srv.Trigger, "unlock_connector"),
+    requests.SetTariff: (evse_msgs.srv.SetTariff, "set_tariff"),
 }
 
 
@@ -49,6 +50,8 @@ def _message(request: requests.EvseRequest) -> Any:
             return std_srvs.srv.SetBool.Request(data=available)
         case requests.Unlock():
             return std_srvs.srv.Trigger.Request()
+        case requests.SetTariff(_, tariff, who):
+            return evse_msgs.srv.SetTariff.Request(tariff=tariff, who=who)
 
 
 def _answer(future: Future, reply: Reply) -> None:

@@ -114,7 +114,8 @@ class Transactions:
         collected = self.queue.collected(evse, record.session_id) if with_data else ()
         start, stop = messages.start_transaction(record), messages.stop_transaction(record, self.stop_reason, collected, with_data)
         energy = messages.told_energy(record.begin_register_wh, record.end_register_wh)
-        if not self.queue.end(evse, record.session_id, record.token, record.begin, start, record.end, stop, energy):
+        cost = messages.session_cost(record) if self.config.tell_cost else None
+        if not self.queue.end(evse, record.session_id, record.token, record.begin, start, record.end, stop, energy, cost):
             return
         if (sampler := self._samplers.get(evse)) is not None and sampler.session_id == record.session_id:
             del self._samplers[evse]
@@ -205,7 +206,7 @@ class Transactions:
         self.queue.delivered(message, number)
         self._delivery.on_answer(message)
         row = self.queue.session(*message.session)
-        if row is None or message.kind == Kind.METER:
+        if row is None or message.kind in (Kind.METER, Kind.COST):
             return
         self._publish_row(row)
         self._listeners.id_tag_info(row.token, payload.get("idTagInfo"))

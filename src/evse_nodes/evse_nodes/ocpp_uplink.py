@@ -87,6 +87,7 @@ class OcppUplink:
         queue: MessageQueue,
         settings: Settings,
         emit: Callable[[Event], None],
+        may_change: Callable[[OcppConfig, OcppConfig], bool],
         site: Site | None = None,
         facts: StationFacts | None = None,
     ) -> None:
@@ -96,6 +97,7 @@ class OcppUplink:
         self._settings = settings
         self.facts = facts or StationFacts(len(evses))
         self._emit = emit
+        self._may_change = may_change
         duration = self.config.minimum_status_duration
         site, folder = site or Site(dict.fromkeys(evses, Outlet()), {}), settings.folder
         self.evses = {number: EvseState(StatusRule(duration), Availability(number, settings)) for number in evses}
@@ -269,14 +271,17 @@ class OcppUplink:
     def _on_boot_accepted(self) -> None:
         self.statuses.repeat()
 
-    def configure(self, config: OcppConfig, name: str, value: str) -> None:
-        """Keep a key that the CSMS has changed, and take the settings that follow."""
+    def configure(self, config: OcppConfig, name: str, value: str) -> bool:
+        """Keep a key that the CSMS has changed, and take the settings that follow; returns whether that may be."""
+        if not self._may_change(self.config, config):
+            return False
         self._settings.keep(name, value)
         self.config = self.link.config = config
         self.transactions.set_config(config)
         self.registration.heartbeat_interval = config.heartbeat_interval
         for item in self.evses.values():
             item.status.minimum_duration = config.minimum_status_duration
+        return True
 
     # Regularly
 

@@ -16,10 +16,11 @@ from rclpy.node import Node
 
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes import params, topics
-from evse_nodes.executor import Waker
+from evse_nodes.executor import Waker, every
 from evse_nodes.log_handover import LogHandover, write_log
 from evse_nodes.message_queue import MessageQueue
-from evse_nodes.node_health import Storage
+from evse_nodes.node_health import Storage, description_digest
+from evse_nodes.ocpp_audit import OcppAudit
 from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
 from evse_nodes.ocpp_outlets import configuration, facts, site
@@ -30,6 +31,8 @@ from evse_nodes.run import run
 
 # Repeated states are handed on at this period only; the status rule takes 3 s of silence for a dead node. [s]
 _REPEAT = 1.0
+# How soon an audit trail that could not be written at the start is tried again. [s]
+AUDIT_PERIOD = 1.0
 _EVSE_WRITERS = {Authorization: "authorization", Transaction: "transaction", ChargingLimit: "charging_limit"}
 
 
@@ -47,15 +50,12 @@ class OcppUplinkNode(Node):
         self._waker = Waker(self, self._take_events)
         self._log = LogHandover("ocpp_uplink", self._emit)
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
-        self._uplink = OcppUplink(
-            config,
-            tuple(evses),
-            messages,
-            Settings(directory / "ocpp16_configuration.json"),
-            self._emit,
-            site(self, evses),
-            facts(self, evses),
-        )
+        settings = Settings(directory / "ocpp16_configuration.json")
+        self._audit = OcppAudit(directory, description_digest(self))
+        built = site(self, evses), facts(self, evses)
+        self._uplink = OcppUplink(config, tuple(evses), messages, settings, self._emit, self._audit.change, *built)
+        self._audit.start(self._uplink.config)
+        every(self, AUDIT_PERIOD, self._audit.tick)
         self._diagnostics = Diagnostics(self, config.url)
         self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {
             (0, UplinkState): topics.writer(self, "uplink_state"),
@@ -79,7 +79,7 @@ class OcppUplinkNode(Node):
 
     def storage(self) -> Storage:
         """Return how the message queue stands."""
-        return Storage(self._directory, self._uplink.transactions.failed_writes)
+        return Storage(self._directory, self._uplink.transactions.failed_writes + self._audit.failed_writes)
 
     # From the uplink's thread to the executor
 
@@ -115,6 +115,7 @@ class OcppUplinkNode(Node):
         """End the threads and the queue."""
         self._authorize.close()
         self._uplink.close()
+        self._audit.close()
         self._log.close()
 
 

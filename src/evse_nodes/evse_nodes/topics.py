@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 from evse_core import types
 from evse_core.sample import Sample
 from evse_nodes import qos
-from evse_nodes.convert import from_message, to_message
+from evse_nodes.convert import from_message, to_message, to_time
 
 ValueType = type[Any]
 
@@ -46,6 +46,11 @@ _NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NOD
 
 # What the CSMS allows each EVSE, in its namespace, and all together, in the root namespace.
 _CHARGING_LIMIT = Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter"))
+
+# Writer of a topic that every node with a rule has, through decision_trace.py.
+EVERY_RULE = "every node that decides"
+# Each in its own namespace. Nobody in the graph reads it: it is recorded, and `./station verify` reads the recording.
+_DECISION_TRACE = Topic("decision_trace", types.DecisionTrace, qos.EVENT, EVERY_RULE, ())
 
 # Topics of one EVSE, in its namespace.
 EVSE_TOPICS = (
@@ -87,6 +92,7 @@ EVSE_TOPICS = (
     Topic("fault_event", types.FaultEvent, qos.HISTORY, "safety_monitor", ("ocpp_uplink", "session_reporter")),
     Topic("meter_reading", types.MeterReading, qos.REPORT, "energy_meter", ("safety_monitor", "ocpp_uplink", "energy_manager")),
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
+    Topic("session_price", types.SessionPrice, qos.STATE, "energy_meter", ()),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
     _CHARGING_LIMIT,
@@ -100,6 +106,7 @@ EVSE_TOPICS = (
     Topic("cabinet_report", types.CabinetReport, qos.REPORT, "module_allocator", ("safety_monitor",)),
     Topic("session_report", types.SessionReport, qos.HISTORY, "session_reporter", ()),
     _NODE_HEALTH,
+    _DECISION_TRACE,
     Topic(
         "sim/station_lines",
         types.SimStationLines,
@@ -117,7 +124,12 @@ EVSE_TOPICS = (
     Topic("sim/power", types.SimPower, qos.REPORT, "power_module_simulator", ("vehicle_simulator", "io_board_simulator")),
 )
 # Topics of the station, in the root namespace.
-STATION_TOPICS = (Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)), _CHARGING_LIMIT, _NODE_HEALTH)
+STATION_TOPICS = (
+    Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)),
+    _CHARGING_LIMIT,
+    _NODE_HEALTH,
+    _DECISION_TRACE,
+)
 # Namespace of the nodes of the station, seen from an EVSE.
 STATION = "/"
 
@@ -131,18 +143,18 @@ def resolve(name: str, namespace: str = "") -> str:
     return f"/{namespace}/{name}" if namespace else name
 
 
-def writer(node: Node, name: str, namespace: str = "") -> Callable[[Any], None]:
-    """Return a function that publishes a value of the row's type, stamped with the node's clock where its stamp is 0."""
+def writer(node: Node, name: str, namespace: str = "") -> Callable[..., None]:
+    """Return a function that publishes a value of the row's type; where its stamp is 0, with the stamp [s] given besides, or the node's clock."""
     row = TOPICS[name]
     events = PublisherEventCallbacks(use_default_callbacks=False)
     publisher = node.create_publisher(row.message, resolve(name, namespace), row.qos, event_callbacks=events)
     clock = node.get_clock()
     stamped = hasattr(row.message, "stamp")
 
-    def write(value: Any) -> None:
+    def write(value: Any, stamp: float = 0.0) -> None:
         message = to_message(value, row.message)
         if stamped and not value.stamp:
-            message.stamp = clock.now().to_msg()
+            message.stamp = to_time(stamp) if stamp else clock.now().to_msg()
         publisher.publish(message)
 
     return write

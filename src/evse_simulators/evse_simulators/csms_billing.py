@@ -13,7 +13,7 @@ REGISTER = "Energy.Active.Import.Register"
 
 @dataclass
 class Transaction:
-    """One transaction as the station told it; times as text, energy in Wh, cost in minor units of the currency."""
+    """One transaction as the station told it; times as text, energy in Wh, cost in minor units of the currency; told_cost: what the station says."""
 
     transaction_id: int
     charge_point: str
@@ -29,6 +29,7 @@ class Transaction:
     transaction_data: list[dict[str, Any]] = field(default_factory=list)
     meter_values: list[dict[str, Any]] = field(default_factory=list)
     reservation_id: int | None = None
+    told_cost: dict[str, Any] | None = None
     duplicate_starts: int = 0
     duplicate_stops: int = 0
 
@@ -87,7 +88,9 @@ class Ledger:
             return known
         known.stop, known.meter_stop, known.reason, known.transaction_data = timestamp, meter_stop, reason, data
         known.energy_wh = _energy(known)
-        known.cost = int((Decimal(str(known.energy_wh)) / 1000 * self.price_per_kwh * 100).quantize(Decimal(1), ROUND_HALF_UP))
+        # Billed are whole Wh, as meterStart and meterStop have them and as the station's receipt does.
+        whole = Decimal(known.meter_stop - known.meter_start)
+        known.cost = int((whole / 1000 * self.price_per_kwh * 100).quantize(Decimal(1), ROUND_HALF_UP))
         return known
 
     def as_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ocpp.routing import on
 from ocpp.v16 import ChargePoint, call_result
 from ocpp.v16.enums import Action
 
+from evse_core.ocpp16_messages import SESSION_COST, VENDOR_ID
 from evse_core.ocpp16_status import ALLOWED, Status
 from evse_simulators.csms_state import Csms
 
@@ -85,7 +86,7 @@ class CsmsSession(ChargePoint):
         if isinstance(message, Call):
             self._csms.arrived(self.id, message.action)
         await super().route_message(raw_msg)
-        self._csms.changed(isinstance(message, Call) and message.action in ("StartTransaction", "StopTransaction"))
+        self._csms.changed(isinstance(message, Call) and message.action in ("StartTransaction", "StopTransaction", "DataTransfer"))
 
     async def raw_call(self, message: Call) -> CallResult | CallError:
         """Send a call without looking at it, and return the answer as it comes."""
@@ -153,9 +154,19 @@ class CsmsSession(ChargePoint):
         return call_result.MeterValues()
 
     @on(Action.data_transfer)
-    def on_data_transfer(self, **_: Any) -> Any:
-        """Know no vendor."""
-        return call_result.DataTransfer(status="UnknownVendorId")
+    def on_data_transfer(self, vendor_id: str, message_id: str = "", data: str = "", **_: Any) -> Any:
+        """Keep the price that the station tells; know nothing else."""
+        if vendor_id != VENDOR_ID:
+            return call_result.DataTransfer(status="UnknownVendorId")
+        if message_id != SESSION_COST:
+            return call_result.DataTransfer(status="UnknownMessageId")
+        said = json.loads(data)
+        found = self._csms.ledger.transactions.get(said["transactionId"])
+        if found is None:
+            self._csms.violation(f"{self.id}: price of the unknown transaction {said['transactionId']}")
+            return call_result.DataTransfer(status="Rejected")
+        found.told_cost = said
+        return call_result.DataTransfer(status="Accepted")
 
     def _check_time(self, text: str) -> None:
         """Note a time without zone or one that cannot be read; the schemas do not look at it."""

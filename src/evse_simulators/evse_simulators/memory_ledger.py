@@ -3,6 +3,8 @@
 from math import nan
 
 from evse_core.energy_meter import EnergyMeter
+from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
+from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, RecordStatus
 
 
@@ -17,10 +19,14 @@ class MemoryLedger:
         # Registers [Wh], highest power since the begin of the record [W], time of the last save [s], counters of power_report then [Wh].
         self.register_wh, self.export_register_wh, self.max_power, self.stamp = 0.0, 0.0, 0.0, 0.0
         self.counter_wh = self.export_counter_wh = nan
+        self.times = NO_TIMES
+        self._readings: dict[str, tuple[SessionReading, ...]] = {}
+        self._tariff: TariffChange | None = None
         self._durable = self._row()
 
     def _row(self) -> tuple[float, ...]:
-        return self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh
+        registers = self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh
+        return *registers, self.times.charging, self.times.idle
 
     @property
     def durable_register_wh(self) -> float:
@@ -34,16 +40,17 @@ class MemoryLedger:
 
     def lose_power(self) -> None:
         """Forget what was stored since the last durable commit."""
-        self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh = self._durable
+        self.register_wh, self.export_register_wh, self.max_power, self.stamp, self.counter_wh, self.export_counter_wh = self._durable[:6]
+        self.times = Times(*self._durable[6:])
 
-    def save(self, meter: EnergyMeter, stamp: float, durable: bool) -> None:
-        """Store the meter's registers, its highest power and its counters."""
+    def save(self, meter: EnergyMeter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
+        """Store the meter's registers, its highest power, its counters and the times of the session."""
         self.counter_wh, self.export_counter_wh = meter.counter_wh, meter.export_counter_wh
-        self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, durable)
+        self._store(meter.register_wh, meter.export_register_wh, meter.max_power, stamp, times, durable)
 
-    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float, durable: bool = True) -> None:
+    def _store(self, register_wh: float, export_wh: float, max_power: float, stamp: float, times: Times, durable: bool = True) -> None:
         self.register_wh, self.export_register_wh = max(register_wh, self.register_wh), max(export_wh, self.export_register_wh)
-        self.max_power, self.stamp = max_power, stamp
+        self.max_power, self.stamp, self.times = max_power, stamp, times
         if durable:
             self._durable = self._row()
 
@@ -51,15 +58,38 @@ class MemoryLedger:
         """Return the number of the next record."""
         return len(self.records) + 1
 
-    def begin(self, record: ChargeRecord) -> None:
-        """Store an OPEN record and the register that it begins with, together and durably."""
+    def begin(self, record: ChargeRecord, phase: str = "") -> None:
+        """Store an OPEN record with its begin reading and the register that it begins with, together and durably."""
         self.records = [*self.records, record]
-        self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp)
+        self._readings[record.session_id] = (begin_reading(record, phase),)
+        self._store(record.begin_register_wh, record.begin_export_register_wh, 0.0, record.stamp, NO_TIMES)
+
+    def add(self, record: ChargeRecord, reading: SessionReading) -> None:
+        """Store a reading of an OPEN record and its registers, together and durably."""
+        self._readings[record.session_id] = (*self._readings[record.session_id], reading)
+        times = Times(reading.charging_time, reading.idle_time)
+        self._store(reading.register_wh, reading.export_register_wh, self.max_power, reading.stamp, times)
 
     def end(self, record: ChargeRecord) -> None:
         """Store the end of an OPEN record and the register that it ends with, together and durably; one that has ended stays as it is."""
+        if any(_open(old) and old.session_id == record.session_id for old in self.records):
+            found = self._readings[record.session_id]
+            self._readings[record.session_id] = (*found, end_reading(record, found))
         self.records = [record if _open(old) and old.session_id == record.session_id else old for old in self.records]
-        self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp)
+        times = Times(record.charging_time, record.idle_time)
+        self._store(record.end_register_wh, record.end_export_register_wh, record.max_power, record.stamp, times)
+
+    def readings(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
+        """Return the readings of a record in their order, the end among them where it has ended."""
+        return complete(record, self._readings.get(record.session_id, ()))
+
+    def keep_tariff(self, change: TariffChange) -> None:
+        """Store which tariff took the place of the description's."""
+        self._tariff = change
+
+    def kept_tariff(self) -> TariffChange | None:
+        """Return what was stored by keep_tariff() last."""
+        return self._tariff
 
     def open_records(self) -> list[ChargeRecord]:
         """Return the records without an end, oldest first."""

@@ -4,25 +4,23 @@ The definitions inside the file say how its bytes are laid out, so an old record
 default) or lost one (it is not looked at). A recording whose recorder died is read up to its last complete chunk; `problem` says so.
 """
 
-import shutil
-import tempfile
+import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, fields, is_dataclass
-from enum import IntEnum
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Any, Self
 
-from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.errors import ReaderError
+import yaml
+from rosbags.interfaces import Qos
+from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from evse_core import types
-from evse_tools.recorder_files import METADATA, data_file
-from evse_tools.recorder_repair import repair
+from evse_tools.bag_codec import Decoder, Slot, decoder, parse
+from evse_tools.mcap_records import McapChannel, McapFile
+from evse_tools.recorder_files import METADATA
 
 PACKAGE = "evse_msgs/msg/"
 NANO = 1e-9
@@ -32,19 +30,28 @@ class BagError(ValueError):
     """A recording cannot be read; the text names the path and says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A std_msgs/String."""
+
+    data: str = ""
+
+
 @dataclass(frozen=True)
 class Item:
-    """One message of a recording: absolute topic, time of receipt [ns since the epoch], bytes as received."""
+    """One message of a recording: absolute topic, type, time of receipt [ns since the epoch], bytes as received, definition then."""
 
     topic: str
+    type_name: str
     received: int
     data: bytes
-    _decode: Callable[[bytes], Any]
+    definition: str
+    _decode: Decoder
 
     @property
     def time(self) -> float:
         """Time of receipt [s since the epoch]."""
-        return self.received * NANO
+        return self.received / 1e9
 
     @cached_property
     def value(self) -> Any:
@@ -54,162 +61,151 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A topic of a recording: type as ROS names it, number of messages, quality of service as offered."""
+    """A topic of a recording: type as ROS names it, number of messages, quality of service as it was written."""
 
     topic: str
     type_name: str
     count: int
-    offered: tuple[Qos, ...]
+    profiles: Any = ()
+
+    def offered(self) -> list[Qos]:
+        """Return the quality of service as offered by each writer."""
+        return parse_qos(self.profiles)
 
 
 class BagReader:
-    """An open recording: a folder with metadata.yaml and MCAP files, or one MCAP file. Use it in a `with` block.
-
-    begin, end: first and last receipt [s since the epoch], both 0 where it is empty. about: what the recorder wrote into the metadata. problem: what is missing
-    of a damaged recording, "" where it is whole.
-    """
+    """A recording: a folder with MCAP files, or one MCAP file. `problem` says, after its messages were read, what is missing of it, "" where it is whole."""
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.problem = Path(path), ""
-        self._stack = ExitStack()
         if not self.path.exists():
             raise BagError(f"{path}: there is no such recording")
-        try:
-            self._reader = self._open()
-        except (ReaderError, OSError, KeyError, ValueError, AssertionError, TypeError) as error:
-            self._stack.close()
-            raise BagError(f"{path}: is no recording that can be read: {error}") from error
-        # A type is what it was when this was recorded, whatever this program knows by the same name.
-        self._store = get_typestore(Stores.EMPTY)
-        self._decoders: dict[str, Callable[[bytes], Any]] = {}
-
-    def _open(self) -> Reader:
-        is_open = self.path.is_dir() and not (self.path / METADATA).exists()
-        reader = Reader(self._mended() if is_open else self.path)
-        self._stack.enter_context(reader)
-        return reader
-
-    def _mended(self) -> Path:
-        """Return a copy that was closed as the recorder would close it; the original stays as it is."""
-        if not data_file(self.path).is_file():
-            raise ReaderError(f"has neither {METADATA} nor {data_file(self.path).name}")
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ros2_evse_bag_")))
-        copy = folder / self.path.name
-        copy.mkdir()
-        shutil.copyfile(data_file(self.path), data_file(copy))
-        count = repair(copy)
-        self.problem = f"was not closed, its recorder died: the {count} messages up to its last flush are read"
-        return copy
+        self._files = sorted(self.path.glob("*.mcap")) if self.path.is_dir() else [self.path]
+        if not self._files:
+            raise BagError(f"{path}: is no recording: no file in it ends with .mcap")
+        self._definitions: dict[str, Mapping[str, tuple[Slot, ...]]] = {}
+        self._decoders: dict[str, Decoder] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
+        """Nothing stays open between two calls."""
+
+    @cached_property
+    def _metadata(self) -> Mapping[str, Any]:
+        """Return what metadata.yaml says, nothing where there is none."""
+        path = self.path / METADATA if self.path.is_dir() else self.path.with_name(METADATA)
+        try:
+            # libyaml, where it is there, takes 5 ms for what takes Python 50.
+            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            found = yaml.load(path.read_text(encoding="utf-8"), loader)["rosbag2_bagfile_information"]
+        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     @property
     def about(self) -> Mapping[str, str]:
-        """What the recorder wrote into the metadata: station, description, versions."""
-        return dict(getattr(getattr(self._reader.storage, "metadata", None), "custom", None) or {})
+        """What the recorder wrote into the metadata; more is in the messages of recorder_about.py."""
+        return dict(self._metadata.get("custom_data") or {})
+
+    @cached_property
+    def _extent(self) -> tuple[Mapping[str, Content], int, int]:
+        """Return the topics, and the first and last receipt [ns]: by the metadata, or where there is none by reading everything."""
+        if self._metadata:
+            rows = [(row["topic_metadata"], row["message_count"]) for row in self._metadata["topics_with_message_count"]]
+            found = {row["name"]: Content(row["name"], row["type"], number, row.get("offered_qos_profiles", [])) for row, number in rows}
+            first = self._metadata["starting_time"]["nanoseconds_since_epoch"]
+            return found, first, first + self._metadata["duration"]["nanoseconds"]
+        return self._counted()
+
+    def _counted(self) -> tuple[Mapping[str, Content], int, int]:
+        counts: dict[str, int] = {}
+        channels: dict[str, McapChannel] = {}
+        first, last = 0, 0
+        for channel, received, _ in self._raw():
+            channels[channel.topic] = channel
+            counts[channel.topic] = counts.get(channel.topic, 0) + 1
+            first, last = min(first or received, received), max(last, received)
+        profiles = {topic: channel.about.get("offered_qos_profiles", "") for topic, channel in channels.items()}
+        return {topic: Content(topic, item.type_name, counts[topic], profiles[topic]) for topic, item in channels.items()}, first, last
 
     @property
     def begin(self) -> float:
-        """Time of the first message [s since the epoch]."""
-        return self._reader.start_time * NANO if self._reader.message_count else 0.0
+        """Time of the first message [s since the epoch]; 0 where it is empty."""
+        return self._extent[1] / 1e9 if any(item.count for item in self._extent[0].values()) else 0.0
 
     @property
     def end(self) -> float:
-        """Time of the last message [s since the epoch]."""
-        return self._reader.end_time * NANO if self._reader.message_count else 0.0
+        """Time of the last message [s since the epoch]; 0 where it is empty."""
+        return self._extent[2] / 1e9 if self.begin else 0.0
 
     @property
     def contents(self) -> tuple[Content, ...]:
         """The topics, by name."""
-        found = (Content(item.topic, item.msgtype, item.msgcount, _offered(item)) for item in self._reader.connections)
-        return tuple(sorted(found, key=lambda item: item.topic))
+        return tuple(item for _, item in sorted(self._extent[0].items()))
 
-    def definition(self, type_name: str) -> str:
-        """Return the definition of a type as it was when this was recorded."""
-        return next(item.msgdef.data for item in self._reader.connections if item.msgtype == type_name)
+    def begins_with(self, type_name: str) -> Slot:
+        """Return the first field of a type of this project that `items` has yielded."""
+        return self._definitions[type_name][type_name][0]
+
+    def layouts(self) -> Mapping[str, tuple[Slot, ...]]:
+        """Return the fields of this project's types as they were when this was recorded, for all types of the messages that `items` has yielded."""
+        return {name: slots for found in self._definitions.values() for name, slots in found.items()}
+
+    def _raw(self) -> Iterator[tuple[McapChannel, int, bytes]]:
+        for path in self._files:
+            source = McapFile()
+            try:
+                with path.open("rb") as file:
+                    for number, received, data in source.messages(file):
+                        yield source.channels[number], received, data
+            except (OSError, ValueError, KeyError, struct.error, EOFError) as error:
+                raise BagError(f"{path}: is damaged: {error}") from error
+            if not source.is_whole:
+                self.problem = f"{path.name} has no end: its recorder died, or it is cut off; what was flushed before is read"
 
     def items(self, topics: Collection[str] | None = None, begin: float = 0.0) -> Iterator[Item]:
-        """Yield the messages of some topics (None: all) received from a time [s since the epoch] on, by time of receipt. BagError where the file is damaged."""
-        wanted = [item for item in self._reader.connections if topics is None or item.topic in topics]
-        if not wanted:
-            return
-        decoders = {item.id: self._decoder(item) for item in wanted}
-        try:
-            for connection, received, data in self._reader.messages(wanted, start=round(begin / NANO) if begin else None):
-                yield Item(connection.topic, received, bytes(data), decoders[connection.id])
-        except (ReaderError, OSError, ValueError, EOFError, ArithmeticError) as error:
-            raise BagError(f"{self.path}: is damaged: {error}") from error
+        """Yield the messages of some topics (None: all) received from a time [s since the epoch] on, by time. BagError where the file is damaged."""
+        first = round(begin * 1e9)
+        for channel, received, data in self._raw():
+            if received >= first and (topics is None or channel.topic in topics):
+                decode = self._decoders.get(channel.type_name) or self._decoder(channel)
+                yield Item(channel.topic, channel.type_name, received, data, channel.definition, decode)
 
-    def _decoder(self, connection: Connection) -> Callable[[bytes], Any]:
-        name = connection.msgtype
-        if name not in self._decoders:
-            self._decoders[name] = self._made(name, connection.msgdef.data)
-        return self._decoders[name]
-
-    def _made(self, name: str, text: str) -> Callable[[bytes], Any]:
+    def _decoder(self, channel: McapChannel) -> Decoder:
         """Return what turns the bytes of a type into a value, by the definition in the file."""
-        if text:
-            known = self._store.fielddefs
-            self._store.register({key: value for key, value in get_types_from_msg(text, name).items() if key not in known})
-        kind = getattr(types, name.removeprefix(PACKAGE), None) if name.startswith(PACKAGE) else None
-        convert = _plan(kind) if kind is not None else None
+        name = channel.type_name
+        kind = (
+            getattr(types, name.removeprefix(PACKAGE), None)
+            if name.startswith(PACKAGE)
+            else Text
+            if name == "std_msgs/msg/String"
+            else None
+        )
+        made: Callable[[], Decoder] = (lambda: self._ours(channel, kind)) if kind is not None else (lambda: _foreign(channel))
+        inner: list[Decoder] = []
 
         def decode(data: bytes) -> Any:
             try:
-                message = self._store.deserialize_cdr(data, name)
-            except Exception as error:  # bytes of a damaged file can be wrong in any way
+                if not inner:
+                    inner.append(made())
+                return inner[0](data)
+            except Exception as error:  # bytes and definitions of a damaged file can be wrong in any way
                 raise BagError(f"{self.path}: a {name} cannot be decoded: {error!r}") from error
-            return convert(message) if convert is not None else message
 
+        if name.startswith(PACKAGE):
+            self._definitions[name] = parse(name, channel.definition)
+        self._decoders[name] = decode
         return decode
 
-
-def _offered(connection: Connection) -> tuple[Qos, ...]:
-    return tuple(getattr(connection.ext, "offered_qos_profiles", ()))
-
-
-def _plan(kind: type[Any]) -> Callable[[Any], Any]:
-    """Return what turns rosbags' object into an instance of kind; fields that the recording does not have keep their default."""
-    hints = get_type_hints(kind)
-    rows = tuple((item.name, _convert(hints[item.name])) for item in fields(kind))
-    known: list[tuple[str, Callable[[Any], Any] | None]] = []
-
-    def convert(message: Any) -> Any:
-        if not known:
-            known.extend(row for row in rows if hasattr(message, row[0]))
-        return kind(**{name: getattr(message, name) if change is None else change(getattr(message, name)) for name, change in known})
-
-    return convert
+    def _ours(self, channel: McapChannel, kind: type[Any]) -> Decoder:
+        definitions = self._definitions.get(channel.type_name) or parse(channel.type_name, channel.definition)
+        return decoder(channel.type_name, definitions, kind)
 
 
-def _convert(hint: Any) -> Callable[[Any], Any] | None:
-    """Return what a field needs, None where it is taken as it is: rosbags has plain numbers and texts, times as objects, arrays by numpy."""
-    if hint is float:
-        return _number
-    if hint is bytes:
-        return bytes
-    if get_origin(hint) is tuple:
-        return _sequence(get_args(hint)[0])
-    if is_dataclass(hint):
-        return _plan(hint) if isinstance(hint, type) else None
-    if isinstance(hint, type) and issubclass(hint, IntEnum):
-        members = {member.value: member for member in hint}
-        unknown = hint(0)
-        return lambda number: members.get(number, unknown)
-    return None
-
-
-def _number(value: Any) -> float:
-    """Return a float, or a Time in seconds."""
-    return value if type(value) is float else value.sec + value.nanosec * NANO
-
-
-def _sequence(inner: Any) -> Callable[[Any], Any]:
-    if is_dataclass(inner) and isinstance(inner, type):
-        convert = _plan(inner)
-        return lambda values: tuple(convert(value) for value in values)
-    return lambda values: tuple(values.tolist() if hasattr(values, "tolist") else values)
+def _foreign(channel: McapChannel) -> Decoder:
+    """Return rosbags' way, for types of other packages."""
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(channel.definition, channel.type_name))
+    return lambda data: store.deserialize_cdr(data, channel.type_name)

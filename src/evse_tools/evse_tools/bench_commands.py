@@ -53,6 +53,30 @@ def records(
     raise typer.Exit(records_bench.run(sessions, json))
 
 
+@app.command("meter-kills")
+def meter_kills(
+    kills: Annotated[int, typer.Option(help="kills at random moments of sessions", min=0, max=100_000)] = 300,
+    sessions: Annotated[int, typer.Option(help="sessions with a loss of power at each of their commits; 0: none", min=0, max=100)] = 8,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same sessions; moments of kills are real time")] = 1,
+    json: Json = False,
+) -> None:
+    """Kill the energy meter hundreds of times and take its power away at every commit: each session is billed once, nothing is lost."""
+    from evse_tools import meter_kill_bench  # noqa: PLC0415
+
+    raise typer.Exit(meter_kill_bench.run(kills, sessions, seed, json))
+
+
+@app.command()
+def recorder(
+    seconds: Annotated[float, typer.Option(help="time of each of the two loads [s]", min=2.0)] = 20.0,
+    json: Json = False,
+) -> None:
+    """Measure what the recorder loses at 2,000 messages per second, and what it takes of a processor while one EVSE charges."""
+    from evse_tools import recorder_bench  # noqa: PLC0415
+
+    raise typer.Exit(recorder_bench.run(seconds, json))
+
+
 @app.command()
 def mutations(
     guard: Annotated[list[str] | None, typer.Option(help="only guards with this word in their name (again for more)")] = None,

@@ -103,11 +103,55 @@ def report(
 
 
 @app.command()
+def replay(
+    bag: Annotated[Path, typer.Argument(metavar="BAG", help="recording: a folder, or an MCAP file")],
+    rate: Annotated[float, typer.Option(help="pace; 1 is as it was, 2 twice as fast")] = 1.0,
+    begin: Annotated[float, typer.Option("--from", help="where to begin [s from the begin of the recording]")] = 0.0,
+    topics: Annotated[list[str] | None, typer.Option(help="only this topic, such as '/evse_1/*' (again for more)")] = None,
+) -> None:
+    """Publish a recording again, with /clock, to look at it; refuses where a station is running in the same ROS_DOMAIN_ID."""
+    from evse_tools import replay as replay_module  # noqa: PLC0415
+
+    raise typer.Exit(replay_module.run(bag, rate, begin, topics or ()))
+
+
+@app.command()
+def verify(
+    bag: Annotated[Path, typer.Argument(metavar="BAG", help="recording: a folder, or an MCAP file")],
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the result as JSON; - for stdout")] = "",
+    description: Annotated[Path | None, typer.Option(help="station description to take instead of the one in the recording")] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="write today's differences beside the recording, as reviewed")] = False,
+) -> None:
+    """Run the recorded inputs through today's rules and compare every decision with the recorded one; exit code 1 where one differs."""
+    from evse_tools import verify as verify_module  # noqa: PLC0415
+
+    raise typer.Exit(verify_module.run(bag, json, description, accept))
+
+
+@app.command()
 def sim(actions: Annotated[list[str], typer.Argument(help="plug-in, unplug, start, stop, token ID, fault NAME, battery ...")]) -> None:
     """Play the driver against a running simulated station (`station sim --help`)."""
     from evse_tools import sim_command  # noqa: PLC0415
 
     raise typer.Exit(sim_command.main(actions))
+
+
+@app.command()
+def audit(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="data_dir of a station, its description, or audit.sqlite (default: the one in station_data)"),
+    ] = None,
+    since: Annotated[str, typer.Option(help="only since a time (2026-11-20T10:00, UTC) or an age (90m, 2h, 30d)")] = "",
+    parameter: Annotated[str, typer.Option(help="only parameters with this in their name, such as tariff.")] = "",
+    json: Annotated[str, typer.Option(metavar="FILE", help="write the entries as JSON; - for stdout")] = "",
+    csv: Annotated[str, typer.Option(metavar="FILE", help="write the entries as CSV; - for stdout")] = "",
+    verify: Annotated[bool, typer.Option("--verify", help="only say whether the trail is whole")] = False,
+) -> None:
+    """Show every change of what is metered, priced and signed; exit code 1 where the trail is not whole."""
+    from evse_tools import audit_command  # noqa: PLC0415
+
+    raise typer.Exit(audit_command.run(path, since, parameter, json, csv, verify))
 
 
 @app.command()

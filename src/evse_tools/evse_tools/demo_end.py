@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -12,15 +13,24 @@ from evse_tools.demo_faults import EXPECTED, Outcome, judge
 from evse_tools.demo_options import Options
 from evse_tools.demo_report import Energies, Report, Session, completeness
 from evse_tools.demo_run import Found, Place
+from evse_tools.demo_track import Track
 from evse_tools.description import Description
 from evse_tools.recorder_files import recordings
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What the simulated CSMS knows of a transaction that is over: its energy [Wh], and the price that the station told in minor units, where it did."""
+
+    energy_wh: float
+    told_cost: int | None
 
 
 def report(options: Options, station: Description, folder: Path, found: Found) -> Report:
     """Return the report of a demo whose processes have ended; writes its chart."""
     first = found.places[0]
     outcome = judge(options.fault, first.track, first.injected, first.driver.locked_in) if options.fault else None
-    bills = billed_energy(station.data_dir / "csms_simulator.json") if not options.csms else None
+    bills = billed(station.data_dir / "csms_simulator.json") if not options.csms else None
     shared = EXPECTED[options.fault].faults if options.needs_cabinet else ()
     sessions = [
         _session(place, station.data_dir, bills, outcome if number == 0 else None, shared) for number, place in enumerate(found.places)
@@ -31,14 +41,15 @@ def report(options: Options, station: Description, folder: Path, found: Found) -
     return Report(sessions, recording, chart, found.charging_after, found.duration, usages, outcome, found.problems)
 
 
-def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outcome: Outcome | None, shared: Collection[str]) -> Session:
+def _session(place: Place, data_dir: Path, bills: dict[int, Bill] | None, outcome: Outcome | None, shared: Collection[str]) -> Session:
     """Put together what is known of one session, and what is wrong with it; `shared` are the faults that one of another EVSE explains."""
     track = place.track
+    bill = bills.get(track.transaction.transaction_id) if bills is not None else None
     receipt = _receipt(data_dir / "receipts", track.session_id)
     record = track.record
     energies = Energies(
         meter=record.end_register_wh - record.begin_register_wh if record else None,
-        csms=bills.get(track.transaction.transaction_id) if bills is not None else None,
+        csms=bill.energy_wh if bill is not None else None,
         vehicle=track.vehicle_energy_wh if isfinite(track.vehicle_energy_wh) else None,
         receipt=_number(receipt[1].get("energy_wh")),
     )
@@ -54,7 +65,24 @@ def _session(place: Place, data_dir: Path, bills: dict[int, float] | None, outco
         required = ("meter", "vehicle", "receipt", *(("csms",) if bills is not None else ()))
         problems += completeness(track, shared) + energies.problems(required) + exported.problems(("meter", "vehicle", "receipt"))
         problems += ["the vehicle gave nothing"] if place.driver.asks_for_power and not exported.meter else []
-    return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems), exported)
+    prices = _prices(track, receipt[1], bill)
+    if len(set(prices.values())) > 1:
+        problems.append(
+            "the price is not the same everywhere [minor units]: " + ", ".join(f"{name} {value}" for name, value in prices.items())
+        )
+    return Session(track, energies, str(receipt[0]) if receipt[0] else "", receipt[2], tuple(problems), exported, prices)
+
+
+def _prices(track: Track, receipt: dict[str, Any], bill: Bill | None) -> dict[str, int]:
+    """Return the final price of a session in minor units, as each one says it who says it."""
+    final = track.price if track.price.final and track.price.session_id == track.session_id else None
+    found = {
+        "record": track.record.cost if track.record else None,
+        "topic": final.total if final else None,
+        "receipt": receipt.get("total_minor_units"),
+        "csms": bill.told_cost if bill else None,
+    }
+    return {name: int(value) for name, value in found.items() if value is not None}
 
 
 def _number(value: Any) -> float | None:
@@ -71,13 +99,17 @@ def _receipt(folder: Path, session_id: str) -> tuple[Path | None, dict[str, Any]
     return None, {}, ""
 
 
-def billed_energy(path: Path) -> dict[int, float]:
-    """Return the energy of each transaction that the simulated CSMS has closed [Wh]."""
+def billed(path: Path) -> dict[int, Bill]:
+    """Return the transactions that the simulated CSMS has closed."""
     try:
         transactions = json.loads(path.read_text(encoding="utf-8"))["transactions"]
     except (OSError, ValueError, KeyError):
         return {}
-    return {item["transaction_id"]: item["energy_wh"] for item in transactions if item.get("energy_wh") is not None}
+    return {
+        item["transaction_id"]: Bill(item["energy_wh"], (item.get("told_cost") or {}).get("costMinorUnits"))
+        for item in transactions
+        if item.get("energy_wh") is not None
+    }
 
 
 def _chart(found: Found, sessions: list[Session], path: Path) -> str:

@@ -1,7 +1,7 @@
 """What a demo has to say in the end: energies compared, what went wrong, and the JSON that others build on."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -71,6 +71,8 @@ class Session:
     receipt_text: str
     problems: tuple[str, ...]
     exported: Energies = Energies()
+    # The final price in minor units, as record, topic, receipt and CSMS say it.
+    prices: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the entry of the JSON's `sessions`; times in seconds from the session's start."""
@@ -88,6 +90,7 @@ class Session:
             "exported_wh": {name: value for name, value in asdict(self.exported).items() if name != "csms"},
             "deviation": {name: self.energies.deviation(name) for name in RESOLUTION},
             "cost": record.cost if record else None,
+            "prices": dict(self.prices),
             "currency": record.currency if record else None,
             "soc_percent": _rounded(track.session.soc_percent),
             "states": [{"state": state.name.lower(), "t": _rounded(time)} for state, time in track.session_states()],

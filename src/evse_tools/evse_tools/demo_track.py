@@ -18,6 +18,7 @@ from evse_core.types import (
     Reaction,
     RecordStatus,
     SafetyState,
+    SessionPrice,
     SessionState,
     SimPower,
     SimVehicleLines,
@@ -86,6 +87,7 @@ class Track:
     vehicle_energy_wh: float = nan
     vehicle_given_wh: float = nan
     link: str = CHADEMO
+    price: SessionPrice = field(default_factory=SessionPrice)
 
     def take(self, value: Any) -> None:
         """Learn from one value of evse_core.types; others than those named in _TAKE are ignored."""
@@ -213,6 +215,9 @@ class Track:
     def _take_record(self, value: ChargeRecord) -> None:
         self.records[value.session_id] = value
 
+    def _take_price(self, value: SessionPrice) -> None:
+        self.price = value
+
     def _take_io(self, value: IoReport) -> None:
         self.io = value
         if self.link == PILOT:
@@ -237,6 +242,7 @@ _TAKE: dict[type[Any], Any] = {
     PowerReport: Track._take_power,
     SimVehicleLines: Track._take_vehicle,
     ChargeRecord: Track._take_record,
+    SessionPrice: Track._take_price,
     Transaction: Track._take_transaction,
     FaultEvent: Track._take_fault,
     SimPower: Track._take_current,

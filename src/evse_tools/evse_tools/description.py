@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from evse_core.module_allocator import Cabinet
 from evse_core.parameter import check
+from evse_core.tariff import windows_text
 from evse_core.vehicle_link import PILOT
 from evse_tools import yaml_source
 from evse_tools.description_cabinet import SIMULATOR, layout
@@ -133,6 +134,10 @@ def validate(source: YamlSource) -> Description:
 
 def _description(source: YamlSource, model: Any) -> Description:
     sections = {name: _given(getattr(model, name)) for name in STATION_SECTIONS}
+    if rows := sections["tariff"].get("windows"):
+        sections["tariff"]["windows"] = windows_text(rows)
+    else:
+        sections["tariff"].pop("windows", None)
     if not sections["recorder"].pop("enabled", True):
         del sections["recorder"]
     if model.csms_simulator is not None:

@@ -18,6 +18,7 @@ from evse_core import vehicle_link
 from evse_core.can_bridge_devices import DATABASES
 from evse_core.ocpp16_configuration import refusal
 from evse_core.parameter import Parameter, parameter
+from evse_core.tariff import Window
 from evse_core.types import BusLink
 from evse_tools.config_models import Section, checked, section_model
 from evse_tools.description_cabinet import ALLOCATOR, SIMULATOR, CabinetContent
@@ -124,7 +125,7 @@ STATION_SECTIONS = {
     "recorder": Source("evse_tools.recorder_config", "RecorderConfig", ("directory", "station", "evses")),
     "ocpp_uplink": Source("evse_core.ocpp16", "OcppConfig", _IDENTITY),
     "energy_manager": Source("evse_core.energy_manager", "ManagerConfig", ("evses",)),
-    "tariff": Source("evse_core.tariff", "Tariff"),
+    "tariff": Source("evse_core.tariff", "Tariff", ("windows",)),
     ALLOCATOR: Source("evse_core.module_allocator", "AllocatorConfig"),
 }
 # The simulated cabinet; ratings are those of its modules and outlets.
@@ -224,6 +225,23 @@ class CsmsSimulator(Section):
     heartbeat: _key(int, "heartbeat interval that it asks for", "s", 1, 86400) = 300  # type: ignore[valid-type]
 
 
+def _is_window(model: Any) -> Any:
+    """Have the rule itself look at a window of the tariff."""
+    Window(**model.model_dump())
+    return model
+
+
+@cache
+def tariff_model() -> type[Section]:
+    """Return the model of `tariff` with its windows."""
+    window = section_model("windows", Window)
+    text = "weekdays and times of day with unit prices of their own; the first that holds counts"
+    rows = _key(list[Annotated[window, AfterValidator(_is_window)]], text)  # type: ignore[valid-type]
+    windows: Any = (rows, Field(default_factory=list))
+    doc = "What charging costs; docs/tariffs.md."
+    return create_model("tariff", __base__=_made("tariff", STATION_SECTIONS["tariff"]), __doc__=doc, windows=windows)
+
+
 def _section(model: type[Section], required: bool = False) -> Any:
     kind = Annotated[model, BeforeValidator(given)] if required else Annotated[model | None, BeforeValidator(given)]
     return (kind, Field(default=... if required else None))
@@ -302,7 +320,12 @@ def station_model() -> type[Section]:
             ),
             Field(default="node"),
         ),
-        **{name: _optional_with_defaults(_made(name, source)) for name, source in STATION_SECTIONS.items() if name != "recorder"},
+        **{
+            name: _optional_with_defaults(_made(name, source))
+            for name, source in STATION_SECTIONS.items()
+            if name not in {"recorder", "tariff"}
+        },
+        "tariff": _optional_with_defaults(tariff_model()),
         "recorder": _optional_with_defaults(recorder),
         "ocpp_uplink": _optional_with_defaults(uplink),
         "csms_simulator": _section(CsmsSimulator),

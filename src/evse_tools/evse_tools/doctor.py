@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from evse_core import audit
+from evse_nodes import audit_trail
 from evse_tools import doctor_can, doctor_ros, doctor_software
 from evse_tools.description import Description, DescriptionError, load
 
@@ -59,6 +61,7 @@ def _description(file: Path) -> Iterator[Finding]:
     simulated = "with simulated parts" if description.is_simulated else "nothing simulated"
     yield Finding("description", "ok", f"{file}: {description.station['name']}, {len(description.evses)} EVSE, {simulated}")
     yield from _data_dir(description)
+    yield from _audit_trail(description.data_dir)
     for evse in description.evses:
         for name, bus in evse.buses.items():
             if problem := doctor_can.bus_problem(bus.interface, bus.channel):
@@ -73,3 +76,18 @@ def _data_dir(description: Description) -> Iterator[Finding]:
     status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize / 1e9
     yield Finding("data_dir", "warning" if free < 1 else "ok", f"{description.data_dir}: {free:.1f} GB free")
+
+
+def _audit_trail(folder: Path) -> Iterator[Finding]:
+    """Without a trail that can be used energy_meter does not start; one that is not whole is for an inspector."""
+    path = folder / audit_trail.FILE
+    if not path.exists():
+        return
+    try:
+        rows = audit_trail.read(path)
+    except ValueError as error:
+        yield Finding("audit trail", "failure", str(error))
+        return
+    found = list(audit.problems(rows))
+    words = f"not whole: {found[0]} (./station audit {folder})" if found else "whole"
+    yield Finding("audit trail", "warning" if found else "ok", f"{path}: {len(rows)} entries, {words}")

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from evse_nodes.metrology_sources import metrology_checksum
+
 LIBRARIES = ("python-can", "cantools", "ocpp", "websockets", "pydantic", "typer", "rich", "rosbags", "matplotlib", "PyYAML", "psutil")
 # What a build needs, and what a running station needs of the system.
 TOOLS = {"gcc": "building", "g++": "building", "cmake": "building", "setpriv": "running (part of util-linux)"}
@@ -26,6 +28,7 @@ def checks() -> Iterator[tuple[str, str, str]]:
     yield "libraries", "ok", ", ".join(found)
     if missing:
         yield "libraries", "failure", f"missing: {', '.join(missing)}"
+    yield "metrology", "ok", f"checksum {metrology_checksum()}"
     for tool, purpose in TOOLS.items():
         if shutil.which(tool) is None:
             yield "tools", "failure" if purpose.startswith("running") else "warning", f"{tool} is missing, needed for {purpose}"

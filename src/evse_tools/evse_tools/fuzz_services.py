@@ -21,6 +21,7 @@ from evse_core.tariff import Tariff
 from evse_core.types import Authorization, ChargingLimit, MeterReading, SessionState, Transaction
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.meter_book import MeterBook
+from evse_nodes.ocpp_audit import OcppAudit
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_socket import VERSION
 from evse_nodes.ocpp_uplink import Event, OcppUplink, Publish
@@ -50,6 +51,7 @@ class StationSide:
             MessageQueue(folder / "ocpp16.sqlite"),
             Settings(folder / "ocpp16.json"),
             self._emitted,
+            OcppAudit(folder).change,
         )
         self._uplink.registration.on_boot_answer("Accepted", 300, 0.0)
         self._uplink.statuses.on_connected()

@@ -7,12 +7,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from evse_core.tariff import amount, exponent
 from evse_core.types import ChargeState, Reaction, Registration, UplinkState
 from evse_tools.demo_track import Track
 
 COLUMNS = ("EVSE", "state", "step", "V", "A", "kW", "kWh", "SoC", "price", "safety")
-# Minor units of a currency per unit, where it is not 100 (ISO 4217).
-EXPONENTS = {"JPY": 0, "KRW": 0, "ISK": 0, "HUF": 2, "KWD": 3, "BHD": 3, "TND": 3}
 WORDS = {
     ChargeState.UNKNOWN: "no report yet",
     ChargeState.EMERGENCY: "EMERGENCY",
@@ -48,10 +47,10 @@ def line(tracks: Sequence[Track], uplink: UplinkState, elapsed: float) -> str:
     """Return everything in a line of plain text per EVSE, for logs and pipes."""
     rows = []
     for track in tracks:
-        evse, state, step, volts, amperes, kilowatts, energy, soc, cost, safe = cells(track)
+        evse, state, step, volts, amperes, kilowatts, energy, soc, price, safe = cells(track)
         rows.append(
             f"{elapsed:5.1f} s  EVSE {evse}  {state:24} {step:>5}  {volts:>5} V {amperes:>6} A {kilowatts:>5} kW  {energy} kWh  SoC {soc:>4}"
-            f"  {cost}  {safe}  {csms(uplink)}"
+            f"  {', '.join(price.splitlines())}  {safe}  {csms(uplink)}"
         )
     return "\n".join(rows)
 
@@ -68,7 +67,7 @@ def cells(track: Track) -> tuple[str, ...]:
         _number(meter.power / 1e3, "1f"),
         _number(meter.session_energy_wh / 1e3, "3f") + (f" -{meter.session_export_wh / 1e3:.3f}" if meter.session_export_wh > 0.0 else ""),
         _number(session.soc_percent, "0f", " %"),
-        money(meter.session_cost, meter.currency) if meter.session_id else "-",
+        cost(track) if meter.session_id else "-",
         safety(track),
     )
 
@@ -96,10 +95,18 @@ def csms(uplink: UplinkState) -> str:
     return f"CSMS {words}" + (f", {uplink.queued} messages wait" if uplink.queued else "")
 
 
+def cost(track: Track) -> str:
+    """Return the price so far and, in lines of its own, what it is made of where that is more than energy."""
+    meter, price = track.meter, track.price
+    whole = money(meter.session_cost, meter.currency)
+    if price.session_id != meter.session_id or len(price.lines) < 2:
+        return whole
+    return "\n".join([whole, *(f"{line.what} {amount(line.amount, exponent(price.currency))}" for line in price.lines)])
+
+
 def money(minor: int, currency: str) -> str:
     """Return an amount of minor units with its currency."""
-    digits = EXPONENTS.get(currency, 2)
-    return f"{minor / 10**digits:.{digits}f} {currency}".rstrip()
+    return f"{amount(minor, exponent(currency))} {currency}".rstrip()
 
 
 def _style(track: Track) -> str:

@@ -14,6 +14,7 @@ DRIVER = "unit/test_charge_sequencer_driver.py"
 METER = "unit/test_energy_meter.py"
 BOOK = "unit/test_meter_book.py"
 RECORDS = "unit/test_charge_records.py"
+READINGS, PRICING, SESSION_TARIFF = "unit/test_session_readings.py", "unit/test_pricing.py", "unit/test_session_tariff.py"
 SITE = "unit/test_energy_manager.py"
 LED = "unit/test_secc_world.py"
 
@@ -304,10 +305,52 @@ MUTATIONS: tuple[Mutation, ...] = (
         (METER,),
     ),
     Mutation(
+        "other unit prices hold from a reading of their own on",
+        "open_session.py",
+        "        other = self.tariff.phase(stamp, zone).text() != self.readings[-1].phase\n",
+        "        other = False\n",
+        (SESSION_TARIFF,),
+    ),
+    Mutation(
+        "idle time is the vehicle's only where the station does not limit",
+        "session_readings.py",
+        " and not session.limited else",
+        " else",
+        (READINGS,),
+    ),
+    Mutation(
+        "time that nobody saw is free",
+        "session_readings.py",
+        "        if 0.0 < step <= self.max_gap:\n",
+        "        if 0.0 < step:\n",
+        (READINGS,),
+    ),
+    Mutation(
+        "readings of what flutters are apart",
+        "session_readings.py",
+        " or now - self._event_at < READING_SPACING:\n",
+        ":\n",
+        (READINGS,),
+    ),
+    Mutation(
+        "a session that failed costs no fee",
+        "pricing.py",
+        " if energy and Fraction(tariff.price_per_session) else []\n",
+        " if Fraction(tariff.price_per_session) else []\n",
+        (PRICING,),
+    ),
+    Mutation(
+        "a quantity is rounded once per unit price, not per reading",
+        "pricing.py",
+        "                found[what, unit_price] = found.get((what, unit_price), 0) + quantity\n",
+        "                found[what, unit_price] = quantity\n",
+        (PRICING,),
+    ),
+    Mutation(
         "a record does not end below its begin",
         "charge_records.py",
-        "    end = max(register.register_wh, record.begin_register_wh)\n",
-        "    end = register.register_wh\n",
+        "        end_register_wh=max(register.register_wh, last.register_wh),\n",
+        "        end_register_wh=register.register_wh,\n",
         (RECORDS, BOOK),
     ),
     Mutation(
@@ -334,7 +377,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "what was counted last is on disk also where nothing more comes",
         "record_keeper.py",
-        "        overdue = self._unsynced and now - self._synced >= self._config.sync_period\n",
+        "        overdue = (self._unsynced or self._times != self._store.times) and now - self._synced >= self._config.sync_period\n",
         "        overdue = False\n",
         (BOOK,),
     ),
@@ -362,8 +405,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a record is told when it is stored",
         "record_keeper.py",
-        "        self._store.begin(record)\n        self.open = record\n        self._told(record)\n",
-        "        self._told(record)\n        self._store.begin(record)\n        self.open = record\n",
+        "        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
+        "        self._told(record)\n        self._store.begin(record, self.tariff.phase(stamp, self._zone).text())\n",
         (BOOK,),
     ),
     Mutation(

@@ -76,6 +76,7 @@ def _observers(description: Description) -> Iterator[NodeSpec]:
             "station": description.station["name"],
             "evses": list(description.numbers),
         }
+        own |= {"description_file": str(Path(description.file).absolute())} if description.digest else {}
         yield NodeSpec("evse_tools", "recorder", "recorder", parameters=_plain(description.sections["recorder"]) | own)
 
 

@@ -5,16 +5,17 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 
 MEGABYTE = 1e6
 METADATA = "metadata.yaml"
 
 
-def base_name(station: str, seconds: float) -> str:
-    """Return the name of a run that began at `seconds` [s since the epoch]: its UTC time and the station, in letters that every file system takes."""
+def base_name(station: str, seconds: float, evse: int = 0) -> str:
+    """Return the name of a recording that began at a time [s since the epoch]: that in UTC, the station in letters that every file system takes, the EVSE."""
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", station) or "station"
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%SZ}_{safe}"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%SZ}_{safe}" + (f"_evse{evse}" if evse else "")
 
 
 def names(base: str) -> Iterator[str]:
@@ -29,7 +30,7 @@ def names(base: str) -> Iterator[str]:
 def recordings(directory: Path, station: str) -> list[Path]:
     """Return the recordings of a station, the oldest first."""
     name = re.escape(base_name(station, 0.0).split("_", 1)[1])
-    pattern = re.compile(rf"\d{{8}}T\d{{6}}Z_{name}(_\d{{3,}})?")
+    pattern = re.compile(rf"\d{{8}}T\d{{6}}Z_{name}(_evse\d+)?(_\d{{3,}})?")
     return sorted(path for path in directory.glob("*Z_*") if path.is_dir() and pattern.fullmatch(path.name))
 
 
@@ -57,13 +58,30 @@ def unfinished(directory: Path, station: str) -> list[Path]:
     ]
 
 
-def delete_oldest(directory: Path, station: str, keep: int) -> list[Path]:
-    """Delete closed recordings of a station, the oldest first, until at most `keep` are left. Returns what was deleted."""
+def delete_oldest(directory: Path, station: str, keep: int, megabytes: float = inf, since: float = 0.0) -> list[Path]:
+    """Delete closed recordings of a station, the oldest first, until at most `keep` are left, none that was closed before `since` [s since the epoch], and they
+    take at most so many megabytes. Returns what was deleted."""
     found = recordings(directory, station)
-    surplus = [path for path in found[: max(0, len(found) - keep)] if not is_open(path)]
+    room, first = megabytes * MEGABYTE, max(0, len(found) - keep)
+    for number in range(len(found) - 1, first - 1, -1):
+        size, closed = _size(found[number])
+        room -= size
+        if room < 0.0 or closed < since:
+            first = number + 1
+            break
+    surplus = [path for path in found[:first] if not is_open(path)]
     for path in surplus:
         shutil.rmtree(path, ignore_errors=True)
     return surplus
+
+
+def _size(path: Path) -> tuple[int, float]:
+    """Return the size of a recording [B], and when it was written last [s since the epoch]."""
+    try:
+        status = data_file(path).stat()
+    except OSError:
+        return 0, inf
+    return status.st_size, status.st_mtime
 
 
 def free_megabytes(directory: Path) -> float:

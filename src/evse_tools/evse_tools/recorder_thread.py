@@ -3,8 +3,10 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rosbags.rosbag2 import WriterError
 
@@ -13,32 +15,45 @@ from evse_tools.recorder_bag import Bag
 from evse_tools.recorder_channels import Channel
 from evse_tools.recorder_config import RecorderConfig
 from evse_tools.recorder_repair import repair
+from evse_tools.recorder_split import Everything, Message, Splitter
 
 # A disk that was full or away is tried again after this. [s]
 RETRY = 60.0
 # Messages of a late-joiner topic that a new part of a recording repeats at its beginning, as the topic itself would. [1]
 REPEATED = 100
 
-Message = tuple[int, int, bytes]  # channel, time of receipt [ns since the epoch], serialized
+# [s]
+DAY = 86400.0
 
 
 class RecorderThread:
     """Writes batches of messages into bags; begins a new bag where one grows too large; stops, and says why, where the disk takes no more."""
 
-    def __init__(self, config: RecorderConfig, channels: Sequence[Channel], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: RecorderConfig,
+        channels: Sequence[Channel],
+        warn: Callable[[str], None],
+        first: Mapping[int, bytes] = MappingProxyType({}),
+        split: Splitter | None = None,
+    ) -> None:
+        """first: messages with which every part begins, by channel; split: which messages go into which recording, all into one by default."""
         self.written = 0
         self.dropped = 0
         self.problem = ""
         self.path: Path | None = None
         self._config, self._channels, self._warn = config, channels, warn
         self._directory = Path(config.directory).expanduser().absolute()
-        self._names = files.names(files.base_name(config.station, time.time()))
+        self._split: Splitter = split or Everything()
         self._late = {
             number: deque[bytes](maxlen=min(REPEATED, item.offered.depth)) for number, item in enumerate(channels) if item.is_late
         }
+        for number, data in first.items():
+            self._late[number].append(data)
         self._queue: deque[Message] = deque()
         self._queued = 0
-        self._bag: Bag | None = None
+        self._bags: dict[int, _Open] = {}
+        self._names: dict[int, Iterator[str]] = {}
         self._next_try = 0.0
         self._wake = threading.Condition()
         self._closing = False
@@ -64,8 +79,8 @@ class RecorderThread:
 
     @property
     def bytes(self) -> int:
-        """Return the size of the open bag on the disk [B]."""
-        return self._bag.bytes if self._bag else 0
+        """Return the size of the open recordings on the disk [B]."""
+        return sum(item.bag.bytes for item in list(self._bags.values()))
 
     def _run(self) -> None:
         self._guarded(self._repair)
@@ -74,7 +89,7 @@ class RecorderThread:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing, timeout=self._config.flush_period)
         self._guarded(self._work)
-        self._guarded(self._finish)
+        self._guarded(self._finish_all)
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Carry out action; a disk that fails stops the recording and nothing else."""
@@ -86,9 +101,9 @@ class RecorderThread:
     def _stop(self, problem: str) -> None:
         self.problem = problem
         self._next_try = time.monotonic() + RETRY
-        bag, self._bag = self._bag, None
-        if bag is not None:
-            bag.abort()
+        bags, self._bags = self._bags, {}
+        for item in bags.values():
+            item.bag.abort()
         self._warn(f"recording stopped: {problem}; next try in {RETRY:.0f} s")
 
     def _repair(self) -> None:
@@ -103,45 +118,96 @@ class RecorderThread:
 
     def _work(self) -> None:
         """Write what is queued, flush, and rotate."""
-        if self._bag is None and time.monotonic() >= self._next_try:
-            self._begin()
         with self._wake:
             batch, self._queue, self._queued = self._queue, deque(), 0
-        if self._bag is None:
-            self.dropped += len(batch)
-            return
-        self._write(self._bag, batch)
-        self._bag.flush()
-        if files.free_megabytes(self._directory) < self._config.min_free_megabytes:
-            self._finish()
-            raise OSError(f"less than {self._config.min_free_megabytes:.0f} MB of the disk are free")
-        if self._bag.bytes > self._config.max_megabytes * files.MEGABYTE:
-            self._finish()
-            self._begin()
+        split = self._split.take(batch)
+        written = self.written
+        try:
+            if not self._next_try or self._may_try_again():
+                for key, part in split.parts.items():
+                    self._write(self._bags.get(key) or self._begin(key, part), part)
+        finally:
+            # Counted also where the disk failed in the middle.
+            self.dropped += sum(map(len, split.parts.values())) - (self.written - written)
+            self._remember(batch)
+        for key in [key for key in self._names if key not in split.stay]:
+            del self._names[key]
+            if key in self._bags:
+                self._finish(key)
+        for key in list(self._bags):
+            if key in self._bags:
+                self._rotate(key)
 
-    def _write(self, bag: Bag, batch: deque[Message]) -> None:
-        for number, stamp, data in batch:
-            bag.write(number, stamp, data)
+    def _may_try_again(self) -> bool:
+        """Return whether a disk that took nothing has had its pause; OSError where it still has no room."""
+        if time.monotonic() < self._next_try:
+            return False
+        self._need_room()
+        self._next_try, self.problem = 0.0, ""
+        return True
+
+    def _need_room(self) -> None:
+        least = self._config.min_free_megabytes
+        if files.free_megabytes(self._directory) < least:
+            raise OSError(f"less than {least:.0f} MB of the disk are free")
+
+    def _remember(self, batch: Iterable[Message]) -> None:
+        """Keep what a topic would repeat for who comes late, for the recordings to come."""
+        for number, _, data in batch:
             if number in self._late:
                 self._late[number].append(data)
-        self.written += len(batch)
 
-    def _begin(self) -> None:
-        """Open the next part of this run."""
+    def _rotate(self, key: int) -> None:
+        """Flush a recording; close it where it has no room left, or became too large or old. The next part begins with the next message."""
+        item = self._bags[key]
+        item.bag.flush()
+        try:
+            self._need_room()
+        except OSError:
+            self._finish_all()
+            raise
+        too_old = time.monotonic() - item.began > self._config.max_hours * 3600.0
+        if too_old or item.bag.bytes > self._config.max_megabytes * files.MEGABYTE:
+            self._finish(key)
+
+    def _write(self, item: "_Open", part: Sequence[Message]) -> None:
+        for number, stamp, data in part:
+            item.bag.write(number, stamp, data)
+            self.written += 1
+
+    def _begin(self, key: int, part: Sequence[Message]) -> "_Open":
+        """Open the recording of an EVSE, or the next part of it; it begins with what a late subscriber would get."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        if files.free_megabytes(self._directory) < self._config.min_free_megabytes:
-            raise OSError(f"less than {self._config.min_free_megabytes:.0f} MB of the disk are free")
-        files.delete_oldest(self._directory, self._config.station, self._config.keep - 1)
-        name = next(name for name in self._names if not (self._directory / name).exists())
-        about = {"station": self._config.station, "evses": " ".join(map(str, self._config.evses))}
-        self._bag = Bag(self._directory / name, self._channels, about)
-        self.path, self.problem = self._bag.path, ""
-        now = time.time_ns()
+        config = self._config
+        self._need_room()
+        since = time.time() - config.keep_days * DAY
+        files.delete_oldest(self._directory, config.station, config.keep - 1, config.keep_megabytes, since)
+        stamp = part[0][1] if part else time.time_ns()
+        # The parts of a session have its name, in order.
+        named = self._names.setdefault(key, files.names(files.base_name(config.station, time.time(), key)))
+        name = next(name for name in named if not (self._directory / name).exists())
+        about = {"station": config.station, "evses": " ".join(map(str, config.evses))}
+        item = _Open(Bag(self._directory / name, self._channels, about), time.monotonic())
+        self._bags[key] = item
+        self.path, self.problem = item.bag.path, ""
+        known = {(number, data) for number, _, data in part if number in self._late}
         for number, kept in self._late.items():
             for data in kept:
-                self._bag.write(number, now, data)
+                if (number, data) not in known:
+                    item.bag.write(number, stamp, data)
+        return item
 
-    def _finish(self) -> None:
-        bag, self._bag = self._bag, None
-        if bag is not None:
-            bag.close({"dropped": str(self.dropped)})
+    def _finish(self, key: int) -> None:
+        self._bags.pop(key).bag.close({"dropped": str(self.dropped)})
+
+    def _finish_all(self) -> None:
+        for key in list(self._bags):
+            self._finish(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A recording that is being written, and when that began on the monotonic clock [s]."""
+
+    bag: Bag
+    began: float

@@ -13,6 +13,7 @@ from evse_core.ocmf import parse
 from evse_core.ocmf_check import Verdict, check, check_row
 from evse_core.ocmf_signature import PublicKey, public_key, public_text
 from evse_tools import json_target
+from evse_tools.records_check import verdicts
 from evse_tools.records_source import Signed, Source, sources
 
 # Room of a session in a table: who needs all of it takes --json or `show`. [characters]
@@ -152,7 +153,8 @@ def _verify(found: Sequence[Source], key: PublicKey | None, serial: str, json: s
 
 def _judged(source: Source, key: PublicKey | None, serial: str) -> dict[str, Any]:
     keys = {record.public_key for record in source.records} - {""}
-    records = [_judged_record(record, key, serial) for record in source.records]
+    found = zip(source.records, verdicts(source.records, key, serial), strict=True)
+    records = [_judged_record(record, verdict) for record, verdict in found]
     row = check_row([record.text for record in source.records])
     if len(keys) > 1:
         row.append(f"the key has changed: {len(keys)} keys signed these records")
@@ -167,8 +169,7 @@ def _judged(source: Source, key: PublicKey | None, serial: str) -> dict[str, Any
     }
 
 
-def _judged_record(record: Signed, key: PublicKey | None, serial: str) -> dict[str, Any]:
-    verdict: Verdict = check(record.text, key or (public_key(record.public_key) if record.public_key else None), serial)
+def _judged_record(record: Signed, verdict: Verdict) -> dict[str, Any]:
     errors = [*verdict.errors, *filter(None, [record.chain_problem])]
     return {
         "pagination": verdict.pagination,

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Signed records of charging sessions (OCMF): list, show, export, verify.")
+app = typer.Typer(
+    no_args_is_help=True, help="Signed records of charging sessions (OCMF): list, show, export, verify; receipts as text and PDF."
+)
 
 Where = Annotated[
     Path,
@@ -42,6 +44,18 @@ def export(
     from evse_tools import records_command  # noqa: PLC0415
 
     raise typer.Exit(records_command.export(path, output, evse, xml))
+
+
+@app.command()
+def receipt(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="data_dir of a station, or a receipt's JSON file")],
+    session: Annotated[str, typer.Argument(help="session (default: the newest one)")] = "",
+    pdf: Annotated[Path | None, typer.Option(metavar="FILE", help="write it as PDF, 80 mm wide")] = None,
+) -> None:
+    """Show the receipt of a session, or write it as PDF."""
+    from evse_tools import receipt_command  # noqa: PLC0415
+
+    raise typer.Exit(receipt_command.receipt(path, session, pdf))
 
 
 @app.command()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evse_core.evidence import GENESIS, link
+from evse_nodes import read_only
 
 LEDGERS = "energy_meter_*.sqlite"
 
@@ -45,7 +46,7 @@ def sources(path: Path, evse: int = 0) -> list[Source]:
 
 def _from_ledger(path: Path) -> Iterator[Signed]:
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        database = read_only.connect(path)
         try:
             rows = database.execute("SELECT page, session_id, record, link, public_key FROM evidence ORDER BY page").fetchall()
         finally:
