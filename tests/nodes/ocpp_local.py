@@ -12,6 +12,7 @@ from typing import Any
 from fake_evse import FAST, FakeEvse, wait_for
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_composite import Site
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.ocpp_audit import OcppAudit
@@ -80,6 +81,8 @@ class LocalBench:
     def __init__(self, directory: Path, evses: int = 1) -> None:
         self.directory = directory
         self.states: list[UplinkState] = []
+        self.station_limits: list[ChargingLimit] = []
+        self.site: Site | None = None
         self.uplink: OcppUplink | None = None
         self.evses = {number: self._evse(number) for number in range(1, evses + 1)}
         self._csms: list[LocalCsms] = []
@@ -111,6 +114,8 @@ class LocalBench:
         match event:
             case Publish(0, UplinkState() as state):
                 self.states.append(state)
+            case Publish(0, ChargingLimit() as limit):
+                self.station_limits.append(limit)
             case Publish(number, value):
                 self.evses[number].heard[_NAMES[type(value)]].append(value)
             case Ask(request, reply):
@@ -128,7 +133,7 @@ class LocalBench:
         queue = MessageQueue(self.directory / "data" / "queue.sqlite")
         self.states.clear()
         settings, audit = Settings(self.directory / "data" / "settings.json"), OcppAudit(self.directory / "data")
-        self.uplink = OcppUplink(config, tuple(self.evses), queue, settings, self._emit, audit.change)
+        self.uplink = OcppUplink(config, tuple(self.evses), queue, settings, self._emit, audit.change, self.site)
         self.uplink.start()
         return self.uplink
 

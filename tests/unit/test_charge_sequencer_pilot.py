@@ -41,6 +41,7 @@ class Rig:
         self.sequencer, self.config, self.now = ChargeSequencer(config), config, 0.0
         self.pilot, self.cable, self.drawn = P.A, 32.0, 0.0
         self.reaction, self.first_fault, self.budget, self.cuts = Reaction.NONE, "", 22_080.0, 0
+        self.current_budget, self.mains = nan, MAINS
         self.locks = self.closes = self.passes = self.keeps_records = self.talks = True
         self.temperature, self.latch = 40.0, False
         self.io, self.requests, self.told = IoCommand(), [], IoCommand()
@@ -82,11 +83,11 @@ class Rig:
         permit = self.state in PERMIT_STATES and self.reaction is not Reaction.EMERGENCY
         safety = SafetyState(permit=permit, reaction=self.reaction, first_fault=self.first_fault)
         inputs = SequencerInputs(
-            power=Sample(PowerReport(complete=True, age=0.02, voltage=MAINS, current=current, enabled=True), self.now),
+            power=Sample(PowerReport(complete=True, age=0.02, voltage=self.mains, current=current, enabled=True), self.now),
             io=Sample(self.report(), self.now) if self.talks else None,
             safety=Sample(safety, self.now),
             can_status=Sample(CanStatus(cut_count=self.cuts), self.now),
-            budget=Sample(PowerBudget(power=self.budget, valid_for=5.0), self.now),
+            budget=Sample(PowerBudget(power=self.budget, valid_for=5.0, current=self.current_budget), self.now),
             record=Sample(record, self.now),
             requests=tuple(self.requests),
             fresh_id="s-1",
@@ -261,6 +262,16 @@ def test_duty_cycles_stand_for_five_seconds() -> None:
     times = [now for now, _ in rig.offers()]
     assert len(times) > 6
     assert all(later - now >= 5.0 - 1e-6 for now, later in pairwise(times[1:]))
+
+
+def test_a_limit_per_phase_is_offered_as_it_is_whatever_the_mains_voltage() -> None:
+    rig = Rig().charge()
+    rig.mains, rig.budget, rig.current_budget = 240.0, 6.0 * 690.0 * 1.1, 6.0
+    assert rig.run(6.0).io.pilot_current == pytest.approx(6.0)
+    rig.current_budget = 5.9
+    assert isnan(rig.run(0.1).io.pilot_current)
+    rig.current_budget = nan
+    assert rig.run(6.0).io.pilot_current == pytest.approx(6.3)
 
 
 def test_too_little_budget_suspends_and_more_of_it_resumes() -> None:

@@ -360,6 +360,14 @@ def test_two_evses_do_not_share_a_meter() -> None:
     from_data(data)
 
 
+def test_initial_values_of_ocpp_keys_reach_the_uplink_and_wrong_ones_are_named(data: Data) -> None:
+    put(data, {"configuration": {"MeterValueSampleInterval": 30, "LocalPreAuthorize": True}}, "ocpp_uplink")
+    spec = next(spec for spec in node_specs(from_data(data)) if spec.name == "ocpp_uplink")
+    assert spec.parameters["configuration"] == ["MeterValueSampleInterval=30", "LocalPreAuthorize=true"]
+    put(data, {"MeterValueSampleInterval": -1}, "ocpp_uplink", "configuration")
+    assert "MeterValueSampleInterval: -1 is no value for it (integer)" in problems(data)["ocpp_uplink.configuration"]
+
+
 @pytest.mark.parametrize(
     ("window", "key", "words"),
     [

@@ -105,6 +105,28 @@ def test_a_lower_limit_of_the_csms_holds_at_once() -> None:
     assert manager.step({1: charging(limit=11e3)}, 0.01) == {1: 11e3}
 
 
+def test_a_limit_of_the_csms_for_all_is_shared_and_never_above_the_site() -> None:
+    manager, both = EnergyManager(ManagerConfig(site_limit=100e3), (1, 2)), {1: charging(), 2: charging()}
+    manager.step(both, 0.0)
+    assert manager.step(both, 1.0, 30e3) == {1: 15e3, 2: 15e3}
+    # One wants less: its share is handed on once it has come down, and no more than the limit is given away.
+    later = [manager.step({1: charging(5e3), 2: charging()}, float(second), 30e3) for second in range(2, 40)]
+    assert all(sum(shares.values()) <= 30e3 for shares in later)
+    assert later[-1][2] > 15e3
+    assert manager.step(both, 50.0, 0.0) == {1: 0.0, 2: 0.0}
+    again = [manager.step(both, 51.0 + second, 500e3) for second in range(3)][-1]
+    assert again == {1: 50e3, 2: 50e3}
+
+
+def test_a_limit_of_the_csms_for_all_is_kept_also_while_shares_change() -> None:
+    manager = EnergyManager(ManagerConfig(site_limit=100e3), (1, 2))
+    for second in range(3):
+        manager.step({1: charging(), 2: IDLE}, float(second), 30e3)
+    assert manager.step({1: charging(), 2: IDLE}, 3.0, 30e3) == {1: 30e3, 2: 0.0}
+    assert manager.step({1: charging(), 2: charging()}, 3.1, 30e3) == {1: 15e3, 2: 0.0}
+    assert manager.step({1: charging(), 2: charging()}, 4.2, 30e3) == {1: 15e3, 2: 15e3}
+
+
 def test_a_manager_that_was_restarted_begins_with_equal_shares() -> None:
     """What it had told before may still hold elsewhere."""
     manager = EnergyManager(SITE, (1, 2, 3, 4))

@@ -226,3 +226,19 @@ def test_the_file_is_written_ahead_and_synchronously(reopen: Open) -> None:
     queue = reopen()
     assert queue._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert queue._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_what_is_collected_for_the_stop_covers_the_session_outlives_a_restart_and_ends_with_it(reopen: Open) -> None:
+    queue = reopen()
+    queue.begin(1, "a", "T", 1.0, START)
+    queue.collect(1, "unknown", {"n": -1}, 4)
+    for number in range(9):
+        queue.collect(1, "a", {"n": number}, 4)
+    queue = reopen()
+    found = [item["n"] for item in queue.collected(1, "a")]
+    assert len(found) <= 4
+    assert (found == sorted(found), found[-1]) == (True, 8)
+    queue.end(1, "a", "T", 1.0, START, 2.0, STOP, 5.0)
+    assert queue.collected(1, "a") == []
+    queue.collect(1, "a", {"n": 9}, 4)
+    assert queue.collected(1, "a") == []

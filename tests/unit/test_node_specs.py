@@ -92,11 +92,15 @@ def test_the_vehicle_link_reaches_who_must_know_it_and_chooses_what_plays_the_ve
     assert nodes["/evse_1/vehicle_simulator"].parameters["bus.channel"] == nodes["/evse_1/can_bridge"].parameters["vehicle_bus.channel"]
 
 
+# What the uplink is told of how the station is built (evse_nodes/ocpp_outlets.py).
+BUILT = ("outlet_power", "outlet_phases", "outlet_voltage", "site_limit", "phase_switching", "socket_outlets")
+
+
 def test_every_parameter_is_one_that_its_node_declares() -> None:
     """A misspelt parameter would silently stay at its default."""
     own = {
         "recorder": set(),
-        "ocpp_uplink": {"evses", "data_dir"},
+        "ocpp_uplink": {"evses", "data_dir", *BUILT},
         "energy_manager": {"evses"},
         "energy_meter": {"data_dir"},
         "safety_monitor": {"data_dir", "expected_nodes", "description_file"},

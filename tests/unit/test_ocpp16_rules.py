@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
-from evse_core.ocpp16_configuration import KEYS, change, get, problems, restored
+from evse_core.ocpp16_configuration import BOOLEAN, INTEGER, KEYS, StationFacts, change, get, problems, refusal, restored
 from evse_core.ocpp16_registration import RegistrationRule, clock_error
 from evse_core.ocpp16_requests import (
-    ACTIONS,
     SUPPORTED,
     Connector,
     Decision,
+    KeepProfile,
     Refused,
     Reset,
     Send,
@@ -25,7 +26,7 @@ from evse_core.ocpp16_requests import (
 )
 from evse_core.ocpp16_requests import decide as decide_call
 from evse_core.ocpp16_status import Status
-from evse_core.types import Registration, StopCause, Verdict, VerdictSource
+from evse_core.types import Authorization, Registration, StopCause, Verdict, VerdictSource
 
 CONFIG = OcppConfig(url="ws://127.0.0.1:1")
 
@@ -96,6 +97,8 @@ def test_the_clock_of_the_csms_is_compared(text: object, expected: float | None)
 # Verdicts
 
 ASK = None
+WELCOME = Authorization(token="A", verdict=Verdict.ACCEPTED, source=VerdictSource.CACHE)
+UNWELCOME = replace(WELCOME, verdict=Verdict.EXPIRED)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +109,16 @@ ASK = None
         (Question("A"), replace(CONFIG, allow_offline_tx_for_unknown_id=True), False, (Verdict.ACCEPTED, VerdictSource.OFFLINE)),
         (Question("A"), replace(CONFIG, allow_offline_tx_for_unknown_id=True), True, ASK),
         (
-            Question("A", known=Verdict.BLOCKED),
-            replace(CONFIG, allow_offline_tx_for_unknown_id=True),
+            Question("A", known=Authorization(token="A", verdict=Verdict.BLOCKED, source=VerdictSource.LIST)),
+            replace(CONFIG, allow_offline_tx_for_unknown_id=True, local_authorize_offline=False),
             False,
-            (Verdict.BLOCKED, VerdictSource.OFFLINE),
+            (Verdict.BLOCKED, VerdictSource.LIST),
         ),
-        (Question("A", known=Verdict.ACCEPTED), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.OFFLINE)),
+        (Question("A", known=WELCOME), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.CACHE)),
+        (Question("A", known=WELCOME), replace(CONFIG, local_authorize_offline=False), False, (Verdict.INVALID, VerdictSource.OFFLINE)),
+        (Question("A", known=WELCOME), CONFIG, True, ASK),
+        (Question("A", known=WELCOME), replace(CONFIG, local_pre_authorize=True), True, (Verdict.ACCEPTED, VerdictSource.CACHE)),
+        (Question("A", known=UNWELCOME), replace(CONFIG, local_pre_authorize=True), True, ASK),
         (Question("A", remote=True), CONFIG, True, (Verdict.ACCEPTED, VerdictSource.CSMS)),
         (Question("A", remote=True), CONFIG, False, (Verdict.ACCEPTED, VerdictSource.CSMS)),
         (Question("A", remote=True), replace(CONFIG, authorize_remote_tx_requests=True), True, ASK),
@@ -171,6 +178,18 @@ def test_the_offline_verdict_names_its_token() -> None:
         ("MeterValuesSampledData", "Voltage,Frequency", "Rejected"),
         ("WebSocketPingInterval", "10", "RebootRequired"),
         ("NumberOfConnectors", "2", "Rejected"),
+        ("LocalPreAuthorize", "true", "Accepted"),
+        ("LocalAuthListMaxLength", "1", "Rejected"),
+        ("ClockAlignedDataInterval", "900", "Accepted"),
+        ("ClockAlignedDataInterval", "-1", "Rejected"),
+        ("ClockAlignedDataInterval", "86401", "Rejected"),
+        ("StopTxnSampledData", "", "Accepted"),
+        ("StopTxnAlignedData", "Voltage, SoC", "Accepted"),
+        ("MeterValuesAlignedData", "Voltage,Smell", "Rejected"),
+        ("ConnectorPhaseRotation", "0.RST,1.NotApplicable", "Accepted"),
+        ("ConnectorPhaseRotation", "0.RST,0.RTS", "Rejected"),
+        ("ConnectorPhaseRotation", "1.ABC", "Rejected"),
+        ("ResetRetries", "3", "Accepted"),
         ("Nonsense", "2", "NotSupported"),
         ("url", "ws://elsewhere", "NotSupported"),
     ],
@@ -213,7 +232,7 @@ REQUIRED = (
 
 
 def test_all_required_keys_are_there() -> None:
-    found = {item["key"]: item for item in get(CONFIG, 3)["configurationKey"]}
+    found = {item["key"]: item for item in get(CONFIG, StationFacts(3))["configurationKey"]}
     assert set(REQUIRED) <= set(found)
     assert found["NumberOfConnectors"] == {"key": "NumberOfConnectors", "readonly": True, "value": "3"}
     assert found["HeartbeatInterval"] == {"key": "HeartbeatInterval", "readonly": False, "value": "300"}
@@ -221,8 +240,36 @@ def test_all_required_keys_are_there() -> None:
     assert len({key.name.lower() for key in KEYS}) == len(KEYS)
 
 
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_each_key_has_a_value_of_its_type_and_a_writable_one_takes_its_own_value(key: Any) -> None:
+    found = get(CONFIG, StationFacts(2, phase_switching=True), [key.name])["configurationKey"][0]
+    assert found["readonly"] is not key.writable
+    if key.kind == INTEGER:
+        assert str(int(found["value"])) == found["value"]
+    if key.kind == BOOLEAN:
+        assert found["value"] in ("true", "false")
+    assert change(CONFIG, key.name.upper(), found["value"]).status == (
+        "Rejected" if not key.writable else "RebootRequired" if key.reboot else "Accepted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("MeterValueSampleInterval", 30, ""),
+        ("LocalPreAuthorize", True, ""),
+        ("NumberOfConnectors", 2, "no key that can be set"),
+        ("Nonsense", 2, "no key that can be set"),
+        ("MeterValueSampleInterval", -1, "-1 is no value"),
+        ("MeterValueSampleInterval", True, "True is no value"),
+    ],
+)
+def test_initial_values_are_held_against_the_same_table(name: str, value: object, word: str) -> None:
+    assert (word in refusal(name, value)) if word else not refusal(name, value)
+
+
 def test_named_keys_are_found_whatever_their_case_and_unknown_ones_are_named() -> None:
-    found = get(CONFIG, 1, ["heartbeatINTERVAL", "Nonsense"])
+    found = get(CONFIG, StationFacts(1), ["heartbeatINTERVAL", "Nonsense"])
     assert [item["key"] for item in found["configurationKey"]] == ["HeartbeatInterval"]
     assert found["unknownKey"] == ["Nonsense"]
 
@@ -246,6 +293,7 @@ def test_wrong_settings_are_named(changes: dict[str, Any], word: str) -> None:
 
 FREE = Connector(Status.AVAILABLE)
 PLUGGED = Connector(Status.PREPARING)
+HELD = Connector(Status.RESERVED)
 BUSY = Connector(Status.CHARGING, session_active=True)
 BROKEN = Connector(Status.FAULTED)
 
@@ -272,6 +320,8 @@ def answer(action: str, payload: dict[str, Any], at: Station) -> Decision:
         ((BROKEN,), 1, None),
         ((FREE,), 2, None),
         ((FREE,), 0, None),
+        ((HELD,), 1, 1),
+        ((FREE, HELD), None, 2),
     ],
 )
 def test_a_remote_start_goes_to_a_connector_that_can(connectors: tuple[Connector, ...], connector: int | None, evse: int | None) -> None:
@@ -281,6 +331,19 @@ def test_a_remote_start_goes_to_a_connector_that_can(connectors: tuple[Connector
         assert found == Decision({"status": "Rejected"})
     else:
         assert found == Decision({"status": "Accepted"}, (StartSession(evse, "A", authorized=True),), {"status": "Rejected"})
+
+
+def test_a_remote_start_keeps_away_from_what_others_have_reserved() -> None:
+    assert answer("RemoteStartTransaction", {"idTag": "A", "connectorId": 1}, station(HELD, barred=frozenset({1}))).answer == {
+        "status": "Rejected"
+    }
+    at = station(HELD, FREE, barred=frozenset({1}))
+    assert answer("RemoteStartTransaction", {"idTag": "A"}, at).requests == (StartSession(2, "A", authorized=True),)
+
+
+def test_a_profile_comes_with_its_remote_start() -> None:
+    found = answer("RemoteStartTransaction", {"idTag": "A", "chargingProfile": {"x": 1}}, station(FREE))
+    assert found.effects == (KeepProfile(1, "A", {"x": 1}),)
 
 
 def test_a_remote_start_is_authorised_by_the_csms_where_configured() -> None:
@@ -326,6 +389,7 @@ def test_availability_waits_for_a_running_session(connector: int, kind: str, sta
         ("MeterValues", 2, "Accepted", Send("MeterValues", (2,))),
         ("Heartbeat", None, "Accepted", Send("Heartbeat", (1, 2))),
         ("MeterValues", 3, "Rejected", None),
+        ("MeterValues", 0, "Rejected", None),
         ("BootNotification", None, "Rejected", None),
         ("DiagnosticsStatusNotification", None, "NotImplemented", None),
     ],
@@ -342,11 +406,10 @@ def test_other_calls() -> None:
     assert answer("UnlockConnector", {"connectorId": 1}, at) == Decision({"status": "Unlocked"}, (Unlock(1),), {"status": "UnlockFailed"})
     assert answer("UnlockConnector", {"connectorId": 2}, at) == Decision({"status": "NotSupported"})
     assert answer("Reset", {"type": "Hard"}, at).effects == (Reset("Hard"),)
-    assert answer("ClearCache", {}, at).answer == {"status": "Rejected"}
     assert answer("DataTransfer", {"vendorId": "x"}, at).answer == {"status": "UnknownVendorId"}
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS - set(SUPPORTED)))
+@pytest.mark.parametrize("action", sorted(FROM_CSMS - set(SUPPORTED)))
 def test_known_actions_without_support_are_not_supported(action: str) -> None:
     with pytest.raises(Refused) as caught:
         answer(action, {}, station(FREE))

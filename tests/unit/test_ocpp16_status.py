@@ -16,11 +16,12 @@ from evse_core.ocpp16_status import (
     Status,
     StatusInputs,
     StatusRule,
+    path,
     station_status,
     status_notification,
 )
 from evse_core.sample import Sample
-from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState
+from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState, StopCause
 
 IDLE = SessionState(state=ChargeState.AVAILABLE, available=True)
 CHARGING = SessionState(state=ChargeState.CHARGING, available=True, session_active=True, transaction_active=True)
@@ -299,3 +300,48 @@ def test_a_notification_leaves_empty_fields_out() -> None:
     assert status_notification(1, ConnectorStatus(Status.AVAILABLE), 0.0) == Request(
         "StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError", "timestamp": "1970-01-01T00:00:00.000Z"}
     )
+
+
+@pytest.mark.parametrize("old", Status)
+@pytest.mark.parametrize("new", Status)
+def test_every_change_is_told_in_steps_of_the_table(old: Status, new: Status) -> None:
+    if old == new:
+        return
+    way = (old, *path(old, new))
+    assert way[-1] == new
+    assert all(later in ALLOWED[earlier] for earlier, later in pairwise(way))
+    assert len(way) == 2 or new not in ALLOWED[old]
+    assert Status.FAULTED not in way[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "between"),
+    [
+        (Status.PREPARING, Status.UNAVAILABLE, (Status.AVAILABLE,)),
+        (Status.PREPARING, Status.RESERVED, (Status.AVAILABLE,)),
+        (Status.FINISHING, Status.CHARGING, (Status.PREPARING,)),
+        (Status.UNAVAILABLE, Status.RESERVED, (Status.AVAILABLE,)),
+        (Status.RESERVED, Status.CHARGING, (Status.PREPARING,)),
+        (Status.AVAILABLE, Status.CHARGING, ()),
+    ],
+)
+def test_what_the_table_does_not_have_goes_by_way_of_something_true(old: Status, new: Status, between: tuple[Status, ...]) -> None:
+    assert path(old, new) == (*between, new)
+
+
+def test_a_vehicle_that_was_unplugged_is_told_in_words() -> None:
+    over = SessionState(state=ChargeState.FINISHED, available=True, stop_cause=StopCause.UNPLUGGED)
+    assert (status(over).status, status(over).info) == (Status.FINISHING, "EV side disconnected")
+    assert status(replace(over, stop_cause=StopCause.LOCAL)).info == ""
+    assert status(replace(over, state=ChargeState.AVAILABLE)).info == ""
+
+
+def test_reserved_shows_where_nobody_is() -> None:
+    rule = StatusRule()
+    for session, expected in (
+        (IDLE, Status.RESERVED),
+        (replace(IDLE, state=ChargeState.PREPARING), Status.PREPARING),
+        (CHARGING, Status.CHARGING),
+        (replace(IDLE, available=False), Status.UNAVAILABLE),
+    ):
+        assert rule.status(replace(inputs(session), reserved=True), 100.0).status == expected

@@ -1,10 +1,10 @@
 """How much current an AC output offers by its control pilot, on how many phases, and when (IEC 61851-1; can.md section 3).
 
-Theory of operation. What is available per phase is the least of rating, cable, temperature of the connector, the simplified pilot's limit, and the site's
-budget shared by the phases. An offer stands for at least `offer_interval`, because vehicles have 5 s to follow a duty cycle; only to take it back altogether
-waits for nothing. What is available below 6 A is no offer: the pilot stands still, the vehicle goes to state B, and the contactor opens, after
-`ac_stop_timeout` by force. Where the budget is too little for three phases and the output can switch, it goes down to one: no offer, an open contactor, a
-pause, then the new number of phases. A vehicle that sleeps through an offer is woken once by state F.
+Theory of operation. What is available per phase is the least of rating, cable, temperature of the connector, the simplified pilot's limit, the CSMS's limit
+per phase, and the site's budget shared by the phases. An offer stands for at least `offer_interval`, because vehicles have 5 s to follow a duty cycle; only
+to take it back altogether waits for nothing. What is available below 6 A is no offer: the pilot stands still, the vehicle goes to state B, and the contactor
+opens, after `ac_stop_timeout` by force. Where the budget is too little for three phases and the output can switch, it goes down to one: no offer, an open
+contactor, a pause, then the new number of phases. A vehicle that sleeps through an offer is woken once by state F.
 """
 
 from math import floor, inf, isfinite
@@ -46,7 +46,7 @@ def available_current(view: View, phases: int) -> float:
     cable = pilot(view).cable_current if view.config.socket_outlet else inf
     simplified = view.config.simplified_current if is_simplified(view) else inf
     power = min(view.config.max_power, view.budget) / (phases * _voltage(view))
-    least = min(view.config.max_current, connector_current(view), simplified, power)
+    least = min(view.config.max_current, connector_current(view), simplified, power, view.current_budget)
     return min(least, cable) if cable >= 0.0 else 0.0
 
 

@@ -263,6 +263,13 @@ class View:
             return self.config.safe_power
         return sample.value.power
 
+    @property
+    def current_budget(self) -> float:
+        """Current of each phase that the CSMS allows [A], infinite without such a limit. Where no valid budget is there, the safe power holds."""
+        sample = self.inputs.budget
+        valid = sample is not None and sample.age(self.now) <= sample.value.valid_for
+        return sample.value.current if valid and sample is not None and sample.value.current >= 0.0 else inf
+
     # Discharging.
 
     @property

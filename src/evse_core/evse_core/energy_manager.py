@@ -1,10 +1,10 @@
 """Shares the site's power among its EVSEs, never more than there is, not even for the moment in which shares change.
 
-Theory of operation. Each step finds the target of every EVSE: equal shares of the site limit for those with a session, what one cannot use handed on to
-the others (water filling), the rest to whoever may come next. A target below what an EVSE has takes effect at once. A target above it waits: an EVSE that
-was told to take less is counted with what it had for `release_time`, and with what the meter sees while that is more, and only what is then left is
-given away. An EVSE that is not heard of keeps what it had, because it may be using it. What vehicles give (discharge_manager.py) makes nobody's share larger:
-it may end at any moment.
+Theory of operation. Each step finds the target of every EVSE: equal shares of the site limit for those with a session, what one cannot use handed on to the
+others (water filling), the rest to whoever may come next. A target below what an EVSE has takes effect at once. A target above it waits: an EVSE that was
+told to take less is counted with what it had for `release_time`, and with what the meter sees while that is more, and only what is then left is given away.
+An EVSE that is not heard of keeps what it had, because it may be using it. The CSMS may limit each EVSE and all together. What vehicles give
+(discharge_manager.py) makes nobody's share larger: it may end at any moment.
 """
 
 from collections.abc import Mapping
@@ -138,14 +138,16 @@ class EnergyManager:
     def __init__(self, config: ManagerConfig, evses: tuple[int, ...]) -> None:
         self._config = config
         self._evses = evses
+        self._site = config
         self._told: dict[int, list[tuple[float, float]]] = {}
         self._wanted: dict[int, list[tuple[float, float]]] = {}
 
-    def step(self, demands: Mapping[int, Demand], now: float) -> dict[int, float]:
-        """Return the budget of each EVSE [W], in whole W, at a time [s]."""
+    def step(self, demands: Mapping[int, Demand], now: float, limit: float = nan) -> dict[int, float]:
+        """Return the budget of each EVSE [W], in whole W, at a time [s]; limit is that of the CSMS for all together [W], NaN without one."""
+        self._site = self._config if isnan(limit) else replace(self._config, site_limit=max(min(self._config.site_limit, limit), 0.0))
         known = {evse: self._smoothed(evse, demands.get(evse, Demand()), now) for evse in self._evses}
         had = {evse: self._last(evse) for evse in self._evses}
-        targets = {evse: float(floor(target)) for evse, target in allocate(self._config, known, had).items()}
+        targets = {evse: float(floor(target)) for evse, target in allocate(self._site, known, had).items()}
         shares = self._raised(targets, known, now) if self._told else {evse: min(target, had[evse]) for evse, target in targets.items()}
         for evse, share in shares.items():
             self._remember(evse, share, now)
@@ -166,7 +168,7 @@ class EnergyManager:
     def _last(self, evse: int) -> float:
         """Return what an EVSE was told last; at the start an equal share, as each may still hold what an earlier manager told it."""
         told = self._told.get(evse)
-        return told[-1][1] if told else float(floor(min(self._config.site_limit / len(self._evses), self._config.evse_limit)))
+        return told[-1][1] if told else float(floor(min(self._site.site_limit / len(self._evses), self._config.evse_limit)))
 
     def _held(self, evse: int, demand: Demand) -> float:
         """Return what an EVSE may be using: the most that it was told within the release time, or what is measured."""
@@ -177,7 +179,7 @@ class EnergyManager:
         for evse in self._evses:
             self._forget(evse, now)
         held = {evse: self._held(evse, demands[evse]) for evse in self._evses}
-        room = max(self._config.site_limit - sum(held.values()), 0.0)
+        room = max(self._site.site_limit - sum(held.values()), 0.0)
         granted = fill(room, {evse: targets[evse] - held[evse] for evse in self._evses if targets[evse] > held[evse]})
         return {evse: float(floor(min(targets[evse], held[evse] + granted.get(evse, 0.0)))) for evse in self._evses}
 

@@ -12,6 +12,8 @@ from evse_core.trace import NOTHING, STEP, Outputs
 from evse_core.types import ChargingLimit, MeterReading, PowerBudget, SessionState
 
 METER, SESSION, LIMIT, BUDGET = "meter_reading", "session_state", "charging_limit", "power_budget"
+# Limit of the CSMS for all EVSEs together.
+STATION_LIMIT = "/charging_limit"
 # Call: power [W] that the site asks back, and for how long [s]. What is for the node: why that is refused, "" where it is taken.
 SET_DISCHARGE, REFUSED = "set_discharge()", "refused()"
 
@@ -38,13 +40,14 @@ class ManagerLoop:
         self._config = config
         self._manager, self._discharge = EnergyManager(config, numbers), DischargeManager(config, numbers)
         self._evses = {number: EvseInputs() for number in numbers}
-        self._told: dict[int, tuple[float, float]] = {}
+        self._told: dict[int, PowerBudget] = {}
+        self._limit = ChargingLimit()
         self._inputs = {topic(number, name): (number, name) for number in numbers for name in (METER, SESSION, LIMIT)}
-        self.names: tuple[str, ...] = (STEP, SET_DISCHARGE, *self._inputs)
+        self.names: tuple[str, ...] = (STEP, SET_DISCHARGE, STATION_LIMIT, *self._inputs)
 
     @property
-    def told(self) -> Mapping[int, tuple[float, float]]:
-        """Power [W] and asked discharge [W] of each EVSE since the last period began."""
+    def told(self) -> Mapping[int, PowerBudget]:
+        """What each EVSE was told since the last period began."""
         return self._told
 
     def lost(self, now: float) -> list[int]:
@@ -60,6 +63,9 @@ class ManagerLoop:
             power, valid_for = json.loads(str(given))
             refused = self._discharge.ask(power, valid_for, now)
             return [(REFUSED, refused), *self._share(now)]
+        if name == STATION_LIMIT and isinstance(given, ChargingLimit):
+            self._limit = given
+            return self._share(now)
         return self._take(*self._inputs[name], given, now)
 
     def _take(self, number: int, name: str, value: object, now: float) -> Outputs:
@@ -80,15 +86,20 @@ class ManagerLoop:
     def _share(self, now: float) -> Outputs:
         """Put out every budget that has changed, or all where nothing counts as told."""
         demands = {number: self._demand(number, now) for number in self._evses}
-        shares, asked = self._manager.step(demands, now), self._discharge.step(demands, now)
+        shares, asked = self._manager.step(demands, now, self._limit.power), self._discharge.step(demands, now)
         found = []
         # Lower ones first, so that who gets more never hears of it before who gets less.
-        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._told.get(item[0], (0.0, 0.0))[0]):
-            if self._told.get(number) != (power, asked[number]):
-                self._told[number] = (power, asked[number])
-                budget = PowerBudget(power=power, valid_for=self._config.valid_for, discharge_power=asked[number])
+        for number, power in sorted(shares.items(), key=lambda item: item[1] - self._power(item[0])):
+            limit = self._evses[number].limit
+            current = limit.current if limit is not None else nan
+            budget = PowerBudget(power=power, valid_for=self._config.valid_for, discharge_power=asked[number], current=current)
+            if repr(self._told.get(number)) != repr(budget):  # NaN differs from NaN.
+                self._told[number] = budget
                 found.append((topic(number, BUDGET), budget))
         return found
+
+    def _power(self, number: int) -> float:
+        return self._told[number].power if number in self._told else 0.0
 
     def _demand(self, number: int, now: float) -> Demand:
         evse = self._evses[number]

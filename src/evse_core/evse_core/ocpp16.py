@@ -63,6 +63,64 @@ class OcppConfig:
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )
+    meter_values_aligned_data: str = parameter(
+        "Energy.Active.Import.Register", "", "MeterValuesAlignedData, comma-separated measurands", "1.6 section 9.1.15; value own"
+    )
+    clock_aligned_data_interval: int = parameter(
+        0, "s", "ClockAlignedDataInterval, counted from 00:00:00 UTC; 0: none", "1.6 section 9.1.7", 0, 86400
+    )
+    stop_txn_sampled_data: str = parameter(
+        "Energy.Active.Import.Register",
+        "",
+        "StopTxnSampledData, comma-separated measurands of transactionData",
+        "1.6 section 9.1.26; value own",
+    )
+    stop_txn_aligned_data: str = parameter(
+        "", "", "StopTxnAlignedData, comma-separated measurands of transactionData", "1.6 section 9.1.25; value own"
+    )
+    stop_transaction_max_meter_values: int = parameter(
+        200,
+        "1",
+        "StopTransactionMaxMeterValues: most meter values of transactionData, begin and end included",
+        "1.6 errata; value own",
+        2,
+        1000,
+    )
+    connector_phase_rotation: str = parameter("NotApplicable", "", "ConnectorPhaseRotation, such as 0.RST,1.RST", "1.6 section 9.1.9")
+    reset_retries: int = parameter(
+        1, "1", "ResetRetries: further tries to end the sessions before a reset", "1.6 section 9.1.22; value own", 0, 10
+    )
+    local_authorize_offline: bool = parameter(
+        True, "", "LocalAuthorizeOffline: while offline, tokens of the local list and the cache may charge", "1.6 section 9.1.13; value own"
+    )
+    local_pre_authorize: bool = parameter(
+        False, "", "LocalPreAuthorize: tokens of the local list and the cache need not wait for the CSMS", "1.6 section 9.1.14; value own"
+    )
+    authorization_cache_enabled: bool = parameter(
+        True, "", "AuthorizationCacheEnabled: answers of the CSMS are remembered", "1.6 section 9.1.2; value own"
+    )
+    authorization_cache_size: int = parameter(1000, "1", "Tokens that the cache remembers", "own", 0, 100_000)
+    local_auth_list_enabled: bool = parameter(True, "", "LocalAuthListEnabled: the local list counts", "1.6 section 9.2.1; value own")
+    local_auth_list_max_length: int = parameter(
+        5000, "1", "LocalAuthListMaxLength: tokens of the local list", "1.6 section 9.2.2; value own", 1, 100_000
+    )
+    send_local_list_max_length: int = parameter(
+        1000,
+        "1",
+        "SendLocalListMaxLength: tokens of one SendLocalList",
+        "1.6 section 9.2.3; value own: 1 MiB is the largest message",
+        1,
+        5000,
+    )
+    charge_profile_max_stack_level: int = parameter(
+        20, "1", "ChargeProfileMaxStackLevel: highest stackLevel", "1.6 section 9.4.1; value own", 0, 1000
+    )
+    charging_schedule_max_periods: int = parameter(
+        100, "1", "ChargingScheduleMaxPeriods: periods of a schedule", "1.6 section 9.4.3; value own: 15-minute steps of a day", 1, 1000
+    )
+    max_charging_profiles_installed: int = parameter(
+        50, "1", "MaxChargingProfilesInstalled: profiles at a time", "1.6 section 9.4.5; value own", 1, 1000
+    )
     tell_cost: bool = parameter(
         False, "", "Tell the price of each session by a DataTransfer of this project after its StopTransaction", "own: docs/tariffs.md"
     )

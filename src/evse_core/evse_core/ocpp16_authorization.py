@@ -20,11 +20,11 @@ _VERDICTS: Final[Mapping[str, Verdict]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A token that asks for a verdict; known is what a list or cache of the station says about it, None where it says nothing."""
+    """A token that asks for a verdict; known is what list or cache of the station say about it, None where they say nothing."""
 
     token: str
     remote: bool = False
-    known: Verdict | None = None
+    known: Authorization | None = None
 
 
 def decide(question: Question, config: OcppConfig, online: bool) -> Authorization | None:
@@ -36,13 +36,22 @@ def decide(question: Question, config: OcppConfig, online: bool) -> Authorizatio
         return Authorization(token=token, verdict=Verdict.INVALID, source=VerdictSource.OFFLINE)
     if question.remote and not config.authorize_remote_tx_requests:
         return Authorization(token=token, verdict=Verdict.ACCEPTED, source=VerdictSource.CSMS)
-    return None if online else offline(question, config)
+    if not online:
+        return offline(question, config)
+    accepted = question.known is not None and question.known.verdict is Verdict.ACCEPTED
+    return question.known if accepted and config.local_pre_authorize else None
 
 
 def offline(question: Question, config: OcppConfig) -> Authorization:
-    """Return the verdict without the CSMS: what is known of the token counts, else AllowOfflineTxForUnknownId (1.6 section 3.5.4)."""
+    """Return the verdict without the CSMS (1.6 section 3.5): what is known of the token where LocalAuthorizeOffline, else AllowOfflineTxForUnknownId.
+
+    A token that is known as not accepted is refused in any case.
+    """
+    known = question.known
+    if known is not None and (config.local_authorize_offline or known.verdict is not Verdict.ACCEPTED):
+        return known
     unknown = Verdict.ACCEPTED if config.allow_offline_tx_for_unknown_id else Verdict.INVALID
-    return Authorization(token=question.token, verdict=unknown if question.known is None else question.known, source=VerdictSource.OFFLINE)
+    return Authorization(token=question.token, verdict=unknown, source=VerdictSource.OFFLINE)
 
 
 def from_id_tag_info(token: str, info: object) -> Authorization | None:

@@ -1,59 +1,95 @@
 """The configuration keys of OCPP 1.6: one table, read and changed by the CSMS (1.6 section 9).
 
-A key with a field stands for that field of OcppConfig, whose bounds hold here, too; one without has a fixed value. Keys are not case-sensitive.
+A key with a field stands for that field of OcppConfig, whose bounds hold here, too; one without has a fixed value. Keys are not case-sensitive. An optional key
+that is not here stands for something that this station does not have.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_messages import measurands
+from evse_core.ocpp16_actions import SUPPORTED_PROFILES
+from evse_core.ocpp16_messages import SUPPORTED_MEASURANDS, measurands
+from evse_core.ocpp16_profile_store import rate_units
 from evse_core.parameter import check
 
 # Longest value of a key (1.6 section 7.29). [characters]
 VALUE_LENGTH: Final = 500
 # GetConfigurationMaxKeys: more than there are. [1]
-MAX_KEYS: Final = 50
+MAX_KEYS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class StationFacts:
+    """What keys tell of the station as it is built."""
+
+    connectors: int = 1
+    phase_switching: bool = False
+    socket_outlets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One row: name, the field behind it or the fixed value ("{n}" is the number of connectors), whether the CSMS may change it and when that counts."""
+    """One row: name, type, the field behind it or the fixed value, whether the CSMS may change it and when that counts, and the section of 1.6.
+
+    In a fixed value {n} is the number of connectors, {switching} and {sockets} are booleans of StationFacts.
+    """
 
     name: str
+    kind: str
+    section: str
     field: str = ""
     value: str = ""
     writable: bool = False
     reboot: bool = False
 
 
+# Types of keys (1.6 section 9).
+BOOLEAN, INTEGER, LIST = "boolean", "integer", "CSL"
+_LONGEST_LIST: Final = str(len(SUPPORTED_MEASURANDS))
 KEYS: Final = (
-    Key("AllowOfflineTxForUnknownId", "allow_offline_tx_for_unknown_id", writable=True),
-    Key("AuthorizeRemoteTxRequests", "authorize_remote_tx_requests", writable=True),
-    Key("ClockAlignedDataInterval", value="0"),
-    Key("ConnectionTimeOut", "connection_time_out"),
-    Key("ConnectorPhaseRotation", value="NotApplicable"),
-    Key("GetConfigurationMaxKeys", value=str(MAX_KEYS)),
-    Key("HeartbeatInterval", "heartbeat_interval", writable=True),
-    Key("LocalAuthorizeOffline", value="false"),
-    Key("LocalPreAuthorize", value="false"),
-    Key("MessageTimeout", "message_timeout", writable=True),
-    Key("MeterValuesAlignedData"),
-    Key("MeterValuesSampledData", "meter_values_sampled_data", writable=True),
-    Key("MeterValueSampleInterval", "meter_value_sample_interval", writable=True),
-    Key("MinimumStatusDuration", "minimum_status_duration", writable=True),
-    Key("NumberOfConnectors", value="{n}"),
-    Key("ResetRetries", value="0"),
-    Key("StopTransactionOnEVSideDisconnect", value="true"),
-    Key("StopTransactionOnInvalidId", "stop_transaction_on_invalid_id", writable=True),
-    Key("StopTxnAlignedData"),
-    Key("StopTxnSampledData"),
-    Key("SupportedFeatureProfiles", value="Core,RemoteTrigger"),
-    Key("TransactionMessageAttempts", "transaction_message_attempts", writable=True),
-    Key("TransactionMessageRetryInterval", "transaction_message_retry_interval", writable=True),
-    Key("UnlockConnectorOnEVSideDisconnect", value="false"),
-    Key("WebSocketPingInterval", "websocket_ping_interval", writable=True, reboot=True),
+    Key("AllowOfflineTxForUnknownId", BOOLEAN, "9.1", "allow_offline_tx_for_unknown_id", writable=True),
+    Key("AuthorizationCacheEnabled", BOOLEAN, "9.1", "authorization_cache_enabled", writable=True),
+    Key("AuthorizeRemoteTxRequests", BOOLEAN, "9.1", "authorize_remote_tx_requests", writable=True),
+    Key("ClockAlignedDataInterval", INTEGER, "9.1", "clock_aligned_data_interval", writable=True),
+    Key("ConnectionTimeOut", INTEGER, "9.1", "connection_time_out"),
+    Key("ConnectorPhaseRotation", LIST, "9.1", "connector_phase_rotation", writable=True),
+    Key("GetConfigurationMaxKeys", INTEGER, "9.1", value=str(MAX_KEYS)),
+    Key("HeartbeatInterval", INTEGER, "9.1", "heartbeat_interval", writable=True),
+    Key("LocalAuthorizeOffline", BOOLEAN, "9.1", "local_authorize_offline", writable=True),
+    Key("LocalPreAuthorize", BOOLEAN, "9.1", "local_pre_authorize", writable=True),
+    Key("MessageTimeout", INTEGER, "errata", "message_timeout", writable=True),
+    Key("MeterValuesAlignedData", LIST, "9.1", "meter_values_aligned_data", writable=True),
+    Key("MeterValuesAlignedDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
+    Key("MeterValuesSampledData", LIST, "9.1", "meter_values_sampled_data", writable=True),
+    Key("MeterValuesSampledDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
+    Key("MeterValueSampleInterval", INTEGER, "9.1", "meter_value_sample_interval", writable=True),
+    Key("MinimumStatusDuration", INTEGER, "9.1", "minimum_status_duration", writable=True),
+    Key("NumberOfConnectors", INTEGER, "9.1", value="{n}"),
+    Key("ResetRetries", INTEGER, "9.1", "reset_retries", writable=True),
+    Key("StopTransactionMaxMeterValues", INTEGER, "errata", "stop_transaction_max_meter_values"),
+    Key("StopTransactionOnEVSideDisconnect", BOOLEAN, "9.1", value="true"),
+    Key("StopTransactionOnInvalidId", BOOLEAN, "9.1", "stop_transaction_on_invalid_id", writable=True),
+    Key("StopTxnAlignedData", LIST, "9.1", "stop_txn_aligned_data", writable=True),
+    Key("StopTxnAlignedDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
+    Key("StopTxnSampledData", LIST, "9.1", "stop_txn_sampled_data", writable=True),
+    Key("StopTxnSampledDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
+    Key("SupportedFeatureProfiles", LIST, "9.1", value=",".join(SUPPORTED_PROFILES)),
+    Key("TransactionMessageAttempts", INTEGER, "9.1", "transaction_message_attempts", writable=True),
+    Key("TransactionMessageRetryInterval", INTEGER, "9.1", "transaction_message_retry_interval", writable=True),
+    Key("UnlockConnectorOnEVSideDisconnect", BOOLEAN, "9.1", value="{sockets}"),
+    Key("WebSocketPingInterval", INTEGER, "9.1", "websocket_ping_interval", writable=True, reboot=True),
+    Key("LocalAuthListEnabled", BOOLEAN, "9.2", "local_auth_list_enabled", writable=True),
+    Key("LocalAuthListMaxLength", INTEGER, "9.2", "local_auth_list_max_length"),
+    Key("SendLocalListMaxLength", INTEGER, "9.2", "send_local_list_max_length"),
+    Key("ReserveConnectorZeroSupported", BOOLEAN, "9.3", value="true"),
+    Key("ChargeProfileMaxStackLevel", INTEGER, "9.4", "charge_profile_max_stack_level"),
+    Key("ChargingScheduleAllowedChargingRateUnit", LIST, "9.4", value=rate_units()),
+    Key("ChargingScheduleMaxPeriods", INTEGER, "9.4", "charging_schedule_max_periods"),
+    Key("ConnectorSwitch3to1PhaseSupported", BOOLEAN, "9.4", value="{switching}"),
+    Key("MaxChargingProfilesInstalled", INTEGER, "9.4", "max_charging_profiles_installed"),
 )
 _BY_NAME: Final = {key.name.lower(): key for key in KEYS}
 _BOOLEANS: Final = {"true": True, "false": False}
@@ -81,19 +117,20 @@ def problems(config: OcppConfig) -> list[str]:
         found.append(f"url: {config.url!r} does not begin with ws:// or wss://")
     if not config.charge_point_id:
         found.append("charge_point_id: is empty")
-    try:
-        measurands(config.meter_values_sampled_data)
-    except ValueError as error:
-        found.append(f"meter_values_sampled_data: {error}")
+    for name, parse in _TEXTS.items():
+        try:
+            parse(getattr(config, name))
+        except ValueError as error:
+            found.append(f"{name}: {error}")
     return found
 
 
-def get(config: OcppConfig, connectors: int, names: Iterable[str] = ()) -> dict[str, Any]:
+def get(config: OcppConfig, facts: StationFacts, names: Iterable[str] = ()) -> dict[str, Any]:
     """Return the payload of GetConfiguration.conf for the named keys, for all where none is named."""
     wanted = list(names)
     known = [_BY_NAME[name.lower()] for name in wanted if name.lower() in _BY_NAME] if wanted else list(KEYS)
     payload: dict[str, Any] = {
-        "configurationKey": [{"key": key.name, "readonly": not key.writable, "value": _text(key, config, connectors)} for key in known]
+        "configurationKey": [{"key": key.name, "readonly": not key.writable, "value": _text(key, config, facts)} for key in known]
     }
     if unknown := [name for name in wanted if name.lower() not in _BY_NAME]:
         payload["unknownKey"] = unknown
@@ -123,8 +160,24 @@ def restored(config: OcppConfig, stored: Mapping[str, str]) -> OcppConfig:
     return config
 
 
-def _text(key: Key, config: OcppConfig, connectors: int) -> str:
-    value = getattr(config, key.field) if key.field else key.value.format(n=connectors)
+def refusal(name: str, value: object) -> str:
+    """Return why a key cannot have an initial value, "" where it can; value as a description gives it."""
+    key = _BY_NAME.get(name.lower())
+    if key is None or not key.writable:
+        return f"{name} is no key that can be set"
+    return (
+        "" if change(OcppConfig(), name, initial_text(value)).config is not None else f"{name}: {value!r} is no value for it ({key.kind})"
+    )
+
+
+def initial_text(value: object) -> str:
+    """Return a value of a description as the protocol writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _text(key: Key, config: OcppConfig, facts: StationFacts) -> str:
+    told = {"n": facts.connectors, "switching": str(facts.phase_switching).lower(), "sockets": str(facts.socket_outlets).lower()}
+    value = getattr(config, key.field) if key.field else key.value.format(**told)
     if isinstance(value, bool):
         return str(value).lower()
     return (f"{value:g}" if isinstance(value, float) else str(value))[:VALUE_LENGTH]
@@ -132,9 +185,33 @@ def _text(key: Key, config: OcppConfig, connectors: int) -> str:
 
 def _parse(field: str, text: str) -> Any:
     """Return text in the type of the field; ValueError where it is none."""
-    if field == "meter_values_sampled_data":
-        return ",".join(measurands(text))
-    return _PARSERS[field](text)
+    return _TEXTS[field](text) if field in _TEXTS else _PARSERS[field](text)
+
+
+def _measurands(text: str) -> str:
+    return ",".join(measurands(text))
+
+
+def _rotation(text: str) -> str:
+    """Return a ConnectorPhaseRotation, each connector named once."""
+    items = [item.strip() for item in text.split(",")]
+    if items == [NO_ROTATION]:
+        return NO_ROTATION
+    found = [_ROTATION.fullmatch(item) for item in items]
+    if not all(found) or len({match[1] for match in found if match}) < len(items):
+        raise ValueError(f"{text!r} is no list such as 0.RST,1.RST")
+    return ",".join(items)
+
+
+NO_ROTATION: Final = "NotApplicable"
+_ROTATION: Final = re.compile(r"(\d{1,3})\.(NotApplicable|Unknown|RST|RTS|SRT|STR|TRS|TSR)")
+_TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
+    "meter_values_sampled_data": _measurands,
+    "meter_values_aligned_data": _measurands,
+    "stop_txn_sampled_data": _measurands,
+    "stop_txn_aligned_data": _measurands,
+    "connector_phase_rotation": _rotation,
+}
 
 
 def _boolean(text: str) -> bool:

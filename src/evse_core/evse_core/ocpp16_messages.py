@@ -131,36 +131,33 @@ def authorize(token: str) -> Request:
     return Request("Authorize", {"idTag": token})
 
 
-def start_transaction(record: ChargeRecord) -> Request:
-    """Return the StartTransaction of an open or closed record whose begin register is a number."""
-    return Request(
-        "StartTransaction",
-        {
-            "connectorId": record.evse_id,
-            "idTag": record.token[:ID_TOKEN_LENGTH],
-            "meterStart": whole_wh(record.begin_register_wh),
-            "timestamp": timestamp(record.begin),
-        },
-    )
+def start_transaction(record: ChargeRecord, reservation: int | None = None) -> Request:
+    """Return the StartTransaction of an open or closed record whose begin register is a number, with the reservation that it ends."""
+    payload = {
+        "connectorId": record.evse_id,
+        "idTag": record.token[:ID_TOKEN_LENGTH],
+        "meterStart": whole_wh(record.begin_register_wh),
+        "timestamp": timestamp(record.begin),
+    }
+    return Request("StartTransaction", payload if reservation is None else {**payload, "reservationId": reservation})
 
 
-def stop_transaction(record: ChargeRecord, reason: str = "") -> Request:
+def stop_transaction(record: ChargeRecord, reason: str = "", collected: Iterable[Payload] = (), with_data: bool = True) -> Request:
     """Return the StopTransaction of a billable() record, still without its transactionId.
 
-    The begin and end readings go along as transactionData with decimals: meterStart and meterStop are whole Wh by the schema. Where the vehicle gave energy,
-    both registers do.
+    With data the begin and end readings go along as transactionData with decimals, because meterStart and meterStop are whole Wh by the schema; where the
+    vehicle gave energy, both registers do. Between them stands what was collected for StopTxnSampledData and StopTxnAlignedData.
     """
-    begin = _meter_value(record.begin, _registers(record, record.begin_register_wh, record.begin_export_register_wh, "Transaction.Begin"))
-    end = _meter_value(record.end, _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End"))
-    return Request(
-        "StopTransaction",
-        {
-            "meterStop": whole_wh(record.end_register_wh),
-            "timestamp": timestamp(record.end),
-            "reason": reason or stop_reason(record),
-            "transactionData": [begin, end],
-        },
-    )
+    payload: dict[str, Any] = {
+        "meterStop": whole_wh(record.end_register_wh),
+        "timestamp": timestamp(record.end),
+        "reason": reason or stop_reason(record),
+    }
+    if with_data:
+        begin = _registers(record, record.begin_register_wh, record.begin_export_register_wh, "Transaction.Begin")
+        end = _registers(record, record.end_register_wh, record.end_export_register_wh, "Transaction.End")
+        payload["transactionData"] = [_meter_value(record.begin, begin), *collected, _meter_value(record.end, end)]
+    return Request("StopTransaction", payload)
 
 
 def session_cost(record: ChargeRecord) -> Request:
@@ -203,6 +200,12 @@ def meter_values(
     connector: int, reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str = "Sample.Periodic"
 ) -> Request | None:
     """Return a MeterValues with the measurands that are known now, None where none is; transactionId is filled in when it is sent."""
+    value = meter_value(reading, soc_percent, measurands, context)
+    return None if value is None else Request("MeterValues", {"connectorId": connector, "meterValue": [value]})
+
+
+def meter_value(reading: MeterReading, soc_percent: float, measurands: Iterable[str], context: str) -> dict[str, Any] | None:
+    """Return a meterValue with the measurands that are known now, None where none is."""
     known = {
         REGISTER: reading.register_wh,
         EXPORT_REGISTER: reading.export_register_wh,
@@ -216,9 +219,7 @@ def meter_values(
     }
     told = [name for name in measurands if isfinite(known[name]) and (name not in _EXPORTED or known[name] > 0.0)]
     values = [value for name in told for value in _samples(name, known[name], reading, context)]
-    if not values:
-        return None
-    return Request("MeterValues", {"connectorId": connector, "meterValue": [_meter_value(reading.stamp, values)]})
+    return _meter_value(reading.stamp, values) if values else None
 
 
 def _samples(measurand: str, value: float, reading: MeterReading, context: str) -> list[dict[str, str]]:

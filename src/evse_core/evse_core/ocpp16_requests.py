@@ -12,6 +12,8 @@ from evse_core import ocpp16_configuration as configuration
 from evse_core import ocpp16_messages as messages
 from evse_core.audit import by_csms
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import FROM_CSMS
+from evse_core.ocpp16_configuration import StationFacts
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
 from evse_core.types import Registration, StopCause
@@ -94,7 +96,16 @@ class Configure:
     value: str
 
 
-Effect = Send | Reset | Configure
+@dataclass(frozen=True, slots=True)
+class KeepProfile:
+    """Keep the charging profile of a remote start for the session that it starts; the start is refused where that fails."""
+
+    evse: int
+    token: str
+    profile: Payload
+
+
+Effect = Send | Reset | Configure | KeepProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +119,20 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What a decision needs to know of the station: connectors by number, running transactions by their id as (EVSE, session)."""
+    """What a decision needs to know of the station: connectors by number, running transactions by their id as (EVSE, session), and the connectors that
+    others than the token of a remote start have reserved."""
 
     config: OcppConfig
     registration: Registration
     connectors: Mapping[int, Connector]
     transactions: Mapping[int, tuple[int, str]] = field(default_factory=dict)
+    barred: frozenset[int] = frozenset()
+    facts: StationFacts = field(default_factory=StationFacts)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer; where requests are given, it counts when every EVSE agrees, else refused is the answer."""
+    """The answer; it counts when the effects that it promises hold and every EVSE agrees to the requests, else refused is the answer."""
 
     answer: Payload
     requests: tuple[EvseRequest, ...] = ()
@@ -128,7 +142,7 @@ class Decision:
 
 def decide(action: str, payload: Payload, station: Station) -> Decision:
     """Return the decision on a call; Refused where it is to be answered by a CALLERROR."""
-    if action not in ACTIONS:
+    if action not in FROM_CSMS:
         raise Refused("NotImplemented", "the action is not known")
     if action not in _RULES:
         raise Refused("NotSupported", "the action is known and not supported here")
@@ -142,22 +156,23 @@ def _status(word: str) -> Payload:
 def _start(payload: Payload, station: Station) -> Decision:
     evse = payload.get("connectorId", _free_connector(station))
     connector = station.connectors.get(evse)
-    forbidden = station.registration != Registration.ACCEPTED or connector is None or connector.session_active
+    forbidden = station.registration != Registration.ACCEPTED or connector is None or connector.session_active or evse in station.barred
     if forbidden or (connector is not None and connector.status not in _STARTABLE):
         return Decision(_status("Rejected"))
     request = StartSession(evse, payload["idTag"], authorized=not station.config.authorize_remote_tx_requests)
-    return Decision(_status("Accepted"), (request,), _status("Rejected"))
+    profile = (KeepProfile(evse, payload["idTag"], payload["chargingProfile"]),) if "chargingProfile" in payload else ()
+    return Decision(_status("Accepted"), (request,), _status("Rejected"), profile)
 
 
 # Where a remote start makes sense; the sequence itself decides whether it can start now.
-_STARTABLE: Final = frozenset({Status.AVAILABLE, Status.PREPARING, Status.FINISHING})
+_STARTABLE: Final = frozenset({Status.AVAILABLE, Status.RESERVED, Status.PREPARING, Status.FINISHING})
 
 
 def _free_connector(station: Station) -> int:
     """Return the connector that a remote start without one means: a plugged one first, then a free one; 0 where there is none."""
-    for status in (Status.PREPARING, Status.AVAILABLE):
+    for status in (Status.PREPARING, Status.RESERVED, Status.AVAILABLE):
         for number, connector in sorted(station.connectors.items()):
-            if connector.status == status and not connector.session_active:
+            if connector.status == status and not connector.session_active and number not in station.barred:
                 return number
     return 0
 
@@ -196,6 +211,8 @@ def _trigger(payload: Payload, station: Station) -> Decision:
         return Decision(_status("NotImplemented"))
     if connector is not None and connector != 0 and connector not in station.connectors:
         return Decision(_status("Rejected"))
+    if message == "MeterValues" and connector == 0:
+        return Decision(_status("Rejected"))  # There is no main meter.
     if message == "BootNotification" and station.registration == Registration.ACCEPTED:
         return Decision(_status("Rejected"))
     everything = (0, *sorted(station.connectors)) if message == "StatusNotification" else tuple(sorted(station.connectors))
@@ -206,18 +223,14 @@ _TRIGGERED: Final = frozenset({"BootNotification", "Heartbeat", "MeterValues", "
 
 
 def _get_configuration(payload: Payload, station: Station) -> Decision:
-    return Decision(configuration.get(station.config, len(station.connectors), payload.get("key", ())))
+    return Decision(configuration.get(station.config, station.facts, payload.get("key", ())))
 
 
 def _change_configuration(payload: Payload, station: Station) -> Decision:
     result = configuration.change(station.config, payload["key"], payload["value"])
     if result.config is None or result.stored is None:
         return Decision(_status(result.status))
-    return Decision(_status(result.status), effects=(Configure(result.config, *result.stored),))
-
-
-def _clear_cache(payload: Payload, station: Station) -> Decision:
-    return Decision(_status("Rejected"))  # There is no cache (1.6 section 5.4).
+    return Decision(_status(result.status), refused=_status("Rejected"), effects=(Configure(result.config, *result.stored),))
 
 
 def _data_transfer(payload: Payload, station: Station) -> Decision:
@@ -239,7 +252,6 @@ def _data_transfer(payload: Payload, station: Station) -> Decision:
 _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
     "ChangeAvailability": _availability,
     "ChangeConfiguration": _change_configuration,
-    "ClearCache": _clear_cache,
     "DataTransfer": _data_transfer,
     "GetConfiguration": _get_configuration,
     "RemoteStartTransaction": _start,
@@ -249,27 +261,3 @@ _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
     "UnlockConnector": _unlock,
 }
 SUPPORTED: Final = tuple(_RULES)
-
-# Every action that a CSMS of 1.6 and of its security whitepaper may send: a known one that is not supported is answered NotSupported, all else
-# NotImplemented (OCPP-J section 4.2.3, errata 3.39).
-ACTIONS: Final = frozenset(
-    {
-        *_RULES,
-        "CancelReservation",
-        "CertificateSigned",
-        "ClearChargingProfile",
-        "DeleteCertificate",
-        "ExtendedTriggerMessage",
-        "GetCompositeSchedule",
-        "GetDiagnostics",
-        "GetInstalledCertificateIds",
-        "GetLocalListVersion",
-        "GetLog",
-        "InstallCertificate",
-        "ReserveNow",
-        "SendLocalList",
-        "SetChargingProfile",
-        "SignedUpdateFirmware",
-        "UpdateFirmware",
-    }
-)

@@ -1,9 +1,10 @@
 """What a connector's state is called in OCPP 1.6: from the charging sequence and its faults to status, error code and info.
 
-Theory of operation. The status of a connector follows the state of the sequence by one table. While a transaction runs, the current decides between
-Charging and the two Suspended states: SuspendedEVSE while the station offers no energy or limits it to nothing, SuspendedEV while the vehicle takes none.
-A fault that blocks makes the connector Faulted; a lesser one is only told as error code. A sequence or monitor that is silent is a fault, too: unknown
-means unsafe. ALLOWED is the table of changes that the protocol knows (1.6 section 4.9); what happened is reported even where it is not in the table.
+Theory of operation. The status of a connector follows the state of the sequence by one table. While a transaction runs, the current decides between Charging
+and the two Suspended states: SuspendedEVSE while the station offers no energy or limits it to nothing, SuspendedEV while the vehicle takes none. A fault that
+blocks makes the connector Faulted; a lesser one is only told as error code. A sequence or monitor that is silent is a fault, too: unknown means unsafe.
+ALLOWED is the table of changes that the protocol knows (1.6 section 4.9). Where a connector makes one that is not in it, such as from Preparing to
+Unavailable, `path` puts the statuses between, because some CSMS refuse what the table does not have.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import Final
 
 from evse_core.ocpp16_messages import INFO_LENGTH, Request, timestamp
 from evse_core.sample import Sample
-from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState
+from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState, StopCause
 
 
 class Status(StrEnum):
@@ -43,6 +44,19 @@ ALLOWED: Final[Mapping[Status, frozenset[Status]]] = {
     _S.UNAVAILABLE: frozenset({_S.AVAILABLE, _S.PREPARING, _S.CHARGING, _S.SUSPENDED_EV, _S.SUSPENDED_EVSE, _S.FAULTED}),
     _S.FAULTED: frozenset(_S) - {_S.FAULTED},
 }
+
+
+def path(old: Status, new: Status) -> tuple[Status, ...]:
+    """Return the statuses to be told after old so that every change is one of ALLOWED: new alone where that is, else the fewest on the way, and new."""
+    ways: list[tuple[Status, ...]] = [(old,)]
+    while ways:
+        way = ways.pop(0)
+        if new in ALLOWED[way[-1]]:
+            return (*way[1:], new)
+        # Nothing becomes Faulted on its way elsewhere, and a vehicle that begins to charge was there before.
+        ways += [(*way, status) for status in (Status.PREPARING, *Status) if status in ALLOWED[way[-1]] - {Status.FAULTED}]
+    raise AssertionError("every status can be reached from every other")
+
 
 # Status outside a transaction, and inside one. In a transaction a station that does not offer energy yet is SuspendedEVSE, one that waits for the vehicle
 # SuspendedEV (1.6 section 7.7); Finishing only begins when the transaction is over.
@@ -121,6 +135,8 @@ NO_CURRENT: Final = 1.0
 SUSPENDED_AFTER: Final = 5.0
 # How long a fault whose cause is not known yet is held back: state, permit and fault event come on three topics, within some 0.1 s of each other. [s]
 CAUSE_WAIT: Final = 0.5
+# What is told where the vehicle was unplugged at its own side (1.6 errata).
+UNPLUGGED_INFO: Final = "EV side disconnected"
 _SESSION_INDEPENDENT: Final = frozenset({ChargeState.EMERGENCY, ChargeState.FAULTED, ChargeState.UNKNOWN})
 
 
@@ -146,6 +162,7 @@ class StatusInputs:
     safety: Sample[SafetyState] | None
     meter: Sample[MeterReading] | None
     faults: Mapping[str, FaultEvent]
+    reserved: bool = False
 
 
 class StatusRule:
@@ -182,6 +199,8 @@ class StatusRule:
         assert inputs.safety is not None
         session, safety = inputs.session.value, inputs.safety.value
         status = self._of_sequence(session, inputs.meter, now)
+        if status == Status.AVAILABLE and inputs.reserved:
+            status = Status.RESERVED
         if _blocks(safety.reaction, session):
             status = Status.FAULTED
         return _with_fault(status, session, safety, inputs.faults)
@@ -232,7 +251,8 @@ def _with_fault(status: Status, session: SessionState, safety: SafetyState, faul
     if not name and status == Status.FAULTED:
         return ConnectorStatus(status, "OtherError", session.stop_detail[:INFO_LENGTH])
     if not name:
-        return ConnectorStatus(status)
+        unplugged = status in (Status.FINISHING, Status.SUSPENDED_EV) and session.stop_cause is StopCause.UNPLUGGED
+        return ConnectorStatus(status, info=UNPLUGGED_INFO if unplugged else "")
     event = faults.get(name, FaultEvent(fault=name))
     code = event.ocpp16_error if event.ocpp16_error in ERROR_CODES else "OtherError"
     if code == "EVCommunicationError" and status not in _COMMUNICATION_WARNING:

@@ -229,6 +229,9 @@ class VerdictSource(IntEnum):
     CSMS = 1
     OFFLINE = 2
     FREE = 3
+    LIST = 4
+    CACHE = 5
+    RESERVATION = 6
 
 
 class RecordStatus(IntEnum):
@@ -686,10 +689,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class ChargingLimit:
-    """Limit that the CSMS sets for one EVSE."""
+    """Limit that the CSMS sets for one EVSE, or for all together."""
 
     stamp: float = 0.0
     power: float = NAN
+    current: float = NAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -700,6 +704,7 @@ class PowerBudget:
     power: float = NAN
     valid_for: float = NAN
     discharge_power: float = NAN
+    current: float = NAN
 
 
 @dataclass(frozen=True, slots=True)

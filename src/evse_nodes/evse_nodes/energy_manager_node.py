@@ -9,8 +9,9 @@ from evse_msgs.srv import SetDischarge
 from rclpy.node import Node
 
 from evse_core.energy_manager import ManagerConfig
-from evse_core.energy_manager_loop import BUDGET, LIMIT, METER, REFUSED, SESSION, SET_DISCHARGE, ManagerLoop, topic
+from evse_core.energy_manager_loop import BUDGET, LIMIT, METER, REFUSED, SESSION, SET_DISCHARGE, STATION_LIMIT, ManagerLoop, topic
 from evse_core.trace import STEP
+from evse_core.types import PowerBudget
 from evse_nodes import topics
 from evse_nodes.decision_trace import Decisions, said
 from evse_nodes.executor import every
@@ -33,6 +34,7 @@ class EnergyManagerNode(Node):
         for number in numbers:
             for name, row in ((METER, "meter_reading"), (SESSION, "session_state"), (LIMIT, "charging_limit")):
                 self._decisions.reader(topic(number, name), row, f"evse_{number}")
+        self._decisions.reader(STATION_LIMIT, "charging_limit", topics.STATION)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(SetDischarge, "set_discharge", self._set_discharge)
         every(self, config.period, self._tick)
@@ -53,17 +55,21 @@ class EnergyManagerNode(Node):
         lost, told = self._loop.lost(time.monotonic()), self._loop.told
         status = DiagnosticStatus(name="energy_manager: site", level=DiagnosticStatus.WARN if lost else DiagnosticStatus.OK)
         status.message = (
-            f"not heard of: EVSE {', '.join(map(str, lost))}" if lost else f"{sum(power for power, _ in told.values()):.0f} W given away"
+            f"not heard of: EVSE {', '.join(map(str, lost))}"
+            if lost
+            else f"{sum(budget.power for budget in told.values()):.0f} W given away"
         )
-        status.values = [KeyValue(key=f"evse_{number}", value=_words(*words)) for number, words in sorted(told.items())]
+        status.values = [KeyValue(key=f"evse_{number}", value=_words(budget)) for number, budget in sorted(told.items())]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
 
-def _words(power: float, asked: float) -> str:
+def _words(budget: PowerBudget) -> str:
     """Return what an EVSE was told."""
-    return f"{power:.0f} W, asked for {asked:.0f} W" if asked > 0.0 else f"{power:.0f} W"
+    limited = f", at most {budget.current:g} A" if budget.current >= 0.0 else ""
+    asked = f", asked for {budget.discharge_power:.0f} W" if budget.discharge_power > 0.0 else ""
+    return f"{budget.power:.0f} W{limited}{asked}"
 
 
 def make() -> EnergyManagerNode:

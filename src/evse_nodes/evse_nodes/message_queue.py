@@ -12,7 +12,7 @@ The file is held exclusively: a second process that opens it gets an error. SQLi
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,14 @@ _SCHEMA = (
         transaction_id INTEGER,
         reason TEXT NOT NULL
     );
+    """,
+    """
+    CREATE TABLE collected (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+        item TEXT NOT NULL
+    );
+    CREATE INDEX collected_of_session ON collected (session, number);
     """,
 )
 
@@ -151,6 +159,7 @@ class MessageQueue:
             if cost is not None:
                 self._add(row[0], Kind.COST, 0, end, cost)
             self._db.execute("UPDATE sessions SET ended = 1, energy_wh = ? WHERE number = ?", (energy_wh, row[0]))
+            self._db.execute("DELETE FROM collected WHERE session = ?", (row[0],))
             return True
 
     def sample(self, evse: int, session_id: str, sequence: int, at: float, request: Request) -> bool:
@@ -165,6 +174,27 @@ class MessageQueue:
             self._db.execute("UPDATE sessions SET sampled = ? WHERE number = ?", (sequence, row[0]))
             self._thin_out()
             return True
+
+    def collect(self, evse: int, session_id: str, item: Mapping[str, Any], most: int) -> None:
+        """Keep a meterValue of a running session for its StopTransaction; beyond `most` every other one goes, so that the whole session stays covered."""
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT number FROM sessions WHERE evse = ? AND session_id = ? AND ended = 0", (evse, session_id)
+            ).fetchone()
+            if row is None:
+                return
+            self._db.execute("INSERT INTO collected (session, item) VALUES (?, ?)", (row[0], json.dumps(item)))
+            found = [number for (number,) in self._db.execute("SELECT number FROM collected WHERE session = ? ORDER BY number", row)]
+            if len(found) > most:
+                self._db.executemany("DELETE FROM collected WHERE number = ?", [(number,) for number in found[-2::-2]])
+
+    def collected(self, evse: int, session_id: str) -> list[dict[str, Any]]:
+        """Return what was collected of a session, in order."""
+        rows = self._db.execute(
+            "SELECT c.item FROM collected c JOIN sessions s ON s.number = c.session WHERE s.evse = ? AND s.session_id = ? ORDER BY c.number",
+            (evse, session_id),
+        )
+        return [json.loads(item) for (item,) in rows]
 
     def skip(self, evse: int, session_id: str, token: str, begin: float, ended: bool) -> None:
         """Remember a session that no CSMS is to hear of."""

@@ -16,6 +16,7 @@ class Settings:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.folder = path.parent
         self._values = self._read()
 
     def restored(self, config: OcppConfig) -> OcppConfig:

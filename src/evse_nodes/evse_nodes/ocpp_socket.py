@@ -17,8 +17,9 @@ import ocpp.messages
 from ocpp.exceptions import FormatViolationError, OCPPError
 from ocpp.messages import Call, CallError, CallResult, unpack, validate_payload
 
+from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_messages import Payload, Request
-from evse_core.ocpp16_requests import ACTIONS, Refused
+from evse_core.ocpp16_requests import Refused
 
 # Validation in a thread pool would change the order of messages and is slower for messages this small.
 ocpp.messages.ASYNC_VALIDATION = False
@@ -176,7 +177,7 @@ class OcppSocket:
 async def _check_call(call: Call) -> None:
     """Hold a call against its schema; Refused says what is wrong, in the words of 1.6. Unknown actions, from which the library would make a file name, are left
     to the rules."""
-    if call.action not in ACTIONS:
+    if call.action not in FROM_CSMS:
         return
     try:
         await validate_payload(call, VERSION)

@@ -5,12 +5,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evse_core import ocpp16_messages as messages
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_registration import CLOCK_TOLERANCE, RegistrationRule, clock_error
-from evse_core.ocpp16_status import ConnectorStatus, status_notification
+from evse_core.ocpp16_status import ConnectorStatus, Status, path, status_notification
 from evse_core.types import Registration
 from evse_nodes.ocpp_link import Job, Source
 from evse_nodes.ocpp_socket import CallRefused, CallSilent, ConnectionLost
@@ -144,7 +145,10 @@ class StatusSource:
         self._told: dict[int, ConnectorStatus] = {}
         self._waiting: deque[tuple[int, ConnectorStatus, float]] = deque()
         self._triggered: deque[int] = deque(maxlen=_WAITING)
+        # What was told last on this connection: the changes that follow are those of the protocol's table.
+        self._last: dict[int, Status] = {}
         self._connected = False
+        self._conflict = False
 
     def set(self, connector: int, status: ConnectorStatus, stamp: float) -> None:
         """Take the status of a connector since stamp, a time of the ROS clock [s]."""
@@ -167,24 +171,39 @@ class StatusSource:
             self._told.pop(number, None)
         self._collapse()
 
+    def tell_conflict(self) -> None:
+        """Tell once that the local list and the CSMS disagree about a token (1.6 section 3.5.3); the status of connector 0 stays what it is."""
+        self._conflict = True
+
     def next(self, now: float) -> Job | None:
         """Return the next status to be told."""
-        if self._triggered and self._registration.may_answer:
+        if self._conflict and self._registration.may_call and 0 in self._current:
+            self._conflict = False
+            status = replace(self._current[0][0], error_code="LocalListConflict", info="", vendor_error_code="")
+            return Job(status_notification(0, status, time.time()), lambda payload: None)
+        if self._triggered and self._registration.may_answer and not (self._registration.may_call and self._waits(self._triggered[0])):
             number = self._triggered.popleft()
             return Job(status_notification(number, *self._current[number]), lambda payload: None)
         if not self._registration.may_call or not self._waiting:
             return None
         number, status, stamp = self._waiting[0]
-        told = lambda *_: self._is_told(number, status)  # noqa: E731
-        return Job(status_notification(number, status, stamp), told, told)
+        previous = self._last.get(number)
+        way = path(previous, status.status) if number and previous not in (None, status.status) else (status.status,)
+        step = status if len(way) == 1 else ConnectorStatus(way[0])
+        told = lambda *_: self._is_told(number, step)  # noqa: E731
+        return Job(status_notification(number, step, stamp), told, told)
+
+    def _waits(self, connector: int) -> bool:
+        return any(number == connector for number, _, _ in self._waiting)
 
     def wake_at(self, now: float) -> float | None:
         """Return None: whoever sets a status wakes the sender."""
         return None
 
     def on_connected(self) -> None:
-        """Report each change from now on."""
+        """Report each change from now on; what is told first follows from nothing."""
         self._connected = True
+        self._last.clear()
 
     def on_disconnected(self) -> None:
         """Keep only what is so now and was not told."""
@@ -194,6 +213,7 @@ class StatusSource:
 
     def _is_told(self, number: int, status: ConnectorStatus) -> None:
         self._told[number] = status
+        self._last[number] = status.status
         if self._waiting and self._waiting[0][:2] == (number, status):
             self._waiting.popleft()
 

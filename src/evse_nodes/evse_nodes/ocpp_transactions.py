@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -13,7 +13,7 @@ from evse_core import ocpp16_messages as messages
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_authorization import from_id_tag_info
 from evse_core.ocpp16_delivery import Delivery, Kind, Outcome, QueuedMessage, filled
-from evse_core.ocpp16_sampling import Sampler
+from evse_core.ocpp16_sampling import ClockSampler, Sampler
 from evse_core.types import Authorization, ChargeRecord, MeterReading, RecordStatus, Transaction
 from evse_nodes.message_queue import MessageQueue, SessionRow
 from evse_nodes.ocpp_link import Job
@@ -25,22 +25,27 @@ _INT32 = 2**31
 _INT64 = 2**63
 
 
-class Transactions:
-    """The source of transaction messages. `publish(evse, value)` and `refused(evse, verdict)` hear of what the CSMS answers."""
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears of what the CSMS answers, and who knows the reservation that a begin ends."""
 
-    def __init__(
-        self,
-        config: OcppConfig,
-        queue: MessageQueue,
-        publish: Callable[[int, Transaction], None],
-        refused: Callable[[SessionRow, Authorization], None],
-    ) -> None:
+    publish: Callable[[int, Transaction], None]
+    refused: Callable[[SessionRow, Authorization], None]
+    id_tag_info: Callable[[str, object], None] = lambda token, info: None
+    reservation: Callable[[int, ChargeRecord], int | None] = lambda evse, record: None
+
+
+class Transactions:
+    """The source of transaction messages."""
+
+    def __init__(self, config: OcppConfig, queue: MessageQueue, listeners: Listeners) -> None:
         self.queue = queue
         self.stop_reason = ""
         self.failed_writes = 0
-        self._publish = publish
-        self._refused = refused
+        self._listeners = listeners
+        self._publish = listeners.publish
         self._samplers: dict[int, Sampler] = {}
+        self._clocks: dict[int, ClockSampler] = {}
         self._unstored: deque[tuple[int, ChargeRecord]] = deque()
         self.set_config(config)
         for row in queue.open_sessions():
@@ -50,6 +55,9 @@ class Transactions:
         """Take new settings."""
         self.config = config
         self._measurands = messages.measurands(config.meter_values_sampled_data)
+        self._aligned = messages.measurands(config.meter_values_aligned_data)
+        self._stop_sampled = messages.measurands(config.stop_txn_sampled_data)
+        self._stop_aligned = messages.measurands(config.stop_txn_aligned_data)
         self._delivery = Delivery(config.transaction_message_attempts, config.transaction_message_retry_interval)
 
     def announce(self, evses: tuple[int, ...]) -> None:
@@ -93,13 +101,18 @@ class Transactions:
             self._begin(evse, record)
 
     def _begin(self, evse: int, record: ChargeRecord) -> None:
-        if self.queue.begin(evse, record.session_id, record.token, record.begin, messages.start_transaction(record)):
+        if self.queue.session(evse, record.session_id) is not None:
+            return
+        start = messages.start_transaction(record, self._listeners.reservation(evse, record))
+        if self.queue.begin(evse, record.session_id, record.token, record.begin, start):
             self._samplers[evse] = Sampler(record.session_id, record.begin)
             self._publish(evse, Transaction(session_id=record.session_id))
 
     def _end(self, evse: int, record: ChargeRecord) -> None:
         record = messages.billable(record)
-        start, stop = messages.start_transaction(record), messages.stop_transaction(record, self.stop_reason)
+        with_data = bool(self._stop_sampled or self._stop_aligned)
+        collected = self.queue.collected(evse, record.session_id) if with_data else ()
+        start, stop = messages.start_transaction(record), messages.stop_transaction(record, self.stop_reason, collected, with_data)
         energy = messages.told_energy(record.begin_register_wh, record.end_register_wh)
         cost = messages.session_cost(record) if self.config.tell_cost else None
         if not self.queue.end(evse, record.session_id, record.token, record.begin, start, record.end, stop, energy, cost):
@@ -107,23 +120,51 @@ class Transactions:
         if (sampler := self._samplers.get(evse)) is not None and sampler.session_id == record.session_id:
             del self._samplers[evse]
 
-    def on_reading(self, evse: int, reading: MeterReading, soc_percent: float) -> bool:
-        """Take a sample of a running transaction where one is due; returns whether one was queued."""
+    def on_reading(self, evse: int, reading: MeterReading, soc_percent: float) -> tuple[bool, messages.Request | None]:
+        """Take the samples that are due of a reading; returns whether one was queued, and the clock-aligned one of no transaction, to be sent now."""
+        if not reading.healthy:
+            return False, None
+        queued = False
         sampler = self._samplers.get(evse)
-        if sampler is None or not reading.healthy:
-            return False
-        number = sampler.due(reading, self.config.meter_value_sample_interval)
-        request = None if number is None else messages.meter_values(evse, reading, soc_percent, self._measurands)
-        if number is None or request is None:
-            return False
+        planned = sampler.due(reading, self.config.meter_value_sample_interval) if sampler is not None else None
+        aligned = self._clocks.setdefault(evse, ClockSampler()).take(reading, self.config.clock_aligned_data_interval)
+        # Twice the planned time and 1: neither takes the other's place in the queue.
+        if sampler is not None and planned is not None:
+            self._sample(
+                evse, sampler.session_id, 2 * planned, reading, soc_percent, "Sample.Periodic", self._measurands, self._stop_sampled
+            )
+        if aligned is None:
+            return queued, None
+        if sampler is None:
+            return queued, messages.meter_values(evse, aligned, soc_percent, self._aligned, "Sample.Clock")
+        number = 2 * round(aligned.stamp * 1000) + 1
+        also = self._sample(evse, sampler.session_id, number, aligned, soc_percent, "Sample.Clock", self._aligned, self._stop_aligned)
+        return queued or also, None
+
+    def _sample(
+        self,
+        evse: int,
+        session_id: str,
+        number: int,
+        reading: MeterReading,
+        soc_percent: float,
+        context: str,
+        measurands: tuple[str, ...],
+        at_stop: tuple[str, ...],
+    ) -> bool:
+        """Queue a MeterValues of a running transaction, and keep what its StopTransaction is to tell; returns whether something was queued."""
+        request = messages.meter_values(evse, reading, soc_percent, measurands, context)
+        item = messages.meter_value(reading, soc_percent, at_stop, context)
         try:
-            queued = self.queue.sample(evse, sampler.session_id, number, reading.stamp, request)
+            queued = request is not None and self.queue.sample(evse, session_id, number, reading.stamp, request)
+            if item is not None:  # Begin and end stand beside it.
+                self.queue.collect(evse, session_id, item, self.config.stop_transaction_max_meter_values - 2)
             self.failed_writes = 0 if not self._unstored else self.failed_writes
-            return queued
         except sqlite3.Error:
             self.failed_writes += 1
             LOG.exception("a sample could not be stored")
             return False
+        return queued
 
     def triggered(self, evse: int, reading: MeterReading, soc_percent: float) -> messages.Request | None:
         """Return the MeterValues that a TriggerMessage asks for."""
@@ -168,6 +209,7 @@ class Transactions:
         if row is None or message.kind in (Kind.METER, Kind.COST):
             return
         self._publish_row(row)
+        self._listeners.id_tag_info(row.token, payload.get("idTagInfo"))
         if message.kind == Kind.START:
             self._check_verdict(row, payload)
 
@@ -175,7 +217,7 @@ class Transactions:
         """Tell of a token that the CSMS refuses in its answer to StartTransaction, while its session still runs."""
         verdict = from_id_tag_info(row.token, payload.get("idTagInfo"))
         if verdict is not None and verdict.verdict != verdict.verdict.ACCEPTED and not row.ended:
-            self._refused(row, verdict)
+            self._listeners.refused(row, verdict)
 
     def _failed(self, message: QueuedMessage, reason: str) -> None:
         outcome = self._delivery.on_error(message, time.monotonic())

@@ -8,38 +8,42 @@ status, transaction messages, Heartbeat.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
-from evse_core import ocpp16_messages as messages
 from evse_core import ocpp16_requests as requests
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_authorization import Question, decide, from_id_tag_info, offline
-from evse_core.ocpp16_configuration import problems
+from evse_core.ocpp16_authorization import Question
+from evse_core.ocpp16_composite import Outlet, Site
+from evse_core.ocpp16_configuration import StationFacts, problems
 from evse_core.ocpp16_registration import RegistrationRule
-from evse_core.ocpp16_status import StatusInputs, StatusRule, station_status
+from evse_core.ocpp16_status import StatusRule, station_status
 from evse_core.sample import Sample, fresh
 from evse_core.types import (
     Authorization,
     ChargeRecord,
     ChargeState,
-    ChargingLimit,
     FaultEvent,
     MeterReading,
     SafetyState,
     SessionState,
-    StopCause,
     UplinkState,
 )
 from evse_nodes.loop_thread import LoopThread
 from evse_nodes.message_queue import MessageQueue, SessionRow
 from evse_nodes.ocpp_availability import Availability
+from evse_nodes.ocpp_calls import Calls
+from evse_nodes.ocpp_evse import EvseState
+from evse_nodes.ocpp_file import KeptFile
 from evse_nodes.ocpp_link import OcppLink
+from evse_nodes.ocpp_local_tokens import LocalTokens
+from evse_nodes.ocpp_reservations import Reservations
 from evse_nodes.ocpp_settings import Settings
-from evse_nodes.ocpp_socket import CallFailed, Unanswered
+from evse_nodes.ocpp_smart_charging import SmartCharging, running_from
 from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, StatusSource, WhenAccepted
-from evse_nodes.ocpp_transactions import Transactions
+from evse_nodes.ocpp_transactions import Listeners, Transactions
+from evse_nodes.ocpp_verdicts import Verdicts
 
 LOG = logging.getLogger("ocpp_uplink")
 
@@ -47,15 +51,11 @@ LOG = logging.getLogger("ocpp_uplink")
 _TICK = 0.25
 # Period of uplink_state. [s]
 _STATE_PERIOD = 1.0
-# Longest wait for an EVSE's answer to a request of the CSMS; its services answer within milliseconds. [s]
-_SERVICE_TIMEOUT = 3.0
 # Silence of a sequence after which its session is not waited for at the end, and the wait for its record and the queue. [s]
 _SEQUENCE_OVER = 1.5
 _LINGER = 5.0
 # Longest wait for the thread's end: the closing handshake takes 1 s. [s]
 _CLOSE_TIMEOUT = 3.0
-# Longest wait for sessions to end before a reset. [s]
-_RESET_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,6 @@ class Ask:
 Event = Publish | Ask
 
 
-@dataclass
-class _Evse:
-    """The newest values of one EVSE, the token for which a verdict was given, and the session whose power was taken away."""
-
-    status: StatusRule
-    availability: Availability
-    session: Sample[SessionState] | None = None
-    safety: Sample[SafetyState] | None = None
-    meter: Sample[MeterReading] | None = None
-    faults: dict[str, FaultEvent] = field(default_factory=dict)
-    asked: str = ""
-    without_power: str = ""
-
-    def inputs(self) -> StatusInputs:
-        return StatusInputs(self.session, self.safety, self.meter, self.faults)
-
-
 class OcppUplink:
     """The uplink. start() it, post() into it, close() it."""
 
@@ -105,22 +88,45 @@ class OcppUplink:
         settings: Settings,
         emit: Callable[[Event], None],
         may_change: Callable[[OcppConfig, OcppConfig], bool],
+        site: Site | None = None,
+        facts: StationFacts | None = None,
     ) -> None:
         if errors := problems(config):
             raise ValueError(f"ocpp_uplink: parameter {'; '.join(errors)}")
         self.config = settings.restored(config)
         self._settings = settings
+        self.facts = facts or StationFacts(len(evses))
         self._emit = emit
         self._may_change = may_change
         duration = self.config.minimum_status_duration
-        self._evses = {number: _Evse(StatusRule(duration), Availability(number, settings)) for number in evses}
-        self.transactions = Transactions(self.config, queue, lambda evse, value: emit(Publish(evse, value)), self._on_refused_token)
+        site, folder = site or Site(dict.fromkeys(evses, Outlet()), {}), settings.folder
+        self.evses = {number: EvseState(StatusRule(duration), Availability(number, settings)) for number in evses}
+        self.transactions = Transactions(
+            self.config,
+            queue,
+            Listeners(lambda evse, value: emit(Publish(evse, value)), self._on_refused_token, self.on_id_tag_info, self._reservation),
+        )
         self.registration = RegistrationRule(self.config.heartbeat_interval, self.config.boot_retry_interval)
         self.live = LiveSource(self.registration)
         self.statuses = StatusSource(self.registration)
         boot = BootSource(self.config, self.registration, self._on_boot_accepted)
         sources = (boot, self.live, self.statuses, WhenAccepted(self.registration, self.transactions), HeartbeatSource(self.registration))
-        self.link = OcppLink(self.config, sources, self._on_call, self)
+        self.smart_charging = SmartCharging(
+            KeptFile(folder / "ocpp16_profiles.json"), self.config, site, lambda evse, value: emit(Publish(evse, value))
+        )
+        self.tokens = LocalTokens(
+            KeptFile(folder / "ocpp16_local_list.json"),
+            KeptFile(folder / "ocpp16_authorization_cache.json"),
+            lambda: self.config,
+            self.statuses.tell_conflict,
+        )
+        self.reservations = Reservations(
+            KeptFile(folder / "ocpp16_reservations.json"),
+            lambda: {number: item.connector().status for number, item in self.evses.items()},
+        )
+        self.verdicts = Verdicts(self)
+        self.calls = Calls(self, {**self.smart_charging.handlers(), **self.tokens.handlers(), **self.reservations.handlers()})
+        self.link = OcppLink(self.config, sources, self.calls.answer, self)
         self._detail = "not connected yet" if self.config.url else "no CSMS configured"
         self._told: UplinkState | None = None
         self._told_at = 0.0
@@ -139,15 +145,22 @@ class OcppUplink:
         """Call a method of this object in its thread; from any thread."""
         self._thread.post(function, *arguments)
 
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done beside; from this object's thread."""
+        self._thread.spawn(work)
+
+    def put(self, request: requests.EvseRequest, reply: Callable[[bool, str], None]) -> None:
+        """Put a request to an EVSE; reply may be called from any thread."""
+        self._emit(Ask(request, reply))
+
     def close(self) -> None:
         """End the thread and close the queue."""
         self._thread.close(_CLOSE_TIMEOUT)
         self.transactions.queue.close()
 
     async def _live(self) -> None:
-        for number in self._evses:
-            self._emit(Publish(number, ChargingLimit()))
-        self.transactions.announce(tuple(self._evses))
+        self._limit()
+        self.transactions.announce(tuple(self.evses))
         if self.config.url:
             self._thread.spawn(self.link.run())
         while True:
@@ -158,7 +171,7 @@ class OcppUplink:
 
     def on_session(self, evse: int, value: SessionState, received: float) -> None:
         """Take a session state: status, and a verdict for a token that asks."""
-        item = self._evses[evse]
+        item = self.evses[evse]
         item.session = Sample(value, received)
         if item.availability.on_session(value, received):
             self._emit(Ask(requests.SetAvailability(evse, False), self._told_out_of_service))
@@ -166,10 +179,9 @@ class OcppUplink:
             item.asked = ""
         elif value.token != item.asked:
             item.asked = value.token
-            self._thread.spawn(self._give_verdict(evse, Question(value.token, value.remote_start)))
+            self.spawn(self._give_verdict(evse, Question(value.token, value.remote_start)))
         if item.without_power and not (value.session_active and value.session_id == item.without_power):
             item.without_power = ""
-            self._emit(Publish(evse, ChargingLimit()))
         self._update_status(evse)
 
     @staticmethod
@@ -178,18 +190,21 @@ class OcppUplink:
 
     def on_safety(self, evse: int, value: SafetyState, received: float) -> None:
         """Take a safety state."""
-        self._evses[evse].safety = Sample(value, received)
+        self.evses[evse].safety = Sample(value, received)
         self._update_status(evse)
 
     def on_fault(self, evse: int, value: FaultEvent) -> None:
         """Take a fault event: its error code and words go into the status that follows."""
         if value.active:
-            self._evses[evse].faults[value.fault] = value
+            self.evses[evse].faults[value.fault] = value
 
     def on_meter(self, evse: int, value: MeterReading, received: float) -> None:
         """Take a meter reading: samples of the running transaction."""
-        self._evses[evse].meter = Sample(value, received)
-        if self.transactions.on_reading(evse, value, self._soc(evse)):
+        self.evses[evse].meter = Sample(value, received)
+        queued, untied = self.transactions.on_reading(evse, value, self.evses[evse].soc)
+        if untied is not None and self.link.connected and self.registration.may_call:
+            self.live.send(untied)
+        if queued or untied is not None:
             self.link.wake()
 
     def on_record(self, evse: int, value: ChargeRecord) -> None:
@@ -201,31 +216,26 @@ class OcppUplink:
         """Give a verdict on a token to reply."""
 
         async def answer() -> None:
-            reply(await self._verdict(Question(token)))
+            reply(await self.verdicts.on(Question(token)))
 
-        self._thread.spawn(answer())
+        self.spawn(answer())
 
     def begin_shutdown(self) -> None:
         """Begin to look whether all is told that must be told."""
         self._closing_since = time.monotonic()
 
-    # Verdicts
-
     async def _give_verdict(self, evse: int, question: Question) -> None:
-        self._emit(Publish(evse, await self._verdict(question)))
+        self._emit(Publish(evse, await self.verdicts.on(question, evse)))
 
-    async def _verdict(self, question: Question) -> Authorization:
-        """Return a verdict within authorize_timeout: of the CSMS where it answers, else by the offline policy."""
-        online = self.link.connected and self.registration.may_call
-        if (decided := decide(question, self.config, online)) is not None:
-            return decided
-        try:
-            async with asyncio.timeout(self.config.authorize_timeout):
-                payload = await self.live.call(messages.authorize(question.token), self.link.wake)
-        except (CallFailed, TimeoutError) as error:
-            LOG.warning("no verdict of the CSMS on a token (%s): the offline policy decides", error or "timeout")
-            return offline(question, self.config)
-        return from_id_tag_info(question.token, payload.get("idTagInfo")) or offline(question, self.config)
+    def on_id_tag_info(self, token: str, info: object) -> None:
+        """Take what an answer of the CSMS says of a token."""
+        self.tokens.heard(token, info, int(time.time()))
+
+    def _reservation(self, evse: int, record: ChargeRecord) -> int | None:
+        """Return the reservation that the begin of a transaction ends."""
+        session = self.evses[evse].session
+        parent = session.value.parent_token if session is not None and session.value.token == record.token else ""
+        return self.reservations.use(evse, record.token, parent)
 
     def _on_refused_token(self, row: SessionRow, verdict: Authorization) -> None:
         """Act on a token that was refused in the answer to StartTransaction."""
@@ -233,8 +243,8 @@ class OcppUplink:
         if self.config.stop_transaction_on_invalid_id:
             self._emit(Publish(row.evse, verdict))
         else:
-            self._evses[row.evse].without_power = row.session_id
-            self._emit(Publish(row.evse, ChargingLimit(power=0.0)))
+            self.evses[row.evse].without_power = row.session_id
+            self.look()
 
     # The connection
 
@@ -261,122 +271,52 @@ class OcppUplink:
     def _on_boot_accepted(self) -> None:
         self.statuses.repeat()
 
-    # Calls of the CSMS
-
-    async def _on_call(self, action: str, payload: messages.Payload) -> tuple[messages.Payload, Callable[[], None]]:
-        """Answer a call; what follows from it is done after the answer has been sent."""
-        if not self.registration.may_answer:
-            raise Unanswered(action)  # A rejected station is silent (1.6 section 4.2).
-        decision = requests.decide(action, payload, self._station())
-        for request in decision.requests:
-            success, text = await self._ask(request)
-            if not success:
-                LOG.warning("%s refused by the EVSE: %s", action, text)
-                return decision.refused, _nothing
-        for effect in decision.effects:
-            if isinstance(effect, requests.Configure):  # "Accepted" says that it holds now, and after a restart.
-                if not self._may_change(self.config, effect.config):
-                    return {"status": "Rejected"}, _nothing
-                self._configure(effect.config, effect.name, effect.value)
-        return decision.answer, lambda: self._follow(decision.effects)
-
-    def _station(self) -> requests.Station:
-        connectors = {number: self._connector(item) for number, item in self._evses.items()}
-        return requests.Station(self.config, self.registration.state, connectors, self.transactions.running())
-
-    def _connector(self, item: _Evse) -> requests.Connector:
-        status = item.status.status(item.inputs(), time.monotonic())
-        session = item.session.value if item.session is not None else SessionState()
-        return requests.Connector(status.status, session.session_active, session.available)
-
-    async def _ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
-        """Put a request to an EVSE and return its answer; none in time is a refusal."""
-        future: asyncio.Future[tuple[bool, str]] = self._thread.loop.create_future()
-
-        def settle(success: bool, text: str) -> None:
-            if not future.done():
-                future.set_result((success, text))
-
-        self._emit(Ask(request, lambda success, text: self.post(settle, success, text)))
-        try:
-            async with asyncio.timeout(_SERVICE_TIMEOUT):
-                return await future
-        except TimeoutError:
-            return False, "no answer"
-
-    def _follow(self, effects: tuple[requests.Effect, ...]) -> None:
-        for effect in effects:
-            match effect:
-                case requests.Send(message, connectors):
-                    self._send(message, connectors)
-                case requests.Reset(kind):
-                    self._thread.spawn(self._reset(kind))
-        self.link.wake()
-
-    def _configure(self, config: OcppConfig, name: str, value: str) -> None:
+    def configure(self, config: OcppConfig, name: str, value: str) -> bool:
+        """Keep a key that the CSMS has changed, and take the settings that follow; returns whether that may be."""
+        if not self._may_change(self.config, config):
+            return False
         self._settings.keep(name, value)
         self.config = self.link.config = config
         self.transactions.set_config(config)
         self.registration.heartbeat_interval = config.heartbeat_interval
-        for item in self._evses.values():
+        for item in self.evses.values():
             item.status.minimum_duration = config.minimum_status_duration
-
-    def _send(self, message: str, connectors: tuple[int, ...]) -> None:
-        """Send what a TriggerMessage asked for."""
-        match message:
-            case "StatusNotification":
-                self.statuses.repeat(connectors, triggered=True)
-            case "Heartbeat":
-                self.live.send(messages.heartbeat())
-            case "BootNotification":
-                self.registration.restart(time.monotonic())
-            case "MeterValues":
-                for number in connectors:
-                    if number in self._evses and (meter := self._evses[number].meter) is not None:
-                        self.live.send(self.transactions.triggered(number, meter.value, self._soc(number)))
-
-    async def _reset(self, kind: str) -> None:
-        """End the sessions, have them told, then begin anew as after a restart: a charging vehicle is never cut off by a reset."""
-        self.transactions.stop_reason = f"{kind}Reset"
-        active = {number for number, item in self._evses.items() if item.session is not None and item.session.value.session_active}
-        for number in sorted(active | {row.evse for row in self.transactions.queue.open_sessions()}):
-            await self._ask(requests.StopSession(number, StopCause.REMOTE))
-        deadline = time.monotonic() + _RESET_TIMEOUT
-        while time.monotonic() < deadline and (self.transactions.queue.open_sessions() or len(self.transactions.queue)):
-            await asyncio.sleep(_TICK)
-        self.transactions.stop_reason = ""
-        self.registration.restart(time.monotonic())
-        await self.link.drop()
+        return True
 
     # Regularly
 
     def _tick(self) -> None:
         """Look at everything; whatever fails is logged, and looked at again a tick later."""
         try:
-            self._look()
+            self.look()
         except Exception:
             LOG.exception("the uplink stumbled")
 
-    def _look(self) -> None:
-        for number in self._evses:
+    def look(self) -> None:
+        """Look at everything that time or a call of the CSMS may have changed."""
+        self.reservations.follow(int(time.time()))
+        for number in self.evses:
             self._update_status(number)
         self.transactions.retry()
+        self._limit()
         self.dropped = self.transactions.queue.dropped()
         self._tell_state()
         self.drained = self._closing_since is not None and self._nothing_left()
 
+    def _limit(self) -> None:
+        """Have the limits follow the running transactions."""
+        running = running_from(self.transactions.queue.open_sessions()) if self.config.url else {}
+        self.smart_charging.follow(running, [number for number, item in self.evses.items() if item.without_power], int(time.time()))
+
     def _update_status(self, evse: int) -> None:
         """Offer a changed status of a connector, and of the station, to be reported."""
-        now, item = time.monotonic(), self._evses[evse]
+        now, item = time.monotonic(), self.evses[evse]
+        item.reserved = self.reservations.is_reserved(evse)
         if (status := item.status.step(item.inputs(), now)) is None:
             return
         self.statuses.set(evse, status, time.time())
-        self.statuses.set(0, station_status(other.status.reported for other in self._evses.values() if other.status.reported), time.time())
+        self.statuses.set(0, station_status(other.status.reported for other in self.evses.values() if other.status.reported), time.time())
         self.link.wake()
-
-    def _soc(self, evse: int) -> float:
-        session = fresh(self._evses[evse].session, time.monotonic(), _LINGER)
-        return session.soc_percent if session is not None else float("nan")
 
     def _tell_state(self) -> None:
         state = UplinkState(
@@ -399,10 +339,6 @@ class OcppUplink:
 
     def _runs(self, row: SessionRow, now: float) -> bool:
         """Return whether the sequence still lives and holds this session."""
-        item = self._evses.get(row.evse)
+        item = self.evses.get(row.evse)
         session = fresh(item.session, now, _SEQUENCE_OVER) if item is not None else None
         return session is not None and session.session_id == row.session_id and session.transaction_active
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_core.ocpp16 import OcppConfig
 from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
 from evse_nodes import params, topics
 from evse_nodes.executor import Waker, every
@@ -24,6 +23,7 @@ from evse_nodes.node_health import Storage, description_digest
 from evse_nodes.ocpp_audit import OcppAudit
 from evse_nodes.ocpp_authorize import AuthorizeService
 from evse_nodes.ocpp_diagnostics import Diagnostics
+from evse_nodes.ocpp_outlets import configuration, facts, site
 from evse_nodes.ocpp_services import EvseServices
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_uplink import Ask, Event, OcppUplink, Publish
@@ -41,7 +41,7 @@ class OcppUplinkNode(Node):
 
     def __init__(self) -> None:
         super().__init__("ocpp_uplink")
-        config = params.declare(self, OcppConfig)
+        config = configuration(self)
         evses = params.value(self, "evses", (1,), "Numbers of the EVSEs of this station [1]")
         self._directory = directory = Path(
             params.value(self, "data_dir", "data", "Directory of the message queue and of changed settings")
@@ -52,11 +52,15 @@ class OcppUplinkNode(Node):
         messages = MessageQueue(directory / "ocpp16.sqlite", max_meter_values=config.max_queued_meter_values)
         settings = Settings(directory / "ocpp16_configuration.json")
         self._audit = OcppAudit(directory, description_digest(self))
-        self._uplink = OcppUplink(config, tuple(evses), messages, settings, self._emit, self._audit.change)
+        built = site(self, evses), facts(self, evses)
+        self._uplink = OcppUplink(config, tuple(evses), messages, settings, self._emit, self._audit.change, *built)
         self._audit.start(self._uplink.config)
         every(self, AUDIT_PERIOD, self._audit.tick)
         self._diagnostics = Diagnostics(self, config.url)
-        self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {(0, UplinkState): topics.writer(self, "uplink_state")}
+        self._writers: dict[tuple[int, type[Any]], Callable[[Any], None]] = {
+            (0, UplinkState): topics.writer(self, "uplink_state"),
+            (0, ChargingLimit): topics.writer(self, "charging_limit"),
+        }
         self._evse_services = EvseServices(self, tuple(evses))
         for number in evses:
             self._connect_evse(number)

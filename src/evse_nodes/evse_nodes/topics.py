@@ -44,6 +44,9 @@ EVERY_NODE = "every node"
 # Every node publishes it in its own namespace: those of an EVSE are heard by their monitor, those of the station by all.
 _NODE_HEALTH = Topic("node_health", types.NodeHealth, qos.NODE_HEALTH, EVERY_NODE, ("safety_monitor",))
 
+# What the CSMS allows each EVSE, in its namespace, and all together, in the root namespace.
+_CHARGING_LIMIT = Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter"))
+
 # Writer of a topic that every node with a rule has, through decision_trace.py.
 EVERY_RULE = "every node that decides"
 # Each in its own namespace. Nobody in the graph reads it: it is recorded, and `./station verify` reads the recording.
@@ -93,7 +96,7 @@ EVSE_TOPICS = (
     Topic("session_price", types.SessionPrice, qos.STATE, "energy_meter", ()),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
-    Topic("charging_limit", types.ChargingLimit, qos.STATE, "ocpp_uplink", ("energy_manager", "session_reporter")),
+    _CHARGING_LIMIT,
     Topic(
         "power_budget",
         types.PowerBudget,
@@ -126,6 +129,7 @@ EVSE_TOPICS = (
 # Topics of the station, in the root namespace.
 STATION_TOPICS = (
     Topic("uplink_state", types.UplinkState, qos.STATE, "ocpp_uplink", ("session_reporter",)),
+    _CHARGING_LIMIT,
     _NODE_HEALTH,
     _DECISION_TRACE,
 )

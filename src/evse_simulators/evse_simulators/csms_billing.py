@@ -28,6 +28,7 @@ class Transaction:
     cost: int | None = None
     transaction_data: list[dict[str, Any]] = field(default_factory=list)
     meter_values: list[dict[str, Any]] = field(default_factory=list)
+    reservation_id: int | None = None
     told_cost: dict[str, Any] | None = None
     duplicate_starts: int = 0
     duplicate_stops: int = 0

@@ -126,10 +126,11 @@ class CsmsSession(ChargePoint):
         return call_result.Authorize(id_tag_info=self._csms.id_tag_info(id_tag))
 
     @on(Action.start_transaction)
-    def on_start_transaction(self, connector_id: int, id_tag: str, meter_start: int, timestamp: str, **_: Any) -> Any:
+    def on_start_transaction(self, connector_id: int, id_tag: str, meter_start: int, timestamp: str, **payload: Any) -> Any:
         """Open a transaction."""
         self._check_time(timestamp)
         found = self._csms.ledger.start(self.id, connector_id, id_tag, meter_start, timestamp)
+        found.reservation_id = payload.get("reservation_id")
         return call_result.StartTransaction(transaction_id=found.transaction_id, id_tag_info=self._csms.id_tag_info(id_tag))
 
     @on(Action.stop_transaction)

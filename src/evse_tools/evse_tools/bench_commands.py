@@ -100,6 +100,17 @@ def graph(
     raise typer.Exit(graph_bench.run(only or (), json, list_))
 
 
+@app.command()
+def limits(
+    link: Annotated[list[str] | None, typer.Option(help="only this vehicle link: chademo, secc, pilot (again for more)")] = None,
+    json: Json = False,
+) -> None:
+    """Limit a running session from the CSMS, and measure the time until the current on the bus has followed."""
+    from evse_tools import limits_bench  # noqa: PLC0415
+
+    raise typer.Exit(limits_bench.run(tuple(link or ()), json))
+
+
 @app.command("node-death")
 def node_death(
     node: Annotated[list[str] | None, typer.Option(help="only this node (again for more)")] = None,

@@ -204,7 +204,7 @@ def _refused(source: YamlSource, path: KeyPath, section: Source, values: Values,
     config = section.load()
     shared = {key: rating[key] for key in HANDED_ON if key in section.without and key in config.__dataclass_fields__ and key in rating}
     try:
-        lines = check(config(**shared, **values))
+        lines = check(config(**shared, **{key: value for key, value in values.items() if key in config.__dataclass_fields__}))
     except ValueError as error:
         lines = [str(error)]
     for line in lines:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model
 
 from evse_core import vehicle_link
 from evse_core.can_bridge_devices import DATABASES
+from evse_core.ocpp16_configuration import refusal
 from evse_core.parameter import Parameter, parameter
 from evse_core.tariff import Window
 from evse_core.types import BusLink
@@ -172,6 +173,13 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _known_keys(values: dict[str, Any]) -> dict[str, Any]:
+    for name, found in values.items():
+        if words := refusal(name, found):
+            raise ValueError(words)
+    return values
+
+
 def _known_home(folder: str) -> str:
     try:
         Path(folder).expanduser()
@@ -288,6 +296,19 @@ def station_model() -> type[Section]:
     """Return the model of a whole description."""
     enabled = (_key(bool, "record every run; false: nothing is recorded"), Field(default=True))
     recorder = create_model("recorder", __base__=_made("recorder", STATION_SECTIONS["recorder"]), __doc__="Recordings.", enabled=enabled)
+    keys_of_ocpp: Any = (
+        Annotated[
+            _key(
+                dict[str, str | bool | int],
+                "initial values of configuration keys, by their names in OCPP 1.6 (docs/ocpp16.md); a CSMS may change them",
+            ),
+            AfterValidator(_known_keys),
+        ],
+        Field(default_factory=dict),
+    )
+    uplink = create_model(
+        "ocpp_uplink", __base__=_made("ocpp_uplink", STATION_SECTIONS["ocpp_uplink"]), __doc__="The CSMS.", configuration=keys_of_ocpp
+    )
     evses = Annotated[list[evse_model()], Field(min_length=1)]  # type: ignore[misc, valid-type]
     keys: dict[str, Any] = {
         "station": _section(Station, required=True),
@@ -312,6 +333,7 @@ def station_model() -> type[Section]:
         },
         "tariff": _optional_with_defaults(tariff_model()),
         "recorder": _optional_with_defaults(recorder),
+        "ocpp_uplink": _optional_with_defaults(uplink),
         "csms_simulator": _section(CsmsSimulator),
         "power_cabinet": _section(PowerCabinet),
         SIMULATOR: _section(_made(SIMULATOR, CABINET_SIMULATOR)),

@@ -10,11 +10,13 @@ def pages(root: Path) -> dict[str, Callable[[], str]]:
     from evse_core.charge_sequencer_states import states_markdown  # noqa: PLC0415 each page has its own imports
     from evse_core.fault_table import faults_markdown  # noqa: PLC0415
     from evse_tools.configuration_doc import configuration_markdown  # noqa: PLC0415
+    from evse_tools.ocpp16_doc import ocpp16_markdown  # noqa: PLC0415
     from evse_tools.topics_doc import topics_markdown  # noqa: PLC0415
 
     return {
         "configuration.md": configuration_markdown,
         "faults.md": faults_markdown,
+        "ocpp16.md": ocpp16_markdown,
         "states.md": states_markdown,
         "topics.md": lambda: topics_markdown(root / "msg"),
     }

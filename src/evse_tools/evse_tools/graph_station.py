@@ -202,12 +202,15 @@ class GraphStation(Turning):
 
 
 @contextmanager
-def station(rig: Rig, link: str) -> Iterator[GraphStation]:
-    """Yield a station that is up, with a vehicle link. Impossible where this machine cannot have such a one; RuntimeError where it does not come up."""
+def station(rig: Rig, link: str, control_port: int = 0) -> Iterator[GraphStation]:
+    """Yield a station that is up, with a vehicle link; its CSMS takes commands on control_port, 0 for none.
+
+    Impossible where this machine cannot have such a one; RuntimeError where it does not come up.
+    """
     folder = Path(tempfile.mkdtemp(prefix="station_bench_"))
     try:
         with _disk(rig, folder / "data") as data, own_domain() as domain:
-            description = _describe(folder, data, link)
+            description = _describe(folder, data, link, control_port)
             supervisor = Supervisor(_specs(rig, description), folder / "log")
             rclpy.init(domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
             supervisor.start()
@@ -229,14 +232,16 @@ def _watched(made: GraphStation) -> Iterator[GraphStation]:
         made.close()
 
 
-def _describe(folder: Path, data: Path, link: str) -> Description:
+def _describe(folder: Path, data: Path, link: str, control_port: int) -> Description:
     """Return the demo's station, which charges also while its CSMS is away, and a car that asks for less than the station has."""
     raw, simulator = yaml.safe_load(default_description(link).read_text(encoding="utf-8")), LINKS[link].simulator
     raw["ocpp_uplink"] = dict(raw.get("ocpp_uplink") or {}) | {"allow_offline_tx_for_unknown_id": True}
     for evse in raw["evses"]:
         evse[simulator] = dict(evse.get(simulator) or {}) | dict(LINKS[link].car)
     path = folder / "station.yaml"
-    path.write_text(yaml.safe_dump(expand(raw, 1, "", data)), encoding="utf-8")
+    expanded = expand(raw, 1, "", data)
+    expanded["csms_simulator"]["control_port"] = control_port
+    path.write_text(yaml.safe_dump(expanded), encoding="utf-8")
     return load(path)
 
 

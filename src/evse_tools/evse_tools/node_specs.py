@@ -6,8 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evse_core.energy_manager import ManagerConfig
 from evse_core.meter_link import CAN
 from evse_core.node_watch import VITAL
+from evse_core.ocpp16_composite import Outlet
+from evse_core.ocpp16_configuration import initial_text
+from evse_core.vehicle_link import PILOT
 from evse_nodes.cabinet_layout import to_json
 from evse_tools.description import Description, Evse, Values
 from evse_tools.description_cabinet import ALLOCATOR, SIMULATOR
@@ -178,8 +182,33 @@ def _station(description: Description) -> Iterator[NodeSpec]:
 def _uplink(description: Description) -> dict[str, Any]:
     station = description.station
     known = {"charge_point_id": station["name"], "vendor": station["vendor"], "model": station["model"], "serial_number": station["serial"]}
-    own = {"url": description.csms_url, "data_dir": str(description.data_dir)}
-    return known | _plain(description.sections["ocpp_uplink"]) | own
+    own = {"url": description.csms_url, "data_dir": str(description.data_dir)} | _outlets(description)
+    given = dict(_plain(description.sections["ocpp_uplink"]))
+    if keys := given.pop("configuration", {}):
+        own["configuration"] = [f"{name}={initial_text(found)}" for name, found in keys.items()]
+    return known | given | own
+
+
+def _outlets(description: Description) -> dict[str, Any]:
+    """Return what smart charging has to know: the uplink's parameters of evse_nodes/ocpp_outlets.py."""
+    outlets = [_outlet(evse.rating) for evse in description.evses]
+    site = ManagerConfig(**_plain(description.sections["energy_manager"]))
+    return {
+        "outlet_power": [float(outlet.power) for outlet in outlets],
+        "outlet_phases": [outlet.phases for outlet in outlets],
+        "outlet_voltage": [float(outlet.voltage) for outlet in outlets],
+        "site_limit": float(site.site_limit),
+        "phase_switching": any(evse.sections["charge_sequencer"].get("phase_switching", False) for evse in description.evses),
+        "socket_outlets": any(evse.rating.get("socket_outlet", False) for evse in description.evses),
+    }
+
+
+def _outlet(rating: Values) -> Outlet:
+    """Return what smart charging knows of an EVSE; its phases count where it gives alternating current."""
+    if rating["vehicle_link"] != PILOT:
+        return Outlet(rating["max_power"])
+    phases, voltage = rating["ac_phases"], rating["phase_voltage"]
+    return Outlet(min(rating["max_power"], rating["max_current"] * phases * voltage), phases, voltage)
 
 
 def _evse(description: Description, evse: Evse) -> Iterator[NodeSpec]:

@@ -1,0 +1,73 @@
+"""docs/ocpp16.md: what is supported of OCPP 1.6, drawn from the table of actions and that of configuration keys."""
+
+from dataclasses import fields
+
+from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_actions import TABLE, Action, Side
+from evse_core.ocpp16_configuration import KEYS, Key, StationFacts, get
+from evse_core.parameter import Parameter
+
+HEAD = """# OCPP 1.6
+
+Generated from `evse_core/ocpp16_actions.py` and `evse_core/ocpp16_configuration.py` by `./station docs`. What the rules say and where they are: docs/design.md.
+
+A known action that is not supported is answered NotSupported, an unknown one NotImplemented. What the CSMS has set or installed (keys, profiles, list, cache,
+reservations, availability, messages that wait) lies in `data_dir`; an empty folder is a station from the factory. A file of these that cannot be read counts as
+empty and is kept beside as `.damaged`; a change that does not reach the disk is not accepted.
+"""
+ACTIONS = """
+## Actions
+
+| action | profile | sent by | here |
+|---|---|---|---|
+"""
+KEY_TABLE = """
+## Configuration keys
+
+Initial values stand under `ocpp_uplink.configuration` in the description, by the names of this table. A key of the specification that is not here stands for
+something that the station does not have; it is answered NotSupported.
+
+| key | type | changed by the CSMS | initial value | bounds | where in 1.6 |
+|---|---|---|---|---|---|
+"""
+CHOICES = """
+## Choices where the specification leaves them
+
+- Charging profiles: a recurring one begins with its first startSchedule. An absolute one without startSchedule counts from the begin of the transaction, a
+  ChargePointMaxProfile without one from its receipt. TxDefaultProfiles of a connector come before those of connector 0, which fill their gaps. A TxProfile
+  without transactionId is for the transaction that runs. The profile of a remote start waits 10 minutes for its session.
+- A limit in A counts per phase of the mains; an outlet of direct current counts as three phases of 230 V, losses left out. On AC outputs it holds as a current.
+- Composite schedules have no gaps: where no profile says anything the rating does, for connector 0 that of all connectors or the site's limit. Where nothing
+  runs, what a transaction could take that begins now. A schedule of more than 1000 periods, 2000 borders of profiles
+  or 366 days ends earlier and says so in its duration.
+- Clock-aligned values stand at multiples of the interval from 00:00 UTC. Voltage, current and power are averaged over the interval. There is no main meter, so
+  connector 0 tells none; outside of transactions they are sent while there is a connection and not kept.
+- transactionData always begins and ends with the registers, with decimals, unless StopTxnSampledData and StopTxnAlignedData are both empty.
+- A status change that the protocol's table does not have is told in steps that it has, such as Preparing, Available, Unavailable.
+- A reservation of connector 0 shows at no connector; it keeps others away once the last free connector is theirs.
+- The verdict of the CSMS comes before the local list; a difference is told as LocalListConflict, once for each token and list.
+- A vehicle that is unplugged ends its transaction. Without socket outlets the cable stays the station's (UnlockConnectorOnEVSideDisconnect is false).
+"""
+
+
+def ocpp16_markdown() -> str:
+    """Return the page."""
+    initial = {item["key"]: item["value"] for item in get(OcppConfig(), StationFacts())["configurationKey"]}
+    bounds = {item.name: item.metadata["parameter"] for item in fields(OcppConfig)}
+    actions = "\n".join(_action(row) for row in TABLE)
+    keys = "\n".join(_key(key, initial[key.name], bounds.get(key.field)) for key in KEYS)
+    return f"{HEAD}{ACTIONS}{actions}\n{KEY_TABLE}{keys}\n{CHOICES}"
+
+
+def _action(row: Action) -> str:
+    missing = "NotSupported" if row.sender is Side.CSMS else "not sent"
+    return f"| {row.name} | {row.profile} | {row.sender} | {f'`{row.part}`' if row.part else missing} |"
+
+
+def _key(key: Key, value: str, bounds: Parameter | None) -> str:
+    changed = "no" if not key.writable else "yes, after a reboot" if key.reboot else "yes"
+    shown = "as the station is built" if "{" in key.value else f"`{value}`" if value else "empty"
+    limits = (
+        "" if bounds is None or bounds.minimum is None else f"{bounds.minimum:g} to {bounds.maximum:g} {bounds.unit}".removesuffix(" 1")
+    )
+    return f"| {key.name} | {key.kind} | {changed} | {shown} | {limits} | {key.section} |"
