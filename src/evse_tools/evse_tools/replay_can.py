@@ -97,8 +97,11 @@ def _replay(
             from evse_tools.replay_can_session import Session  # noqa: PLC0415  (rclpy is loaded while processes start)
 
             found = Session(station, folder, played, in_step, lambda words: console.print(words, style="dim", markup=False)).run(domain)
-    except (RuntimeError, KeyboardInterrupt) as error:
-        print(f"replay-can: the station failed: {error or 'interrupted'}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("replay-can: interrupted", file=sys.stderr)
+        return FAILED
+    except (RuntimeError, OSError) as error:
+        print(f"replay-can: the station failed: {error}", file=sys.stderr)
         return FAILED
     _write_bus(folder / "vehicle_bus.log", found)
     ours = judged(found.wire, load_database("chademo"))
@@ -115,7 +118,7 @@ def _replay(
 
 def _write_bus(path: Path, found: Played) -> None:
     """Write what was on the vehicle bus as a candump log, which `station analyze` reads."""
-    path.write_text("".join(f"({t:.6f}) vehicle {_candump(frame)}\n" for t, frame in found.wire), encoding="ascii")
+    path.write_text("".join(f"({found.began + t:.6f}) vehicle {_candump(frame)}\n" for t, frame in found.wire), encoding="ascii")
 
 
 def _candump(frame: Frame) -> str:

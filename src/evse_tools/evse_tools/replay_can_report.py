@@ -35,7 +35,7 @@ REACHED = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One replay: frames on the bus and states of our sequencer with times since the vehicle's first frame [s], and how it ended."""
+    """One replay: frames on the bus and states of our sequencer, times since the vehicle woke up [s], and how it ended. began: that moment [s since 1970]."""
 
     wire: Sequence[tuple[float, Frame]]
     passed: Sequence[Passed]
@@ -46,6 +46,7 @@ class Played:
     end: str = ""
     repeated: int = 0
     skipped: int = 0
+    began: float = 0.0
 
 
 def judged(wire: Sequence[tuple[float, Frame]], database: SignalDatabase) -> Judged:

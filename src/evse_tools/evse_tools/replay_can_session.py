@@ -78,6 +78,8 @@ class Session:
         node.model.plug_in()
         length = self._recording.frames[-1][0] - self._recording.frames[0][0]
         self._spin(executor, lambda: self._is_over(node), length + EXTRA)
+        if not node.states:
+            raise RuntimeError(f"no session began: state {node.session.state.name.lower()}; faults: {', '.join(node.faults) or 'none'}")
         stuck = node.model.waits_for if node.model.waited(time.monotonic()) >= STUCK else None
         session = node.session
         self._spin(executor, lambda: False, AFTERMATH)
@@ -113,7 +115,7 @@ class Session:
 
 
 def _result(node: RecordedVehicleNode, in_step: bool, stuck: Mark | None, end: str) -> Played:
-    """Return what was played, with times since the vehicle's first frame."""
+    """Return what was played, with times since the vehicle woke up."""
     model = node.model
     zero = model.started if isfinite(model.started) else 0.0
     return Played(
@@ -126,4 +128,5 @@ def _result(node: RecordedVehicleNode, in_step: bool, stuck: Mark | None, end: s
         end=end,
         repeated=model.repeated,
         skipped=model.skipped,
+        began=time.time() - (time.monotonic() - zero),
     )
