@@ -73,6 +73,12 @@ EXEMPT: tuple[Audited, ...] = (
 # Keys that a CSMS may write and that change neither energy nor price nor what is told of them.
 NOT_METROLOGICAL: Mapping[str, str] = {
     "allow_offline_tx_for_unknown_id": "who may charge",
+    "authorization_cache_enabled": "who may charge",
+    "connector_phase_rotation": "what the back end is told of the wiring",
+    "local_auth_list_enabled": "who may charge",
+    "local_authorize_offline": "who may charge",
+    "local_pre_authorize": "who may charge",
+    "reset_retries": "the connection",
     "authorize_remote_tx_requests": "who may charge",
     "heartbeat_interval": "the connection",
     "message_timeout": "the connection",
