@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from evse_core.discharge_manager import DischargeManager
 from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
@@ -49,6 +50,12 @@ class ManagerLoop:
     def told(self) -> Mapping[int, PowerBudget]:
         """What each EVSE was told since the last period began."""
         return self._told
+
+    def after_restore(self) -> None:
+        """Understand recordings of a time when what was told was kept as a pair of power [W] and asked discharge [W]."""
+        valid, told = self._config.valid_for, dict[int, Any](self._told)
+        pairs = {number: item for number, item in told.items() if isinstance(item, tuple)}
+        self._told |= {number: PowerBudget(power=pair[0], valid_for=valid, discharge_power=pair[1]) for number, pair in pairs.items()}
 
     def lost(self, now: float) -> list[int]:
         """Return the EVSEs that are not heard of."""

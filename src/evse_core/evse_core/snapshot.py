@@ -85,6 +85,7 @@ def restore(thing: Any, text: str) -> None:
     """Give an object that was just constructed the state in a text of `capture`; SnapshotError where the text is none of an object like this."""
     try:
         _Reader().read(json.loads(text), thing)
+        getattr(thing, "after_restore", lambda: None)()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise SnapshotError(f"a snapshot of {type(thing).__name__} cannot be read: {error!r}") from error
 
