@@ -48,7 +48,9 @@ def read(bag: BagReader, description: Path | None = None) -> Source:
     traces: dict[tuple[str, float], list[DecisionTrace]] = defaultdict(list)
     messages: dict[str, dict[float, list[Item]]] = defaultdict(lambda: defaultdict(list))
     said = ""
-    for item in bag.items({topic for topic, name in types.items() if name != FRAMES} | {DESCRIPTION}):
+    # No rule reads CAN frames, nor what simulators tell each other.
+    wanted = {topic for topic, name in types.items() if name != FRAMES and "/sim/" not in topic}
+    for item in bag.items(wanted | {DESCRIPTION}):
         if item.topic == DESCRIPTION:
             said = item.value.data
         elif item.type_name == TRACE:
