@@ -175,7 +175,7 @@ def test_the_offline_verdict_names_its_token() -> None:
         ("StopTransactionOnInvalidId", "FALSE", "Accepted"),
         ("StopTransactionOnInvalidId", "maybe", "Rejected"),
         ("MeterValuesSampledData", "Voltage,SoC", "Accepted"),
-        ("MeterValuesSampledData", "Voltage,Frequency", "Rejected"),
+        ("MeterValuesSampledData", "Voltage,RPM", "Rejected"),
         ("WebSocketPingInterval", "10", "RebootRequired"),
         ("NumberOfConnectors", "2", "Rejected"),
         ("LocalPreAuthorize", "true", "Accepted"),
