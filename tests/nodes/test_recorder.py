@@ -232,7 +232,7 @@ def test_a_disk_that_takes_no_more_stops_the_recording_but_not_the_node(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
     publisher = start(PUBLISHER)
     recorder = start(RECORDER, *recorder_arguments(tmp_path, flush_period=0.05), before=small_files)

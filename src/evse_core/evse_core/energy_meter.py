@@ -41,7 +41,7 @@ INTEGRATED = MeterFacts()
 
 
 class Stored(Protocol):
-    """What a store has kept of a meter (record_keeper.Store). Registers are those of the vehicle's end, losses what was taken off or added. [Wh]"""
+    """What a store has kept of a meter (record_store.Store). Registers are those of the vehicle's end, losses what was taken off or added. [Wh]"""
 
     @property
     def register_wh(self) -> float:

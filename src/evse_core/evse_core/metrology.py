@@ -33,6 +33,7 @@ MODULES: Mapping[str, str] = {
     "evse_core.pricing": "price of periods between readings",
     "evse_core.receipt": "what the driver gets to see",
     "evse_core.record_keeper": "records over the life of the meter",
+    "evse_core.record_store": "what a store has to keep",
     "evse_core.session_readings": "readings of a session and their marks",
     "evse_core.tariff": "prices",
     "evse_core.types": "records and readings as values",

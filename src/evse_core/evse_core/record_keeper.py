@@ -3,19 +3,16 @@
 Theory of operation. Whatever is said is in the store before: a record is told when the store has taken it, and readings show the register as it is stored.
 A keeper that starts and finds a record open waits for the first power_report, which says what flowed meanwhile, and for session_state, which says whether
 the session still runs; where neither comes in time it goes on without. A record whose session is gone, because charge_sequencer began anew, stays open
-until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. A meter that is read must have been read well after a
-begin or an end was asked for: without it there is no begin and so no charging, and an end waits `end_wait` for it and then takes what was read last, with
-the state of the meter beside it. What the store does not take stays as it is and
-is asked again by the next session_state, power_report or tick. Between begin and end the open session is asked which reading is due (open_session.py)
-and the store takes it before any price follows it. A tariff from the CSMS is kept, and holds until the station description has another one than that which it
-replaced. energy_meter stores on disk (evse_nodes/ledger.py), the simulated world in memory
-(evse_simulators/memory_ledger.py).
+until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. A meter that is read must have been read well after
+a begin or an end was asked for: without it there is no begin and so no charging, and an end waits `end_wait` for it and then takes what was read last, with
+the state of the meter beside it. What the store (record_store.py) does not take stays as it is and is asked again by the next session_state, power_report or
+tick. Between begin and end the open session is asked which reading is due (open_session.py), and the store takes it before any price follows it. A tariff
+from the CSMS is kept, and holds until the station description has another one than that which it replaced.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf, isfinite, nan
-from typing import Protocol
 
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
 from evse_core.energy_meter import EnergyMeter, MeterConfig
@@ -25,7 +22,8 @@ from evse_core.meter_loss import Losses
 from evse_core.open_session import OpenSession, session_price
 from evse_core.pricing import price
 from evse_core.receipt import zone
-from evse_core.session_readings import NO_CURRENT, NO_TIMES, SessionReading, Times, tariff_of
+from evse_core.record_store import Meter, Store
+from evse_core.session_readings import NO_CURRENT, NO_TIMES, Times, tariff_of
 from evse_core.tariff import Tariff, TariffChange
 from evse_core.types import (
     ChargeRecord,
@@ -38,94 +36,6 @@ from evse_core.types import (
     SessionState,
     StopCause,
 )
-
-Meter = EnergyMeter | ReadMeter
-
-
-class Store(Protocol):
-    """Register and records of one EVSE. A method that raises `Error` has stored nothing.
-
-    Everything that was stored survives the end of the process; begin, readings, end and a durable save also a loss of power, with all that was stored
-    before them.
-    """
-
-    Error: type[Exception]
-
-    @property
-    def register_wh(self) -> float:
-        """Register [Wh]; it never decreases."""
-
-    @property
-    def max_power(self) -> float:
-        """Highest power since the begin of the record [W]."""
-
-    @property
-    def export_register_wh(self) -> float:
-        """Register of energy from vehicles [Wh]; it never decreases."""
-
-    @property
-    def export_counter_wh(self) -> float:
-        """Counter of power_report up to which that register has counted [Wh], NaN where unknown."""
-
-    @property
-    def stamp(self) -> float:
-        """ROS time of the last save [s]."""
-
-    @property
-    def counter_wh(self) -> float:
-        """Counter of power_report up to which the register has counted [Wh], NaN where unknown."""
-
-    @property
-    def loss_wh(self) -> float:
-        """Losses that were taken off the register [Wh]."""
-
-    @property
-    def export_loss_wh(self) -> float:
-        """Losses that were added to the register of energy from vehicles [Wh]."""
-
-    @property
-    def meter(self) -> str:
-        """Identity of the meter that the registers are those of, "" of an integrated value."""
-
-    @property
-    def times(self) -> Times:
-        """Times of the session as they were stored last."""
-
-    def save(self, meter: Meter, stamp: float, durable: bool, times: Times = NO_TIMES) -> None:
-        """Store the meter's registers, losses, highest power and counters, with the ROS time [s] and the times of the session.
-
-        Registers of another meter take the place of the old ones.
-        """
-
-    def next_number(self) -> int:
-        """Return the number of the next record."""
-
-    def begin(self, record: ChargeRecord, phase: str = "") -> None:
-        """Store an OPEN record with its begin reading and the register that it begins with; phase: the unit prices that hold."""
-
-    def add(self, record: ChargeRecord, reading: SessionReading) -> None:
-        """Store a reading of an OPEN record with its registers."""
-
-    def end(self, record: ChargeRecord) -> None:
-        """Store the end of an OPEN record, its last reading and the register that it ends with; one that has ended stays as it is."""
-
-    def readings(self, record: ChargeRecord) -> tuple[SessionReading, ...]:
-        """Return the readings of a record in their order."""
-
-    def keep_tariff(self, change: TariffChange) -> None:
-        """Store which tariff took the place of the description's."""
-
-    def kept_tariff(self) -> TariffChange | None:
-        """Return what was stored by keep_tariff() last."""
-
-    def open_records(self) -> Sequence[ChargeRecord]:
-        """Return the records without an end, oldest first."""
-
-    def last(self) -> Sequence[ChargeRecord]:
-        """Return the newest records, oldest first."""
-
-    def find(self, session_id: str) -> ChargeRecord | None:
-        """Return the record of a session."""
 
 
 class RecordKeeper:

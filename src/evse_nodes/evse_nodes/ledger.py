@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from evse_core.evidence import GENESIS, Notary, Proof, link
 from evse_core.ocmf import Mark
-from evse_core.record_keeper import Meter
+from evse_core.record_store import Meter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
 from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, MeterStatus, RecordStatus, StopCause
@@ -106,7 +106,7 @@ ALTER TABLE records ADD COLUMN end_export_mains_wh REAL;""",
 
 
 class Ledger:
-    """A store of evse_core/record_keeper.py. Opens the file or makes a new one; ValueError where it cannot be used. Error from a method means: not stored."""
+    """A store of evse_core/record_store.py. Opens the file or makes a new one; ValueError where it cannot be used. Error from a method means: not stored."""
 
     Error: type[Exception] = sqlite3.Error
 

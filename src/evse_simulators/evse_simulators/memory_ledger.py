@@ -1,8 +1,8 @@
-"""The memory of the simulated energy_meter: a store of evse_core/record_keeper.py that forgets in a loss of power what evse_nodes/ledger.py may forget."""
+"""The memory of the simulated energy_meter: a store of evse_core/record_store.py that forgets in a loss of power what evse_nodes/ledger.py may forget."""
 
 from math import nan
 
-from evse_core.record_keeper import Meter
+from evse_core.record_store import Meter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
 from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, RecordStatus

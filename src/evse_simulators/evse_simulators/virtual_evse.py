@@ -19,7 +19,8 @@ from evse_core.codecs.signals import SignalDatabase
 from evse_core.discharge_manager import DischargeManager
 from evse_core.energy_manager import Demand, ManagerConfig
 from evse_core.frame import Frame
-from evse_core.record_keeper import Meter, RecordKeeper
+from evse_core.record_keeper import RecordKeeper
+from evse_core.record_store import Meter
 from evse_core.safety_monitor import SafetyInputs, SafetyMonitor
 from evse_core.sample import Sample
 from evse_core.types import (

@@ -13,7 +13,8 @@ from evse_core.energy_meter import MeterConfig
 from evse_core.energy_meter_loop import MeterLoop
 from evse_core.fault_table import FAULTS
 from evse_core.meter_link import MeterLinkConfig
-from evse_core.record_keeper import Meter, RecordKeeper
+from evse_core.record_keeper import RecordKeeper
+from evse_core.record_store import Meter
 from evse_core.safety_monitor import SafetyConfig, SafetyMonitor
 from evse_core.safety_monitor_loop import SafetyLoop
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
@@ -78,7 +79,7 @@ def _unheard(level: str, words: str) -> None:
 
 
 class Memory:
-    """A store of evse_core/record_keeper.py that begins with what a snapshot says of the one on the disk. Nothing fails here."""
+    """A store of evse_core/record_store.py that begins with what a snapshot says of the one on the disk. Nothing fails here."""
 
     Error: type[Exception] = OSError
 
