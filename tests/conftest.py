@@ -4,6 +4,8 @@ from hypothesis import settings
 
 from evse_nodes.loopback import stay_on_loopback
 
+pytest_plugins = ("machine_watch",)
+
 stay_on_loopback()
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -8,8 +8,6 @@ import pytest
 
 pytest.importorskip("rclpy")
 pytestmark = pytest.mark.timeout(200)
-# What a session is cut for where processes stood still for 200 ms: that is another test's (test_graph.py), and shows nothing of limits.
-STALLED = ("permit stale", "command stale", "silent")
 
 
 def test_limits_of_the_csms_reach_the_bus_and_suspend_and_go_again() -> None:
@@ -17,8 +15,6 @@ def test_limits_of_the_csms_reach_the_bus_and_suspend_and_go_again() -> None:
     end = subprocess.run(line, capture_output=True, text=True, timeout=180, check=False)
     found = json.loads(end.stdout)
     problems = [problem for problem in found["problems"] if ", allowed " not in problem]
-    if problems and all(any(word in problem for word in STALLED) for problem in problems):
-        pytest.skip(f"the machine stood still, and the session was cut as it must be: {problems[0]}")
     assert problems == [], end.stderr
     names = [figure["name"] for figure in found["figures"]]
     assert len(names) == 4

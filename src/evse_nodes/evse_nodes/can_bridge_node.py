@@ -158,4 +158,4 @@ def make() -> CanBridgeNode:
 
 def main() -> int:
     """Run the node alone."""
-    return run(make)
+    return run(make, urgent=True)

@@ -120,4 +120,4 @@ def make() -> ChargeSequencerNode:
 
 def main() -> int:
     """Run the node alone."""
-    return run(make)
+    return run(make, urgent=True)

@@ -129,4 +129,4 @@ def make() -> ModuleAllocatorNode:
 
 def main() -> int:
     """Run the node alone."""
-    return run(make)
+    return run(make, urgent=True)

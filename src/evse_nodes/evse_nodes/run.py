@@ -6,11 +6,9 @@ A node may have `begin_shutdown()`, called once on the first signal, `shutdown_d
 """
 
 import gc
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import rclpy
@@ -19,6 +17,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from evse_nodes import priority
 from evse_nodes.executor import Signals, events_executor
 from evse_nodes.loopback import stay_on_loopback
 from evse_nodes.node_health import NodeHealthWriter
@@ -28,18 +27,19 @@ from evse_nodes.watchdog import Watchdog
 GRACE_PERIOD = 15.0
 # How soon a signal is looked at. [s]
 ROUND = 0.2
-# Nice value of a station's processes where the user may lower it (root, or a limit in limits.conf(5)). A command or permit that comes 200 ms late because a
-# backup or a compiler had the processor ends the session.
-NICE = -10
 
 
 def run(
-    *factories: Callable[[], Node], argv: Sequence[str] | None = None, make_executor: Callable[[Signals], Executor] = events_executor
+    *factories: Callable[[], Node],
+    argv: Sequence[str] | None = None,
+    make_executor: Callable[[Signals], Executor] = events_executor,
+    urgent: bool = False,
 ) -> int:
-    """Make the nodes, spin them, end them. Returns the exit code: 0, or 2 where a parameter is wrong."""
+    """Make the nodes, spin them, end them. Returns the exit code: 0, or 2 where a parameter is wrong.
+
+    urgent: the nodes cut power, or play hardware (priority.py).
+    """
     signals = Signals()
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     stay_on_loopback()
     rclpy.init(args=list(argv if argv is not None else sys.argv), signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Node] = []
@@ -58,6 +58,7 @@ def run(
         # What was made so far stays: the collector need not walk through it again and again, which takes some 50 ms each time.
         gc.collect()
         gc.freeze()
+        nodes[0].get_logger().info(f"scheduled with {priority.ask(urgent)}")
         _spin(executor, nodes, signals)
         return 0
     finally:

@@ -151,4 +151,4 @@ def make() -> SafetyMonitorNode:
 
 def main() -> int:
     """Run the node alone."""
-    return run(make)
+    return run(make, urgent=True)

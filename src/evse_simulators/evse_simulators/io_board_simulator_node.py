@@ -47,4 +47,4 @@ def make() -> Node:
 
 def main() -> int:
     """Run the node."""
-    return run(make)
+    return run(make, urgent=True)

@@ -44,4 +44,4 @@ def make() -> Node:
 
 def main() -> int:
     """Run the node."""
-    return run(make)
+    return run(make, urgent=True)

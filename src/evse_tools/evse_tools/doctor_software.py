@@ -2,11 +2,13 @@
 
 import os
 import platform
+import resource
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
+from evse_nodes import priority
 from evse_nodes.metrology_sources import metrology_checksum
 
 LIBRARIES = ("python-can", "cantools", "ocpp", "websockets", "pydantic", "typer", "rich", "rosbags", "matplotlib", "PyYAML", "psutil")
@@ -28,10 +30,23 @@ def checks() -> Iterator[tuple[str, str, str]]:
     yield "libraries", "ok", ", ".join(found)
     if missing:
         yield "libraries", "failure", f"missing: {', '.join(missing)}"
+    yield _priority()
     yield "metrology", "ok", f"checksum {metrology_checksum()}"
     for tool, purpose in TOOLS.items():
         if shutil.which(tool) is None:
             yield "tools", "failure" if purpose.startswith("running") else "warning", f"{tool} is missing, needed for {purpose}"
+
+
+def _priority() -> tuple[str, str, str]:
+    """Return whether processes of this user may run before others. The limit of a real-time priority is resource(3)'s RLIMIT_RTPRIO."""
+    allowed = os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] not in range(priority.REALTIME)
+    if allowed:
+        return "priority", "ok", f"nodes that cut power run with real-time priority {priority.REALTIME}"
+    return (
+        "priority",
+        "warning",
+        f"no real-time priority for this user: a busy machine can end sessions; rtprio {priority.REALTIME} in limits.conf(5), or LimitRTPRIO= in the unit",
+    )
 
 
 def _system() -> str:

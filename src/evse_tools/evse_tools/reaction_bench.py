@@ -4,14 +4,13 @@ The bench is the devices on three simulated buses (reaction_devices.py); a proce
 power flow, breaks something, and takes the time at which the cutting frame was received. A killed node's trial counts from the kill.
 """
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from rich.progress import track
 
 from evse_core.safety_config import SafetyConfig
 from evse_core.types import BusLink
+from evse_nodes import priority
 from evse_nodes.can_bus import CanPort
-from evse_nodes.run import NICE
 from evse_tools.bench_figures import figure, print_json, print_table
 from evse_tools.demo_station import default_description, own_domain, write_station
 from evse_tools.description import Description
@@ -190,8 +189,7 @@ def run(trials: int, kills: int, as_json: bool) -> int:
     """Run all trials: so many of each fault, so many kills of each node. Returns 1 where power was not cut."""
     console, figures = Console(stderr=True, highlight=False), []
     # The devices are hardware: they must not wait for the processor longer than the nodes do.
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    priority.ask(urgent=True)
     with tempfile.TemporaryDirectory(prefix="station_bench_") as folder, rig(Path(folder)) as made:
         try:
             for name, break_it in TRIALS.items():

@@ -100,7 +100,7 @@ class Player(Node):
 
 def main() -> int:
     """Play until a signal comes."""
-    return run(Player)
+    return run(Player, urgent=True)
 
 
 if __name__ == "__main__":
