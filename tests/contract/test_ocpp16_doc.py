@@ -1,5 +1,6 @@
 """docs/ocpp16.md says what the tables say, and the tables what the station does."""
 
+from dataclasses import fields
 from pathlib import Path
 
 from ocpp.v16 import call
@@ -29,15 +30,7 @@ def test_the_table_says_who_answers_each_call(tmp_path: Path) -> None:
     uplink = OcppUplink(
         OcppConfig(), (1,), MessageQueue(tmp_path / "q.sqlite"), Settings(tmp_path / "s.json"), lambda event: None, lambda old, new: True
     )
-    rooms = {
-        name: part
-        for part, room in (
-            ("ocpp_smart_charging", uplink.smart_charging),
-            ("ocpp_local_tokens", uplink.tokens),
-            ("ocpp_reservations", uplink.reservations),
-        )
-        for name in room.handlers()
-    }
+    rooms = {name: f"ocpp_{room.name}" for room in fields(uplink.rooms) for name in getattr(uplink.rooms, room.name).handlers()}
     answered = dict.fromkeys(requests.SUPPORTED, "ocpp16_requests") | rooms
     uplink.transactions.queue.close()
     assert {row.name: row.part for row in TABLE if row.sender is Side.CSMS and row.part} == answered

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evse_core.ocpp16_charging_profiles import NEVER, NoTime, Period, Profile, Purpose, Unit, Unusable, parse, parse_time, period_at
+from evse_core.ocpp16_charging_profiles import NEVER, Period, Profile, Purpose, Unit, Unusable, parse, period_at
 from evse_core.ocpp16_composite import (
     MAX_DURATION,
     MAX_PERIODS,
@@ -24,6 +24,7 @@ from evse_core.ocpp16_composite import (
     session_winner,
     station_winner,
 )
+from evse_core.ocpp16_time import NoTime, parse_time
 
 # A Sunday, some days before summer time ends in Europe. [s]
 T0 = int(datetime(2026, 10, 18, 12, 0, tzinfo=UTC).timestamp())

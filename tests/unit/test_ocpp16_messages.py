@@ -15,6 +15,7 @@ from evse_core import ocpp16_messages as messages
 from evse_core.ocpp16 import MEASURANDS, OcppConfig
 from evse_core.ocpp16_delivery import Kind, QueuedMessage, filled
 from evse_core.ocpp16_status import ERROR_CODES, ConnectorStatus, Status, status_notification
+from evse_core.ocpp16_time import timestamp
 from evse_core.tariff import Tariff
 from evse_core.types import ChargeRecord, MeterReading, RecordStatus, StopCause
 
@@ -174,7 +175,7 @@ def test_what_is_told_is_what_was_measured_within_a_milliwatthour(begin: float, 
 
 @given(st.floats(0, 4e9))
 def test_times_have_a_zone_and_a_millisecond(seconds: float) -> None:
-    text = messages.timestamp(seconds)
+    text = timestamp(seconds)
     assert text.endswith("Z")
     assert abs(datetime.fromisoformat(text).timestamp() - seconds) <= 0.001
 

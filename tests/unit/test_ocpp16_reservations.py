@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from evse_core.ocpp16_charging_profiles import NoTime
 from evse_core.ocpp16_reservations import Book, as_json, bars, cancel, current, from_json, is_reserved, reserve, used_by
 from evse_core.ocpp16_status import Status as S
+from evse_core.ocpp16_time import NoTime
 
 NOW = 1_800_000_000
 LATER = "2040-01-01T00:00:00Z"

@@ -1,6 +1,6 @@
 """Settings of the OCPP 1.6J uplink.
 
-The rules stand in ocpp16_status, ocpp16_messages, ocpp16_delivery, ocpp16_session, ocpp16_authorization, ocpp16_configuration and ocpp16_sampling.
+The rules stand in the other ocpp16_* modules; ocpp16_actions has the table of all actions and where they are, ocpp16_configuration that of the keys.
 Sources: "1.6" is the OCPP 1.6 edition 2 specification, "OCPP-J" its JSON transport specification, "2.0.1 part 4" the transport part of OCPP 2.0.1.
 """
 

@@ -9,12 +9,12 @@ valid no longer.
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Final
 
 from evse_core.ocpp16_messages import Payload
+from evse_core.ocpp16_time import parse_time
 
 # A time that never comes. [s]
 NEVER: Final = 2**62
@@ -45,10 +45,6 @@ RECURRENCES: Final[Mapping[str, int]] = {"Daily": 86400, "Weekly": 7 * 86400}
 
 class Unusable(ValueError):
     """A profile that the station does not take, and why."""
-
-
-class NoTime(ValueError):
-    """A time that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +80,6 @@ class Profile:
     def place(self) -> tuple[Purpose, int, int]:
         """What only one profile can have (1.6 section 5.16.4); a remote start's profile is not in place before its session."""
         return self.purpose, self.connector, self.level
-
-
-def parse_time(text: object) -> int:
-    """Return a time of the protocol in whole s of UTC; one without zone counts as UTC. NoTime where it is none."""
-    try:
-        found = datetime.fromisoformat(str(text))
-        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() // 1)
-    except (ValueError, OverflowError) as error:
-        raise NoTime(f"{str(text)[:40]!r} is no time") from error
 
 
 def parse(connector: int, payload: Payload, received: int, session: str = "", token: str = "") -> Profile:

@@ -13,7 +13,8 @@ from math import inf
 from typing import Any, Final
 
 from evse_core.ocpp16_charging_profiles import DEFAULT_PHASES, NEVER, Period, Profile, Purpose, Unit, period_at
-from evse_core.ocpp16_messages import Payload, timestamp
+from evse_core.ocpp16_messages import Payload
+from evse_core.ocpp16_time import timestamp
 
 # What the mains may be above its nominal voltage (EN 50160): where a limit in A holds by itself, its power must not be the stricter one. [1]
 MAINS_TOLERANCE: Final = 1.1

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from evse_core.ocpp16_authorization import from_id_tag_info
-from evse_core.ocpp16_charging_profiles import NoTime, parse_time
 from evse_core.ocpp16_messages import ID_TOKEN_LENGTH, Payload
+from evse_core.ocpp16_time import NoTime, parse_time
 from evse_core.types import Authorization, Verdict, VerdictSource
 
 # Version that tells an empty list, and one that says that there is no list (1.6 section 5.10).
@@ -137,8 +137,9 @@ def cache_as_json(cache: Cache) -> dict[str, Any]:
 
 def cache_from_json(kept: object) -> Cache:
     """Return what cache_as_json() made; ValueError where it is something else."""
+    if not isinstance(kept, dict):
+        raise ValueError("no authorisation cache")
     try:
-        assert isinstance(kept, dict)
         return {str(token): Cached(dict(item["info"]), int(item["at"])) for token, item in kept.items()}
-    except (AssertionError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError("no authorisation cache") from error

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from math import isfinite, isnan
 from typing import Any, Final
 
 from evse_core.energy_meter import billed_wh
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_time import timestamp
 from evse_core.session_readings import whole_seconds
 from evse_core.tariff import Tariff, amount, exponent
 from evse_core.types import ChargeRecord, MeterReading, RecordStatus, StopCause
@@ -83,11 +83,6 @@ _OF_PHASES: Final[Mapping[str, tuple[str, str, bool]]] = {
     "Current.Import": ("current", "", False),
     "Power.Active.Import": ("power", "", True),
 }
-
-
-def timestamp(seconds: float) -> str:
-    """Return a ROS time [s] as the protocol writes it: UTC, with zone, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def billable(record: ChargeRecord) -> ChargeRecord:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_charging_profiles import NoTime, Profile, Purpose, Unit, Unusable, parse
+from evse_core.ocpp16_charging_profiles import Profile, Purpose, Unit, Unusable, parse
 from evse_core.ocpp16_messages import Payload
+from evse_core.ocpp16_time import NoTime
 
 Store = tuple[Profile, ...]
 # How long the profile of a remote start waits for its session. Own: longer than a driver takes to the plug. [s]

@@ -4,8 +4,7 @@ Nothing but BootNotification is sent until the CSMS has accepted. Pending: its c
 silence in both directions until the interval is over. A new connection needs no new BootNotification once the CSMS has accepted.
 """
 
-from datetime import UTC, datetime
-
+from evse_core.ocpp16_time import NoTime, instant
 from evse_core.types import Registration
 
 _WORDS = {"Accepted": Registration.ACCEPTED, "Pending": Registration.PENDING, "Rejected": Registration.REJECTED}
@@ -17,13 +16,10 @@ CLOCK_TOLERANCE = 10.0
 
 def clock_error(current_time: object, now: float) -> float | None:
     """Return how far the clock of the CSMS, as its answer says it, is ahead of now, a ROS time [s]; None where it says nothing usable."""
-    if not isinstance(current_time, str):
-        return None
     try:
-        told = datetime.fromisoformat(current_time)
-    except ValueError:
+        return instant(current_time) - now if isinstance(current_time, str) else None
+    except NoTime:
         return None
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp() - now
 
 
 class RegistrationRule:

@@ -18,6 +18,10 @@ from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
 from evse_core.types import Registration, StopCause
 
+# Answers calls of one feature profile: each takes a payload and the time of receipt [s, UTC].
+Handler = Callable[[Payload, int], Payload]
+Handlers = Mapping[str, Handler]
+
 
 class Refused(Exception):
     """A call that is answered by a CALLERROR with this code."""

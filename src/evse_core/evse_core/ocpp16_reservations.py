@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from evse_core.ocpp16_charging_profiles import parse_time
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_status import Status
+from evse_core.ocpp16_time import parse_time
 
 # Connector that stands for any.
 ANY: Final = 0

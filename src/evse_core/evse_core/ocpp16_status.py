@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from evse_core.ocpp16_messages import INFO_LENGTH, Request, timestamp
+from evse_core.ocpp16_messages import INFO_LENGTH, Request
+from evse_core.ocpp16_time import timestamp
 from evse_core.sample import Sample
 from evse_core.types import ChargeState, FaultEvent, MeterReading, Reaction, SafetyState, SessionState, StopCause
 

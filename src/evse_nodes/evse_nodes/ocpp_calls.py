@@ -4,7 +4,7 @@ evse_core/ocpp16_requests.py."""
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evse_core import ocpp16_messages as messages
@@ -23,13 +23,11 @@ _SERVICE_TIMEOUT = 3.0
 _RESET_TIMEOUT = 30.0
 _LOOK = 0.25
 
-Handler = Callable[[messages.Payload, int], messages.Payload]
-
 
 class Calls:
-    """Answers the calls that come to an uplink. `handlers` take a payload and the time of receipt [s]."""
+    """Answers the calls that come to an uplink."""
 
-    def __init__(self, uplink: "OcppUplink", handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, uplink: "OcppUplink", handlers: requests.Handlers) -> None:
         self._uplink = uplink
         self._handlers = handlers
 
@@ -53,9 +51,9 @@ class Calls:
     def _station(self, token: str) -> requests.Station:
         """Return what a decision needs to know; token is that of a remote start."""
         uplink = self._uplink
-        known = uplink.tokens.known(token, int(time.time())) if token else None
+        known = uplink.rooms.local_tokens.known(token, int(time.time())) if token else None
         parent = known.parent_token if known is not None else ""
-        barred = frozenset(number for number in uplink.evses if token and uplink.reservations.bars(number, token, parent))
+        barred = frozenset(number for number in uplink.evses if token and uplink.rooms.reservations.bars(number, token, parent))
         connectors = {number: item.connector() for number, item in uplink.evses.items()}
         return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred, uplink.facts)
 
@@ -80,14 +78,14 @@ class Calls:
             case requests.Configure(config, name, value):  # "Accepted" says that it holds now, and after a restart.
                 return self._uplink.configure(config, name, value)
             case requests.KeepProfile(evse, token, profile):
-                return self._uplink.smart_charging.remote_start(evse, token, profile, int(time.time()))
+                return self._uplink.rooms.smart_charging.remote_start(evse, token, profile, int(time.time()))
         return True
 
     def _take_back(self, effects: tuple[requests.Effect, ...]) -> None:
         """Take back what was prepared for an answer that is not given."""
         for effect in effects:
             if isinstance(effect, requests.KeepProfile):
-                self._uplink.smart_charging.remote_start_refused(effect.evse, effect.token)
+                self._uplink.rooms.smart_charging.remote_start_refused(effect.evse, effect.token)
 
     def _follow(self, effects: tuple[requests.Effect, ...]) -> None:
         for effect in effects:

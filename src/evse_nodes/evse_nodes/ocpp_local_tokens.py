@@ -8,6 +8,7 @@ from evse_core import ocpp16_local_list as tokens
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_local_list import Cache, ListLimits, LocalList
 from evse_core.ocpp16_messages import Payload
+from evse_core.ocpp16_requests import Handlers
 from evse_core.types import Authorization, Verdict, VerdictSource
 from evse_nodes.ocpp_file import KeptFile
 
@@ -23,8 +24,8 @@ class LocalTokens:
         self._cache: Cache = cache_file.read(tokens.cache_from_json, {})
         self._conflicts: set[str] = set()
 
-    def handlers(self) -> Mapping[str, Callable[[Payload, int], Payload]]:
-        """Return the calls that are answered here, each with the time of receipt [s]."""
+    def handlers(self) -> Handlers:
+        """Return the calls that are answered here."""
         return {"GetLocalListVersion": self._version, "SendLocalList": self._send, "ClearCache": self._clear}
 
     def known(self, token: str, now: int) -> Authorization | None:

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Mapping
 
 from evse_core import ocpp16_reservations as reservations
-from evse_core.ocpp16_charging_profiles import NoTime
 from evse_core.ocpp16_messages import Payload
-from evse_core.ocpp16_requests import Refused
+from evse_core.ocpp16_requests import Handlers, Refused
 from evse_core.ocpp16_reservations import Book
 from evse_core.ocpp16_status import Status
+from evse_core.ocpp16_time import NoTime
 from evse_nodes.ocpp_file import KeptFile
 
 LOG = logging.getLogger("ocpp_uplink")
@@ -21,8 +21,8 @@ class Reservations:
         self._file, self._statuses = file, statuses
         self._book: Book = file.read(reservations.from_json, ())
 
-    def handlers(self) -> Mapping[str, Callable[[Payload, int], Payload]]:
-        """Return the calls that are answered here, each with the time of receipt [s]."""
+    def handlers(self) -> Handlers:
+        """Return the calls that are answered here."""
         return {"ReserveNow": self._reserve, "CancelReservation": self._cancel}
 
     def follow(self, now: int) -> None:

@@ -4,18 +4,20 @@ The rules are evse_core/ocpp16_charging_profiles.py, ocpp16_composite.py and ocp
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import nan
-from typing import Any, Final
+from typing import Final
 
 from evse_core import ocpp16_profile_store as profile_store
 from evse_core.ocpp16 import OcppConfig
-from evse_core.ocpp16_charging_profiles import NoTime, Unit, Unusable
+from evse_core.ocpp16_charging_profiles import Unit, Unusable
 from evse_core.ocpp16_composite import Charging, Limit, Outlet, Site, answer, composite, limit_of, session_winner, station_winner
 from evse_core.ocpp16_messages import Payload
 from evse_core.ocpp16_profile_store import Running, Store
-from evse_core.ocpp16_requests import Refused
+from evse_core.ocpp16_requests import Handlers, Refused
+from evse_core.ocpp16_time import NoTime
 from evse_core.types import ChargingLimit
+from evse_nodes.message_queue import SessionRow
 from evse_nodes.ocpp_file import KeptFile
 
 LOG = logging.getLogger("ocpp_uplink")
@@ -35,8 +37,8 @@ class SmartCharging:
         self._running: Mapping[int, Running] = {}
         self._told: dict[int, Limit] = {}
 
-    def handlers(self) -> Mapping[str, Callable[[Payload, int], Payload]]:
-        """Return the calls that are answered here, each with the time of receipt [s]."""
+    def handlers(self) -> Handlers:
+        """Return the calls that are answered here."""
         return {
             "SetChargingProfile": self._set,
             "ClearChargingProfile": self._clear,
@@ -73,7 +75,7 @@ class SmartCharging:
     def _tell(self, evse: int, limit: Limit) -> None:
         if self._told.get(evse) != limit:
             self._told[evse] = limit
-            self._publish(evse, ChargingLimit(power=_told(limit.power), current=_told(limit.current)))
+            self._publish(evse, ChargingLimit(power=_finite(limit.power), current=_finite(limit.current)))
 
     def _change(self, change: Callable[[], Store]) -> bool:
         """Make a change where it is allowed and reaches the disk."""
@@ -116,11 +118,11 @@ class SmartCharging:
         return answer(connector, now, steps, held, unit, outlet)
 
 
-def _told(value: float) -> float:
+def _finite(value: float) -> float:
     """Return a limit as the topic has it: NaN for none, and for one that no outlet reaches; the message's numbers have 32 bits."""
     return value if value < _NO_LIMIT else nan
 
 
-def running_from(rows: Any) -> dict[int, Running]:
+def running_from(rows: Iterable[SessionRow]) -> dict[int, Running]:
     """Return what runs at each connector, from the rows of the message queue without an end; the latest one of a connector counts."""
     return {row.evse: Running(row.session_id, int(row.begin), row.transaction_id, row.token) for row in rows}

@@ -26,6 +26,15 @@ _INT64 = 2**63
 
 
 @dataclass(frozen=True)
+class Samples:
+    """One kind of samples: its context, what MeterValues tell of it, and what StopTransaction does (1.6 section 9.1)."""
+
+    context: str
+    measurands: tuple[str, ...]
+    at_stop: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Listeners:
     """Who hears of what the CSMS answers, and who knows the reservation that a begin ends."""
 
@@ -54,10 +63,12 @@ class Transactions:
     def set_config(self, config: OcppConfig) -> None:
         """Take new settings."""
         self.config = config
-        self._measurands = messages.measurands(config.meter_values_sampled_data)
-        self._aligned = messages.measurands(config.meter_values_aligned_data)
-        self._stop_sampled = messages.measurands(config.stop_txn_sampled_data)
-        self._stop_aligned = messages.measurands(config.stop_txn_aligned_data)
+        self._periodic = Samples(
+            "Sample.Periodic", messages.measurands(config.meter_values_sampled_data), messages.measurands(config.stop_txn_sampled_data)
+        )
+        self._aligned = Samples(
+            "Sample.Clock", messages.measurands(config.meter_values_aligned_data), messages.measurands(config.stop_txn_aligned_data)
+        )
         self._delivery = Delivery(config.transaction_message_attempts, config.transaction_message_retry_interval)
 
     def announce(self, evses: tuple[int, ...]) -> None:
@@ -110,7 +121,7 @@ class Transactions:
 
     def _end(self, evse: int, record: ChargeRecord) -> None:
         record = messages.billable(record)
-        with_data = bool(self._stop_sampled or self._stop_aligned)
+        with_data = bool(self._periodic.at_stop or self._aligned.at_stop)
         collected = self.queue.collected(evse, record.session_id) if with_data else ()
         start, stop = messages.start_transaction(record), messages.stop_transaction(record, self.stop_reason, collected, with_data)
         energy = messages.told_energy(record.begin_register_wh, record.end_register_wh)
@@ -130,35 +141,23 @@ class Transactions:
         aligned = self._clocks.setdefault(evse, ClockSampler()).take(reading, self.config.clock_aligned_data_interval)
         # Twice the planned time and 1: neither takes the other's place in the queue.
         if sampler is not None and planned is not None:
-            self._sample(
-                evse, sampler.session_id, 2 * planned, reading, soc_percent, "Sample.Periodic", self._measurands, self._stop_sampled
-            )
+            queued = self._sample(evse, 2 * planned, reading, soc_percent, self._periodic)
         if aligned is None:
             return queued, None
         if sampler is None:
-            return queued, messages.meter_values(evse, aligned, soc_percent, self._aligned, "Sample.Clock")
-        number = 2 * round(aligned.stamp * 1000) + 1
-        also = self._sample(evse, sampler.session_id, number, aligned, soc_percent, "Sample.Clock", self._aligned, self._stop_aligned)
+            return queued, messages.meter_values(evse, aligned, soc_percent, self._aligned.measurands, self._aligned.context)
+        also = self._sample(evse, 2 * round(aligned.stamp * 1000) + 1, aligned, soc_percent, self._aligned)
         return queued or also, None
 
-    def _sample(
-        self,
-        evse: int,
-        session_id: str,
-        number: int,
-        reading: MeterReading,
-        soc_percent: float,
-        context: str,
-        measurands: tuple[str, ...],
-        at_stop: tuple[str, ...],
-    ) -> bool:
+    def _sample(self, evse: int, number: int, reading: MeterReading, soc_percent: float, kind: Samples) -> bool:
         """Queue a MeterValues of a running transaction, and keep what its StopTransaction is to tell; returns whether something was queued."""
-        request = messages.meter_values(evse, reading, soc_percent, measurands, context)
-        item = messages.meter_value(reading, soc_percent, at_stop, context)
+        session = self._samplers[evse].session_id
+        request = messages.meter_values(evse, reading, soc_percent, kind.measurands, kind.context)
+        item = messages.meter_value(reading, soc_percent, kind.at_stop, kind.context)
         try:
-            queued = request is not None and self.queue.sample(evse, session_id, number, reading.stamp, request)
+            queued = request is not None and self.queue.sample(evse, session, number, reading.stamp, request)
             if item is not None:  # Begin and end stand beside it.
-                self.queue.collect(evse, session_id, item, self.config.stop_transaction_max_meter_values - 2)
+                self.queue.collect(evse, session, item, self.config.stop_transaction_max_meter_values - 2)
             self.failed_writes = 0 if not self._unstored else self.failed_writes
         except sqlite3.Error:
             self.failed_writes += 1
@@ -168,7 +167,7 @@ class Transactions:
 
     def triggered(self, evse: int, reading: MeterReading, soc_percent: float) -> messages.Request | None:
         """Return the MeterValues that a TriggerMessage asks for."""
-        request = messages.meter_values(evse, reading, soc_percent, self._measurands, "Trigger")
+        request = messages.meter_values(evse, reading, soc_percent, self._periodic.measurands, "Trigger")
         row = self.queue.session(evse, reading.session_id) if reading.session_id else None
         if request is None or row is None or row.ended or row.transaction_id is None:
             return request

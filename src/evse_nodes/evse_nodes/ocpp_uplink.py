@@ -35,12 +35,10 @@ from evse_nodes.message_queue import MessageQueue, SessionRow
 from evse_nodes.ocpp_availability import Availability
 from evse_nodes.ocpp_calls import Calls
 from evse_nodes.ocpp_evse import EvseState
-from evse_nodes.ocpp_file import KeptFile
 from evse_nodes.ocpp_link import OcppLink
-from evse_nodes.ocpp_local_tokens import LocalTokens
-from evse_nodes.ocpp_reservations import Reservations
+from evse_nodes.ocpp_rooms import furnished
 from evse_nodes.ocpp_settings import Settings
-from evse_nodes.ocpp_smart_charging import SmartCharging, running_from
+from evse_nodes.ocpp_smart_charging import running_from
 from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, StatusSource, WhenAccepted
 from evse_nodes.ocpp_transactions import Listeners, Transactions
 from evse_nodes.ocpp_verdicts import Verdicts
@@ -96,36 +94,24 @@ class OcppUplink:
         self.config = settings.restored(config)
         self._settings = settings
         self.facts = facts or StationFacts(len(evses))
+        self.folder = settings.folder
         self._emit = emit
         self._may_change = may_change
         duration = self.config.minimum_status_duration
-        site, folder = site or Site(dict.fromkeys(evses, Outlet()), {}), settings.folder
         self.evses = {number: EvseState(StatusRule(duration), Availability(number, settings)) for number in evses}
         self.transactions = Transactions(
             self.config,
             queue,
-            Listeners(lambda evse, value: emit(Publish(evse, value)), self._on_refused_token, self.on_id_tag_info, self._reservation),
+            Listeners(self.publish, self._on_refused_token, self.on_id_tag_info, self._reservation),
         )
         self.registration = RegistrationRule(self.config.heartbeat_interval, self.config.boot_retry_interval)
         self.live = LiveSource(self.registration)
         self.statuses = StatusSource(self.registration)
         boot = BootSource(self.config, self.registration, self._on_boot_accepted)
         sources = (boot, self.live, self.statuses, WhenAccepted(self.registration, self.transactions), HeartbeatSource(self.registration))
-        self.smart_charging = SmartCharging(
-            KeptFile(folder / "ocpp16_profiles.json"), self.config, site, lambda evse, value: emit(Publish(evse, value))
-        )
-        self.tokens = LocalTokens(
-            KeptFile(folder / "ocpp16_local_list.json"),
-            KeptFile(folder / "ocpp16_authorization_cache.json"),
-            lambda: self.config,
-            self.statuses.tell_conflict,
-        )
-        self.reservations = Reservations(
-            KeptFile(folder / "ocpp16_reservations.json"),
-            lambda: {number: item.connector().status for number, item in self.evses.items()},
-        )
+        self.rooms = furnished(self, site or Site(dict.fromkeys(evses, Outlet()), {}))
         self.verdicts = Verdicts(self)
-        self.calls = Calls(self, {**self.smart_charging.handlers(), **self.tokens.handlers(), **self.reservations.handlers()})
+        self.calls = Calls(self, self.rooms.handlers())
         self.link = OcppLink(self.config, sources, self.calls.answer, self)
         self._detail = "not connected yet" if self.config.url else "no CSMS configured"
         self._told: UplinkState | None = None
@@ -148,6 +134,10 @@ class OcppUplink:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Have something done beside; from this object's thread."""
         self._thread.spawn(work)
+
+    def publish(self, evse: int, value: Any) -> None:
+        """Publish a value on the topic of its type; evse 0 stands for the station."""
+        self._emit(Publish(evse, value))
 
     def put(self, request: requests.EvseRequest, reply: Callable[[bool, str], None]) -> None:
         """Put a request to an EVSE; reply may be called from any thread."""
@@ -225,23 +215,23 @@ class OcppUplink:
         self._closing_since = time.monotonic()
 
     async def _give_verdict(self, evse: int, question: Question) -> None:
-        self._emit(Publish(evse, await self.verdicts.on(question, evse)))
+        self.publish(evse, await self.verdicts.on(question, evse))
 
     def on_id_tag_info(self, token: str, info: object) -> None:
         """Take what an answer of the CSMS says of a token."""
-        self.tokens.heard(token, info, int(time.time()))
+        self.rooms.local_tokens.heard(token, info, int(time.time()))
 
     def _reservation(self, evse: int, record: ChargeRecord) -> int | None:
         """Return the reservation that the begin of a transaction ends."""
         session = self.evses[evse].session
         parent = session.value.parent_token if session is not None and session.value.token == record.token else ""
-        return self.reservations.use(evse, record.token, parent)
+        return self.rooms.reservations.use(evse, record.token, parent)
 
     def _on_refused_token(self, row: SessionRow, verdict: Authorization) -> None:
         """Act on a token that was refused in the answer to StartTransaction."""
         LOG.warning("the CSMS refuses the token of session %s: %s", row.session_id, verdict.verdict.name)
         if self.config.stop_transaction_on_invalid_id:
-            self._emit(Publish(row.evse, verdict))
+            self.publish(row.evse, verdict)
         else:
             self.evses[row.evse].without_power = row.session_id
             self.look()
@@ -294,7 +284,7 @@ class OcppUplink:
 
     def look(self) -> None:
         """Look at everything that time or a call of the CSMS may have changed."""
-        self.reservations.follow(int(time.time()))
+        self.rooms.reservations.follow(int(time.time()))
         for number in self.evses:
             self._update_status(number)
         self.transactions.retry()
@@ -306,12 +296,12 @@ class OcppUplink:
     def _limit(self) -> None:
         """Have the limits follow the running transactions."""
         running = running_from(self.transactions.queue.open_sessions()) if self.config.url else {}
-        self.smart_charging.follow(running, [number for number, item in self.evses.items() if item.without_power], int(time.time()))
+        self.rooms.smart_charging.follow(running, [number for number, item in self.evses.items() if item.without_power], int(time.time()))
 
     def _update_status(self, evse: int) -> None:
         """Offer a changed status of a connector, and of the station, to be reported."""
         now, item = time.monotonic(), self.evses[evse]
-        item.reserved = self.reservations.is_reserved(evse)
+        item.reserved = self.rooms.reservations.is_reserved(evse)
         if (status := item.status.step(item.inputs(), now)) is None:
             return
         self.statuses.set(evse, status, time.time())
@@ -325,7 +315,7 @@ class OcppUplink:
         now = time.monotonic()
         if state != self._told or now - self._told_at >= _STATE_PERIOD:
             self._told, self._told_at = state, now
-            self._emit(Publish(0, state))
+            self.publish(0, state)
 
     def _nothing_left(self) -> bool:
         """Return whether the process may end: no session runs, its end is told, or telling takes too long."""

@@ -26,10 +26,10 @@ class Verdicts:
     async def on(self, question: Question, evse: int = 0) -> Authorization:
         """Return a verdict within authorize_timeout; where an EVSE is named, others' reservations of it count, too."""
         uplink = self._uplink
-        asked = replace(question, known=uplink.tokens.known(question.token, int(time.time())))
+        asked = replace(question, known=uplink.rooms.local_tokens.known(question.token, int(time.time())))
         online = uplink.link.connected and uplink.registration.may_call
         verdict = decide(asked, uplink.config, online) or await self._of_csms(asked)
-        reserved = evse and uplink.config.url and uplink.reservations.bars(evse, question.token, verdict.parent_token)
+        reserved = evse and uplink.config.url and uplink.rooms.reservations.bars(evse, question.token, verdict.parent_token)
         if reserved and verdict.verdict is Verdict.ACCEPTED:
             LOG.warning("a token is refused at EVSE %d: others have reserved it", evse)
             return replace(verdict, verdict=Verdict.INVALID, source=VerdictSource.RESERVATION)

@@ -1,0 +1,41 @@
+"""The rooms of the uplink that keep what a CSMS has installed: one for each feature profile, each with its files in the uplink's folder and its calls."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evse_core.ocpp16_composite import Site
+from evse_core.ocpp16_requests import Handlers
+from evse_nodes.ocpp_file import KeptFile
+from evse_nodes.ocpp_local_tokens import LocalTokens
+from evse_nodes.ocpp_reservations import Reservations
+from evse_nodes.ocpp_smart_charging import SmartCharging
+
+if TYPE_CHECKING:
+    from evse_nodes.ocpp_uplink import OcppUplink
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The rooms, named like their modules."""
+
+    smart_charging: SmartCharging
+    local_tokens: LocalTokens
+    reservations: Reservations
+
+    def handlers(self) -> Handlers:
+        """Return the calls that are answered in one of them."""
+        rooms = (self.smart_charging, self.local_tokens, self.reservations)
+        return {action: handler for room in rooms for action, handler in room.handlers().items()}
+
+
+def furnished(uplink: "OcppUplink", site: Site) -> Rooms:
+    """Return the rooms of an uplink whose EVSEs and sources are there."""
+
+    def file(name: str) -> KeptFile:
+        return KeptFile(uplink.folder / f"ocpp16_{name}.json")
+
+    return Rooms(
+        SmartCharging(file("profiles"), uplink.config, site, uplink.publish),
+        LocalTokens(file("local_list"), file("authorization_cache"), lambda: uplink.config, uplink.statuses.tell_conflict),
+        Reservations(file("reservations"), lambda: {number: item.connector().status for number, item in uplink.evses.items()}),
+    )
