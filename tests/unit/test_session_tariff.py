@@ -20,6 +20,7 @@ from evse_core.pricing import price
 from evse_core.session_readings import SessionReading, tariff_of
 from evse_core.tariff import Tariff, windows_text
 from evse_core.types import ChargeRecord, ChargeState, PowerReport, RecordStatus, SessionPrice, SessionState, StopCause
+from evse_nodes import sqlite_file
 from evse_nodes.ledger import VERSION
 from evse_nodes.meter_book import MeterBook
 from evse_tools.records_source import sources
@@ -291,7 +292,7 @@ def test_an_open_record_of_version_4_is_gone_on_with_at_its_own_price(charger: C
     database.executescript(WITHOUT_READINGS + "PRAGMA user_version = 4;")
     database.close()
     charger.open()
-    assert charger.book._ledger._number("user_version") == VERSION
+    assert sqlite_file.number(charger.book._ledger._db, "user_version") == VERSION
     charger.pass_time(1000.0, 90.0)
     record = charger.end()
     assert marks(charger.readings(record)) == "BXE"

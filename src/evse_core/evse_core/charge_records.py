@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import isfinite, nan
+from typing import Any
 
 from evse_core.energy_meter import INTEGRATED, MeterFacts
 from evse_core.pricing import price
@@ -62,28 +63,31 @@ def begun(
         record_number=number,
         token=session.token,
         begin=register.stamp,
-        begin_register_wh=register.register_wh,
-        end_register_wh=register.register_wh,
         max_power=0.0,
         stop_cause=StopCause.NONE,
         currency=tariff.currency,
         price_per_kwh=tariff.price_per_kwh,
         legal=meter.legal,
-        begin_export_register_wh=register.export_register_wh,
-        end_export_register_wh=register.export_register_wh,
         export_price_per_kwh=tariff.export_price_per_kwh,
         tariff=tariff.text(),
         meter_vendor=meter.vendor,
         meter_model=meter.model,
         meter_serial=meter.serial,
-        begin_meter_status=register.status,
-        end_meter_status=register.status,
         cable_resistance=meter.cable_resistance,
-        begin_mains_wh=register.mains_wh,
-        end_mains_wh=register.mains_wh,
-        begin_export_mains_wh=register.export_mains_wh,
-        end_export_mains_wh=register.export_mains_wh,
+        **_side("begin", register),
+        **_side("end", register),
     )
+
+
+def _side(name: str, register: Register) -> dict[str, Any]:
+    """Return the fields of a record that say what the meter showed at its begin or its end."""
+    return {
+        f"{name}_register_wh": register.register_wh,
+        f"{name}_export_register_wh": register.export_register_wh,
+        f"{name}_meter_status": register.status,
+        f"{name}_mains_wh": register.mains_wh,
+        f"{name}_export_mains_wh": register.export_mains_wh,
+    }
 
 
 def ended(
@@ -92,17 +96,20 @@ def ended(
     """Return the record with its end, priced by its readings so far; a clock that went back does not end it before it began, or before a reading."""
     found = tuple(readings) or (begin_reading(record),)
     last = found[-1]
+    closing = replace(
+        register,
+        register_wh=max(register.register_wh, last.register_wh),
+        export_register_wh=max(register.export_register_wh, last.export_register_wh),
+        mains_wh=_at_least(register.mains_wh, record.begin_mains_wh),
+        export_mains_wh=_at_least(register.export_mains_wh, record.begin_export_mains_wh),
+    )
     closed = replace(
         record,
+        **_side("end", closing),
         stamp=register.stamp,
         status=status,
         end=max(register.stamp, last.stamp),
-        end_register_wh=max(register.register_wh, last.register_wh),
-        end_export_register_wh=max(register.export_register_wh, last.export_register_wh),
         max_power=max(register.max_power, 0.0),
-        end_meter_status=register.status,
-        end_mains_wh=_at_least(register.mains_wh, record.begin_mains_wh),
-        end_export_mains_wh=_at_least(register.export_mains_wh, record.begin_export_mains_wh),
         stop_cause=cause,
         charging_time=max(register.times.charging, last.charging_time),
         idle_time=max(register.times.idle, last.idle_time),

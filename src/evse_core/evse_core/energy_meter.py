@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any, Protocol
 
-from evse_core.meter_loss import Losses
+from evse_core.meter_loss import SECONDS_PER_HOUR, Losses
 from evse_core.parameter import parameter
 from evse_core.types import MeterStatus, PowerReport
 from evse_core.vehicle_link import PILOT, link_parameter
 
-SECONDS_PER_HOUR = 3600.0
 # Frames come every 100 ms (can.md 1.3); what seems to be nearer to the last one is the same frame in another report, delivered a little faster. [s]
 SAME_FRAME = 0.01
 # Voltage and current beyond which a reading is no measurement, whoever reports it: the largest ratings that any configuration takes are 1500 V and 1000 A

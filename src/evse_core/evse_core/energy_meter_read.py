@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any
 
-from evse_core.energy_meter import HIGHEST_CURRENT, HIGHEST_VOLTAGE, SECONDS_PER_HOUR, EnergyMeter, MeterConfig, MeterFacts, Reading, Stored
-from evse_core.meter_link import MeterLinkConfig
-from evse_core.meter_loss import Losses
+from evse_core.energy_meter import HIGHEST_CURRENT, HIGHEST_VOLTAGE, EnergyMeter, MeterConfig, MeterFacts, Reading, Stored
+from evse_core.meter_link import SIMULATED, MeterLinkConfig
+from evse_core.meter_loss import SECONDS_PER_HOUR, Losses
 from evse_core.types import MeterReport, MeterStatus, PowerReport
 
 # Registers fall by less than this only where they are rounded: float64 against a sum of two. [Wh]
@@ -35,8 +35,8 @@ MARGIN = 1.25
 # What flowed while this program was away is believed up to this time at full power where the clock does not say how long it was. [s]
 AWAY = 60.0
 PHASES = ("l1", "l2", "l3")
-# Identity of a meter that nobody has given a name, and model of one that is simulated.
-UNNAMED, SIMULATED = "without serial number", "SIMULATED"
+# Identity of a meter that nobody has given a name.
+UNNAMED = "without serial number"
 # Fields of a MeterReading that are those of the MeterReport.
 SHOWN = ("frequency", *(f"{what}_{phase}" for what in ("voltage", "current", "power") for phase in PHASES))
 _LATCHED = frozenset({MeterStatus.BACKWARDS, MeterStatus.STUCK, MeterStatus.JUMPED, MeterStatus.EXCHANGED})

@@ -9,6 +9,8 @@ POWER_LINK, MODBUS, CAN = "power_link", "modbus", "can"
 KINDS = (POWER_LINK, MODBUS, CAN)
 PARITIES = ("N", "E", "O")
 _MANUAL = "manual of the meter"
+# What a simulated meter calls its model.
+SIMULATED = "SIMULATED"
 
 
 @dataclass(frozen=True, slots=True)

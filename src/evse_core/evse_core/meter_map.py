@@ -8,7 +8,7 @@ the protocol, from 0 (40001 in a manual is 0 of function 3).
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -162,15 +162,7 @@ def at(meter: MeterMap, begins: Mapping[int, int]) -> MeterMap:
     """Return a SunSpec map with the addresses of a device; begins: where each model begins that the device has. ValueError where one is missing."""
     if not meter.sunspec:
         return meter
-    return MeterMap(
-        meter.name,
-        meter.vendor,
-        meter.model,
-        tuple(_placed(quantity, begins) for quantity in meter.quantities),
-        meter.current_type,
-        most_registers=meter.most_registers,
-        faults=meter.faults,
-    )
+    return replace(meter, quantities=tuple(_placed(quantity, begins) for quantity in meter.quantities), sunspec=False, bases=())
 
 
 def _placed(quantity: Quantity, begins: Mapping[int, int]) -> Quantity:
@@ -178,8 +170,7 @@ def _placed(quantity: Quantity, begins: Mapping[int, int]) -> Quantity:
     if begin is None:
         raise ValueError(f"the device has none of the models {', '.join(map(str, quantity.models))}; it has {sorted(begins) or 'none'}")
     scale = begin + quantity.scale_register if quantity.scale_register >= 0 else -1
-    values = {item.name: getattr(quantity, item.name) for item in fields(quantity)}
-    return Quantity(**{**values, "address": begin + quantity.address, "scale_register": scale})
+    return replace(quantity, address=begin + quantity.address, scale_register=scale)
 
 
 def plan(meter: MeterMap, names: bool = True) -> tuple[Request, ...]:

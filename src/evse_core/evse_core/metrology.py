@@ -19,6 +19,7 @@ MODULES: Mapping[str, str] = {
     "evse_core.energy_meter_read": "which readings of a meter count",
     "evse_core.evidence": "readings become signed records, chained",
     "evse_core.frame": "a frame as a value",
+    "evse_core.held_tariff": "which tariff holds",
     "evse_core.meter_answer": "answers of a meter as text",
     "evse_core.meter_evidence": "what a record says of the meter",
     "evse_core.meter_link": "which meter, and its cable",
@@ -50,6 +51,7 @@ MODULES: Mapping[str, str] = {
     "evse_nodes.modbus_meter": "reading a meter on Modbus",
     "evse_nodes.read_only": "files for those who only read",
     "evse_nodes.receipt_files": "receipts as files",
+    "evse_nodes.sqlite_file": "files that evidence is in, opened and written",
     "evse_nodes.whole_file": "files that are replaced as a whole",
 }
 

@@ -6,8 +6,7 @@ the session still runs; where neither comes in time it goes on without. A record
 until the current has gone, too: what flows during the ramp belongs to the vehicle that it was opened for. A meter that is read must have been read well after
 a begin or an end was asked for: without it there is no begin and so no charging, and an end waits `end_wait` for it and then takes what was read last, with
 the state of the meter beside it. What the store (record_store.py) does not take stays as it is and is asked again by the next session_state, power_report or
-tick. Between begin and end the open session is asked which reading is due (open_session.py), and the store takes it before any price follows it. A tariff
-from the CSMS is kept, and holds until the station description has another one than that which it replaced.
+tick. Between begin and end the open session is asked which reading is due (open_session.py), and the store takes it before any price follows it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from math import inf, isfinite, nan
 from evse_core.charge_records import RecordAction, Register, actions, begun, ended
 from evse_core.energy_meter import EnergyMeter, MeterConfig
 from evse_core.energy_meter_read import ReadMeter
+from evse_core.held_tariff import HeldTariff
 from evse_core.meter_link import POWER_LINK, MeterLinkConfig
 from evse_core.meter_loss import Losses
 from evse_core.open_session import OpenSession, session_price
@@ -54,10 +54,7 @@ class RecordKeeper:
         self._config, self._evse, self._store = config, evse, store
         self._told, self._note = tell, note
         self._link = link or MeterLinkConfig()
-        self._described, self._zone = tariff, zone(config.time_zone)
-        # What the CSMS gave in place of the description's tariff, while it holds.
-        self._change: TariffChange | None = None
-        self.tariff = self._kept(tariff)
+        self._held, self._zone = HeldTariff(tariff, store, note), zone(config.time_zone)
         self.meter: Meter = _meter(config, self._link, store)
         self._session: OpenSession | None = None
         # session_state and when it came [s].
@@ -130,24 +127,18 @@ class RecordKeeper:
 
     # Tariff
 
-    def _kept(self, described: Tariff) -> Tariff:
-        """Return the tariff that holds at a start: the CSMS's, unless the description's has changed since or it is none."""
-        change = self._store.kept_tariff()
-        if change is None or change.old != described.text():
-            return described
-        try:
-            found = Tariff.parse(change.new)
-        except ValueError as error:
-            self._note("ERROR", f"the tariff that {change.who} gave cannot be used, that of the description holds: {error}")
-            return described
-        self._change = change
-        return found
+    @property
+    def tariff(self) -> Tariff:
+        """The tariff of new sessions."""
+        return self._held.tariff
+
+    @tariff.setter
+    def tariff(self, tariff: Tariff) -> None:
+        self._held.tariff = tariff
 
     def set_tariff(self, tariff: Tariff, who: str, stamp: float) -> tuple[TariffChange, bool]:
         """Have another tariff hold, over restarts, too; returns the change, and whether a running session takes it. Store.Error: nothing has changed."""
-        change = TariffChange(self.tariff.text(), tariff.text(), who, stamp)
-        self._store.keep_tariff(replace(change, old=self._described.text()))
-        self.tariff = tariff
+        change = self._held.take(tariff, who, stamp)
         return change, self._session is None or self._session.take_tariff(tariff)
 
     def change_tariff(self, text: str, who: str, stamp: float) -> tuple[bool, str]:
@@ -175,7 +166,7 @@ class RecordKeeper:
         if left:
             self.reopen(left[-1])
         self.meter.in_session(self._session is not None)
-        if self._session is not None and self._change is not None and self._change.stamp >= self._session.priced_since:
+        if self._session is not None and self._held.given_since(self._session.priced_since):
             self._session.take_tariff(self.tariff)
         self._interrupt(left[:-1])
         records = self._store.last()

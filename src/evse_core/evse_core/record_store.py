@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from evse_core.energy_meter import EnergyMeter
+from evse_core.energy_meter import EnergyMeter, Stored
 from evse_core.energy_meter_read import ReadMeter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times
 from evse_core.tariff import TariffChange
@@ -12,50 +12,14 @@ from evse_core.types import ChargeRecord
 Meter = EnergyMeter | ReadMeter
 
 
-class Store(Protocol):
-    """Register and records of one EVSE. A method that raises `Error` has stored nothing.
+class Store(Stored, Protocol):
+    """Register and records of one EVSE, of which neither register ever decreases. A method that raises `Error` has stored nothing.
 
     Everything that was stored survives the end of the process; begin, readings, end and a durable save also a loss of power, with all that was stored
     before them.
     """
 
     Error: type[Exception]
-
-    @property
-    def register_wh(self) -> float:
-        """Register [Wh]; it never decreases."""
-
-    @property
-    def max_power(self) -> float:
-        """Highest power since the begin of the record [W]."""
-
-    @property
-    def export_register_wh(self) -> float:
-        """Register of energy from vehicles [Wh]; it never decreases."""
-
-    @property
-    def export_counter_wh(self) -> float:
-        """Counter of power_report up to which that register has counted [Wh], NaN where unknown."""
-
-    @property
-    def stamp(self) -> float:
-        """ROS time of the last save [s]."""
-
-    @property
-    def counter_wh(self) -> float:
-        """Counter of power_report up to which the register has counted [Wh], NaN where unknown."""
-
-    @property
-    def loss_wh(self) -> float:
-        """Losses that were taken off the register [Wh]."""
-
-    @property
-    def export_loss_wh(self) -> float:
-        """Losses that were added to the register of energy from vehicles [Wh]."""
-
-    @property
-    def meter(self) -> str:
-        """Identity of the meter that the registers are those of, "" of an integrated value."""
 
     @property
     def times(self) -> Times:

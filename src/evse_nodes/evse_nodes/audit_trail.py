@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from evse_core.evidence import GENESIS, link
 from evse_core.ocmf import Clock
 from evse_nodes import read_only
 from evse_nodes.clock_state import clock_state
+from evse_nodes.sqlite_file import Form, check, opened, transaction, usable
 
 FILE = "audit.sqlite"
 VERSION = 1
@@ -38,9 +39,8 @@ CREATE TABLE recent (evse INTEGER, parameter TEXT, old TEXT, new TEXT, boot TEXT
 CREATE TABLE held (evse INTEGER, parameter TEXT, old TEXT NOT NULL, new TEXT NOT NULL, changes INTEGER NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
     clock TEXT NOT NULL, boot TEXT NOT NULL, steady REAL NOT NULL, PRIMARY KEY (evse, parameter));
 CREATE TABLE pages (evse INTEGER PRIMARY KEY, page INTEGER NOT NULL);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
 """
+_FORM = Form("audit trail", "a station", APPLICATION, VERSION, "inspection", _SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +71,17 @@ class AuditTrail:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._database: sqlite3.Connection | None = None
-        try:
-            self._open()
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            raise ValueError(f"{self.path}: cannot be used as audit trail: {error}") from error
-        except ValueError:
-            self.close()
-            raise
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        assert self._database is not None
-        return self._database
-
-    def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_name(f"{FILE}.lock").open("w") as lock:
-            # Nodes start together: one makes the file, the others find it made. The lock goes with the process, also when it is killed.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # ocpp_uplink opens in the executor's thread and writes in its own, one after the other.
-            self._database = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY, check_same_thread=False)
-            empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-            if not empty:
-                check(self._db, self.path)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            if empty:
-                self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        with usable(self.path, _FORM):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.with_name(f"{FILE}.lock").open("w") as lock:
+                # Nodes start together: one makes the file, the others find it made. The lock goes with the process, also when it is killed.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # ocpp_uplink opens in the executor's thread and writes in its own, one after the other.
+                self._db = opened(self.path, _FORM, BUSY, check_same_thread=False)
 
     def close(self) -> None:
         """Release the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._db.close()
 
     # Reading
 
@@ -143,7 +119,7 @@ class AuditTrail:
 
     def compare(self, evse: int, found: Mapping[str, str], prefixes: tuple[str, ...], who: str, now: Moment) -> dict[str, str]:
         """Write what differs from what the trail knows of the parameters with these prefixes, all of which `found` must hold; return it."""
-        with self._transaction():
+        with transaction(self._db):
             changed = news(self.known(evse, prefixes), found)
             self._settle(now)
             for name, value in changed.items():
@@ -152,14 +128,14 @@ class AuditTrail:
 
     def change(self, evse: int, parameter: str, new: str, who: str, now: Moment) -> None:
         """Write that a parameter is something else now; nothing is written where it is not."""
-        with self._transaction():
+        with transaction(self._db):
             self._settle(now)
             self._change(evse, parameter, new, who, now)
 
     def settle(self, now: Moment) -> None:
         """Write what was counted for long enough."""
         if self._db.execute("SELECT count(*) FROM held").fetchone()[0]:
-            with self._transaction():
+            with transaction(self._db):
                 self._settle(now)
 
     def _change(self, evse: int, parameter: str, new: str, who: str, now: Moment) -> None:
@@ -201,17 +177,6 @@ class AuditTrail:
         text = replace(entry, counter=last + 1).text()
         self._db.execute("INSERT INTO entries VALUES (?, ?, ?)", (last + 1, text, link(before, text)))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
     # Pages of the ledgers
 
     def pages(self, evse: int) -> int:
@@ -228,23 +193,11 @@ class AuditTrail:
             self._db.execute("PRAGMA synchronous=FULL")
 
 
-def check(database: sqlite3.Connection, path: Path) -> None:
-    """Raise ValueError where a file is no audit trail that this program may write or read."""
-    version, application = (int(database.execute(f"PRAGMA {pragma}").fetchone()[0]) for pragma in ("user_version", "application_id"))
-    if application != APPLICATION:
-        raise ValueError(f"{path}: is no audit trail of a station (application_id {application:#x})")
-    if version > VERSION:
-        raise ValueError(f"{path}: has schema version {version}, this program knows {VERSION}: it was written by a newer one")
-    found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise ValueError(f"{path}: is damaged: {found}. Keep it for inspection and start with another data_dir")
-
-
 def read(path: Path) -> list[Row]:
     """Return the entries of a file, oldest first, without changing it; ValueError where it is no audit trail."""
     try:
         with closing(read_only.connect(path)) as database:
-            check(database, path)
+            check(database, path, _FORM)
             rows = database.execute("SELECT counter, entry, link FROM entries ORDER BY counter").fetchall()
     except sqlite3.Error as error:
         raise ValueError(f"{path}: is no audit trail: {error}") from error

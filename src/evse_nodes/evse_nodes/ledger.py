@@ -8,7 +8,7 @@ touched: ValueError names it.
 import fcntl
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import astuple, fields, replace
 from math import isfinite, nan
 from pathlib import Path
@@ -20,6 +20,7 @@ from evse_core.record_store import Meter
 from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_reading, complete, end_reading
 from evse_core.tariff import TariffChange
 from evse_core.types import ChargeRecord, MeterStatus, RecordStatus, StopCause
+from evse_nodes.sqlite_file import Form, opened, transaction, usable
 
 VERSION = 6
 # Marks the file as a ledger of this program (SQLite header, application_id): "EVSE" in ASCII.
@@ -68,8 +69,6 @@ CREATE TABLE records (
 {_READINGS}
 {_METERED}
 CREATE INDEX open_records ON records (status) WHERE status = {RecordStatus.OPEN.value};
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
 """
 # What came with each version: the counter of power_report up to which the register has counted; energy from vehicles; signed records; readings of sessions,
 # their times and tariffs; meters that are read.
@@ -103,6 +102,9 @@ ALTER TABLE records ADD COLUMN end_mains_wh REAL;
 ALTER TABLE records ADD COLUMN begin_export_mains_wh REAL;
 ALTER TABLE records ADD COLUMN end_export_mains_wh REAL;""",
 }
+_FORM = Form("ledger", "an energy meter", APPLICATION, VERSION, "recovery", _SCHEMA, _SINCE)
+# Longest wait for another program that writes; only tools for inspection would. [s]
+_BUSY = 1.0
 
 
 class Ledger:
@@ -116,37 +118,14 @@ class Ledger:
         self.counter_wh = self.export_counter_wh = nan
         self.times = NO_TIMES
         self.loss_wh, self.export_loss_wh, self.meter = 0.0, 0.0, ""
-        self._lock: TextIO | None = None
-        self._database: sqlite3.Connection | None = None
-        try:
-            self._open()
-        except (sqlite3.Error, OSError) as error:
-            self.close()
-            raise ValueError(f"{path}: cannot be used as ledger: {error}") from error
-        except ValueError:
-            self.close()
-            raise
+        with ExitStack() as undo, usable(path, _FORM):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = undo.enter_context(_locked(path))
+            self._db = undo.enter_context(closing(opened(path, _FORM, _BUSY)))
+            self._recall()
+            undo.pop_all()
 
-    @property
-    def _db(self) -> sqlite3.Connection:
-        assert self._database is not None
-        return self._database
-
-    def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
-        self._database = sqlite3.connect(self.path, isolation_level=None, timeout=1.0)
-        version, application = self._number("user_version"), self._number("application_id")
-        empty = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not empty:
-            self._check(version, application)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        if empty:
-            self._db.executescript(f"BEGIN;{_SCHEMA}COMMIT;")
-        elif version < VERSION:
-            news = "".join(sql for since, sql in _SINCE.items() if since > version)
-            self._db.executescript(f"BEGIN; {news} PRAGMA user_version = {VERSION}; COMMIT;")
+    def _recall(self) -> None:
         columns = "wh, export_wh, max_power, stamp, loss_wh, export_loss_wh, meter, charging_time, idle_time, counter_wh, export_counter_wh"
         row = self._db.execute(f"SELECT {columns} FROM register").fetchone()
         self.register_wh, self.export_register_wh, self.max_power, self.stamp = row[:4]
@@ -154,34 +133,10 @@ class Ledger:
         self.times = Times(*row[7:9])
         self.counter_wh, self.export_counter_wh = (nan if value is None else value for value in row[9:])
 
-    def _take_lock(self) -> None:
-        """Two writers would count twice. The lock goes with the process, also when it is killed."""
-        self._lock = self.path.with_name(self.path.name + ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{self.path}: another energy_meter is using this ledger") from None
-
-    def _check(self, version: int, application: int) -> None:
-        if application != APPLICATION:
-            raise ValueError(f"{self.path}: is no ledger of an energy meter (application_id {application:#x})")
-        if version > VERSION:
-            raise ValueError(f"{self.path}: has schema version {version}, this program knows {VERSION}: it was written by a newer one")
-        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise ValueError(f"{self.path}: is damaged: {found}. Keep it for recovery and start with another data_dir")
-
-    def _number(self, pragma: str) -> int:
-        return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
-
     def close(self) -> None:
         """Release the file."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._db.close()
+        self._lock.close()
 
     # Register
 
@@ -218,14 +173,8 @@ class Ledger:
     @contextmanager
     def _transaction(self, durable: bool) -> Iterator[None]:
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
 
     # Records
 
@@ -344,6 +293,17 @@ class Ledger:
         """Return what the CSMS calls a session, 0 where it has not said."""
         row = self._db.execute("SELECT transaction_id FROM records WHERE session_id = ?", (session_id,)).fetchone()
         return int(row[0]) if row else 0
+
+
+def _locked(path: Path) -> TextIO:
+    """Two writers would count twice. The lock goes with the process, also when it is killed."""
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ValueError(f"{path}: another energy_meter is using this ledger") from None
+    return lock
 
 
 def _reading(row: tuple[Any, ...]) -> SessionReading:

@@ -8,13 +8,14 @@ from typing import Any
 from evse_core.codecs.meter import frames
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
+from evse_core.meter_link import SIMULATED
+from evse_core.meter_loss import SECONDS_PER_HOUR
 from evse_core.parameter import parameter
 from evse_core.types import MeterReport, SimPower, SimStationLines, SimVehicleLines
 from evse_core.vehicle_link import PILOT, link_parameter
 from evse_simulators.faults import METER, Answer, FaultSet
 from evse_simulators.pace import Periodic
 
-SECONDS_PER_HOUR = 3600.0
 # What is believed of a topic that stands still: three messages of 20 Hz and a stall of the machine. [s]
 STALE = 0.5
 # Frequency of the simulated mains. [Hz]
@@ -23,7 +24,6 @@ FREQUENCY = 50.0
 FALL, OTHER_REGISTER, TOO_LITTLE, WRONG_SCALE = 100.0, 12_000.0, 0.7, 10.0
 # Serial numbers of simulated meters, and how far that of an exchanged one is away: nine digits that begin with 9, and OTHER.
 FIRST_SERIAL, OTHER = 900_000_000, 50_000_000
-SIMULATED = "SIMULATED"
 # Period of the frames of a meter on the bus, config/can/meter.dbc. [s]
 FRAME_PERIOD = 0.2
 

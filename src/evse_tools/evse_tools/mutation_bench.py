@@ -23,11 +23,12 @@ from evse_tools.bench_figures import figure, print_json
 from evse_tools.machine import processors
 from evse_tools.mutation_table import MUTATIONS, Mutation
 from evse_tools.mutation_table_ac import AC_MUTATIONS
+from evse_tools.mutation_table_billing import BILLING_MUTATIONS
 from evse_tools.mutation_table_discharge import DISCHARGE_MUTATIONS
 from evse_tools.mutation_table_meter import METER_MUTATIONS
 from evse_tools.mutation_table_modules import MODULE_MUTATIONS
 
-ALL = (*MUTATIONS, *AC_MUTATIONS, *METER_MUTATIONS, *MODULE_MUTATIONS, *DISCHARGE_MUTATIONS)
+ALL = (*MUTATIONS, *BILLING_MUTATIONS, *AC_MUTATIONS, *METER_MUTATIONS, *MODULE_MUTATIONS, *DISCHARGE_MUTATIONS)
 # Longest run of one test file with a mutant: it may well hang. [s]
 LONGEST = 300.0
 # The campaign that is tried where no test notices: sessions, and their seed.

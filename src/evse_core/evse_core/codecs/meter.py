@@ -5,6 +5,7 @@ from math import inf, isfinite, nan
 
 from evse_core.codecs.signals import SignalDatabase, UnknownId, demand
 from evse_core.frame import Frame
+from evse_core.meter_link import SIMULATED
 from evse_core.types import MeterReport
 
 METER_DATABASE = "meter"
@@ -36,7 +37,7 @@ _NEEDED = {
     IDENTITY: frozenset(("Serial", "Maker", "Model")),
 }
 # Own numbers for makers and models; others are shown as numbers.
-MAKERS, SIMULATED = {0: "", 1: "ros2_evse"}, "SIMULATED"
+MAKERS = {0: "", 1: "ros2_evse"}
 
 
 class CanMeter:
