@@ -15,7 +15,8 @@ from evse_core.record_keeper import RecordKeeper
 from evse_core.types import BusLink, ChargeRecord, ChargeState, CutCause, RecordStatus, StopCause
 from evse_simulators import campaign_plan as plans
 from evse_simulators.campaign_filters import Filter
-from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
+from evse_simulators.campaign_invariants import INVARIANTS, Checker
+from evse_simulators.campaign_observation import Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan, random_plan
 from evse_simulators.campaign_plan_json import from_json, to_json
 from evse_simulators.campaign_play import Play, play

@@ -13,7 +13,8 @@ from evse_simulators import campaign_plan as plans
 from evse_simulators import campaign_plan_ac
 from evse_simulators.ac_board import AcSide
 from evse_simulators.campaign_ac import AC_INVARIANTS, AcObservation
-from evse_simulators.campaign_invariants import Checker, Excuses
+from evse_simulators.campaign_invariants import Checker
+from evse_simulators.campaign_observation import Excuses
 from evse_simulators.campaign_plan import Action, Disturbance, Plan, random_plan
 from evse_simulators.campaign_play import play
 from evse_simulators.campaign_world import Sent

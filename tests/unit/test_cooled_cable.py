@@ -17,7 +17,7 @@ from evse_core.types import ChargeState
 from evse_nodes import databases
 from evse_simulators.io_board import IoBoardConfig
 from evse_simulators.memo_database import MemoDatabase
-from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.power_modules_config import PowerModulesConfig
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
 from evse_simulators.world_config import QUICK_CONTROLLER, WorldConfig

@@ -14,9 +14,8 @@ from evse_simulators.campaign_invariants import (
     OVER_CURRENT_TIME,
     ChargeThatStays,
     DischargeLimit,
-    Excuses,
-    Observation,
 )
+from evse_simulators.campaign_observation import Excuses, Observation
 from evse_simulators.campaign_plan import Action, Plan, random_plan
 from evse_simulators.campaign_plan_json import from_json, to_json
 from evse_simulators.campaign_play import play

@@ -7,7 +7,8 @@ import pytest
 
 from evse_core.types import SimStationLines, SimVehicleLines
 from evse_nodes import databases
-from evse_simulators.power_modules import INSULATION_TEST, OFF, POWER_TRANSFER, PRECHARGE, STANDBY, PowerModulesConfig, PowerModulesModel
+from evse_simulators.power_modules import INSULATION_TEST, OFF, POWER_TRANSFER, PRECHARGE, STANDBY, PowerModulesModel
+from evse_simulators.power_modules_config import PowerModulesConfig
 
 DATABASE = databases.load("evse_v3")
 STEP = 0.04

@@ -9,7 +9,7 @@ from evse_core.module_allocation import efficiency_at
 from evse_core.module_allocator import ModuleRating
 from evse_core.parameter import parameter
 from evse_simulators.pace import toward
-from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.power_modules_config import PowerModulesConfig, derating
 
 # What the interlock takes for no current and for equal voltages. [A], [V]
 NO_CURRENT, EQUAL_VOLTAGE = 2.0, 20.0
@@ -77,9 +77,8 @@ class Converter:
 
     def limit(self, voltage: float) -> float:
         """Return the current [A] that rating and temperature allow at a voltage [V]."""
-        hot = (self._config.max_temperature - self.temperature) / max(self._config.max_temperature - self._config.derating_temperature, 1.0)
         rated = min(self.rating.max_current, self.rating.max_power / max(voltage, 1.0)) if voltage <= self.rating.max_voltage else 0.0
-        return rated * min(max(hot, 0.0), 1.0)
+        return rated * derating(self._config, self.temperature)
 
     def take(self, signals: Mapping[str, float], now: float) -> None:
         """Take a command; one whose counter stands is an old frame and keeps nothing alive."""

@@ -17,11 +17,10 @@ from evse_simulators.campaign_invariants import (
     EMERGENCY_MEMORY,
     SECOND_FAULT_TIME,
     BilledOnce,
-    Excuses,
-    Lasting,
     PowerNeedsPermit,
     RegisterRises,
 )
+from evse_simulators.campaign_observation import Excuses, Lasting
 from evse_simulators.campaign_world import CampaignWorld, Sent
 
 # The board's own opening, from the change at its end of the wire (can.md 3.3: C to B, pilot lost). [s]

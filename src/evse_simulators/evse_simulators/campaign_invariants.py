@@ -1,7 +1,7 @@
 """What must hold after every tick of every session, whatever happens to it: each invariant looks at the ground truth of the models, not at what rules believe.
 
 An invariant returns "" or what is wrong in words. Allowed times are constants with their sources; "can.md" is ../shared/reference/can.md. What no rule can
-prevent is excused by name, in `Excuses`: two broken parts that together bridge every contactor, for example.
+prevent is excused by name, in `Excuses` (campaign_observation.py): two broken parts that together bridge every contactor, for example.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from typing import Any
 
 from evse_core.safety_config import SafetyConfig
 from evse_core.safety_view import CurrentEnvelope
-from evse_core.types import ChargeRecord, ChargeState
-from evse_simulators.campaign_world import Sent
+from evse_core.types import ChargeRecord
+from evse_simulators.campaign_observation import Excuses, Lasting, Observation
 
 # Voltage that may be touched, and how long a higher one may be at a free connector: can.md 4, touch voltage. [V], [s]
 TOUCH_VOLTAGE, TOUCH_TIME = 60.0, 1.0
@@ -89,72 +89,6 @@ REACTION_TIME = {
 RAMP_LAG = 1.0 / 0.3 + 1.0
 # Added where something else is disturbed, too: what hides a fault is itself found within its own time, the slowest a lost vehicle (1 s). [s]
 SECOND_FAULT_TIME = 2.0
-
-
-@dataclass(slots=True)
-class Observation:
-    """The truth after a tick: V, A, Wh; ages and times in s. `faults` are the simulated ones that hold, `emergency` says that something is being cut."""
-
-    now: float = 0.0
-    module_voltage: float = 0.0
-    connector_voltage: float = 0.0
-    current: float = 0.0
-    plugged: bool = False
-    locked: bool = False
-    contactor_closed: bool = False
-    vehicle_contactor_closed: bool = False
-    emergency: bool = False
-    sent: tuple[Sent, ...] = ()
-    max_voltage: float = 500.0
-    request: float = 0.0
-    incompatible: bool = False
-    state: ChargeState = ChargeState.UNKNOWN
-    register_wh: float = 0.0
-    records: tuple[ChargeRecord, ...] = ()
-    faults: frozenset[str] = frozenset()
-    asked_power: bool = False
-    # Current from the vehicle that site, vehicle and station permit [A], its true charge, and what must stay in it [%]; register of export [Wh].
-    permitted_discharge: float = 0.0
-    soc_percent: float = 100.0
-    min_soc_percent: float = 0.0
-    export_register_wh: float = 0.0
-
-
-@dataclass(slots=True)
-class Excuses:
-    """What a plan does that no rule can mend."""
-
-    # Frames to the station are falsified or kept from it, so that it cannot know what the vehicle wants or what the modules give.
-    blind: bool = False
-    # Something besides the simulated faults is disturbed.
-    disturbed: bool = False
-    # Wrong bits in what the vehicle says: it may pass for another vehicle.
-    forged_vehicle: bool = False
-    # What the modules measure is falsified or stands still: current that never flowed is in the register.
-    false_readings: bool = False
-    # The driver stops in the vehicle, which then ramps down by itself for so long and judges no sensors meanwhile. [s]
-    vehicle_ramp: float = 0.0
-    # The station is kept from knowing what the site has, and takes its own safe value.
-    other_budget: bool = False
-    # What the station tells the I/O board comes late, twice, cut short or out of order.
-    forged_commands: bool = False
-    # How much longer than with hops of one tick a word takes from the part that breaks to the one that must react. [s]
-    slow: float = 0.0
-
-
-class Lasting:
-    """Says for how long a condition has held without a break. [s]"""
-
-    def __init__(self) -> None:
-        self._since = inf
-
-    def time(self, condition: bool, now: float) -> float:
-        """Take the condition as it is now; return how long it has held."""
-        if not condition:
-            self._since = inf
-            return 0.0
-        self._since = min(self._since, now)
-        return now - self._since
 
 
 class FreeConnector:

@@ -13,7 +13,8 @@ from evse_simulators import campaign_plan as plans
 from evse_simulators.ac_vehicle import AcVehicleModel
 from evse_simulators.campaign_ac import AC_INVARIANTS, AcObservation
 from evse_simulators.campaign_ac import observe as observe_ac
-from evse_simulators.campaign_invariants import INVARIANTS, Checker, Excuses, Observation
+from evse_simulators.campaign_invariants import INVARIANTS, Checker
+from evse_simulators.campaign_observation import Excuses, Observation
 from evse_simulators.campaign_plan import Action, Disturbance, Plan
 from evse_simulators.campaign_world import BOOT, CampaignWorld
 from evse_simulators.secc import SeccConfig

@@ -18,7 +18,8 @@ from evse_simulators.cabinet_converter import NO_CURRENT, Converter, PowerCabine
 from evse_simulators.circuit import Source
 from evse_simulators.faults import CABINET, Answer, FaultSet
 from evse_simulators.pace import Periodic, Wire
-from evse_simulators.power_modules import CONVERTING, LONGEST_STEP, WITHOUT_COOLANT, PowerModulesModel
+from evse_simulators.power_modules import CONVERTING, LONGEST_STEP, PowerModulesModel
+from evse_simulators.power_modules_config import WITHOUT_COOLANT, enclosure_after
 
 
 class Outlet(PowerModulesModel):
@@ -79,8 +80,7 @@ class Outlet(PowerModulesModel):
         """Divide the current among the members, and take over how warm they are."""
         self._divide()
         self.temperature = max((member.temperature for member in self.members), default=self.config.cabinet_temperature)
-        settled = self.config.cabinet_temperature + 0.25 * (self.temperature - self.config.cabinet_temperature)
-        self.enclosure_temperature += (settled - self.enclosure_temperature) * seconds / 300.0
+        self.enclosure_temperature = enclosure_after(seconds, self.config, self.temperature, self.enclosure_temperature)
 
     def _divide(self) -> None:
         """Let those that run share evenly as far as each can, then those that rest, then those that leave."""

@@ -7,7 +7,8 @@ from rclpy.node import Node
 from evse_core.types import SimStationLines, SimVehicleLines
 from evse_nodes import topics
 from evse_nodes.run import run
-from evse_simulators.power_modules import PowerModulesConfig, PowerModulesModel
+from evse_simulators.power_modules import PowerModulesModel
+from evse_simulators.power_modules_config import PowerModulesConfig
 from evse_simulators.simulator_node import SimulatorNode
 
 # Rate of the physics and of sim/power, msg/SimPower.msg. [s]

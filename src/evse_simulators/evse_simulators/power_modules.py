@@ -13,12 +13,12 @@ from math import copysign, inf, isnan, nan
 
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
-from evse_core.parameter import parameter
 from evse_core.sample import Sample, fresh
 from evse_core.types import SimPower, SimStationLines, SimVehicleLines
-from evse_simulators.circuit import Circuit, CircuitConfig, CircuitState, Load, Source
+from evse_simulators.circuit import Circuit, CircuitState, Load, Source
 from evse_simulators.faults import MODULES, Answer, FaultSet
 from evse_simulators.pace import Periodic, Wire, toward
+from evse_simulators.power_modules_config import WITHOUT_COOLANT, PowerModulesConfig, derating, enclosure_after
 
 # Power_Function of DC_Power_Control (can.md 1.3).
 OFF, STANDBY, INSULATION_TEST, PRECHARGE, POWER_TRANSFER = 0, 1, 2, 4, 8
@@ -39,43 +39,6 @@ RUNAWAY_FACTOR, OVER_CURRENT_FACTOR, OVER_CURRENT_OFFSET = 1.2, 1.3, 15.0
 DAMAGED_INSULATION = 20e3
 # Shares of the mean current that modules give which do not share it (fault modules_disagree): a third more and a third less.
 UNEVEN = (2.0 / 3.0, 4.0 / 3.0)
-# Without coolant only the power stages themselves take up heat: share of thermal capacity and conductance that is left.
-WITHOUT_COOLANT = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class PowerModulesConfig(CircuitConfig):
-    """Ratings, times and heat of the modules of one EVSE."""
-
-    max_voltage: float = parameter(500.0, "V", "highest output voltage", "CHAdeMO 1.0 station", 50.0, 1500.0)
-    min_voltage: float = parameter(50.0, "V", "lowest output voltage that can be regulated", "usual for 500 V modules", 0.0, 1500.0)
-    max_current: float = parameter(125.0, "A", "highest output current", "CHAdeMO 1.0 station", 1.0, 1000.0)
-    max_power: float = parameter(50e3, "W", "highest output power", "CHAdeMO 1.0 station", 100.0, 1e6)
-    max_discharge_current: float = parameter(
-        0.0, "A", "highest current taken back from the vehicle; 0: none", "most modules take none", 0.0, 1000.0
-    )
-    module_count: int = parameter(0, "", "modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255)
-    wake_delay: float = parameter(
-        2.0, "s", "from New_Charge_Session to System_Enable", "can.md 1.4 row 6: up to tens of seconds", 0.0, 60.0
-    )
-    dead_time: float = parameter(0.05, "s", "from a command to its effect", "usual for modules on CAN", 0.0, 1.0)
-    start_delay: float = parameter(0.2, "s", "from standby to converting", "usual soft start", 0.0, 5.0)
-    current_rise: float = parameter(20.0, "A/s", "ramp of a rising current", "CHAdeMO limit, can.md section 4", 1.0, 1000.0)
-    current_fall: float = parameter(400.0, "A/s", "ramp of a falling current", "at most 5 A within 0.5 s: can.md 2.3 E1", 10.0, 1e5)
-    voltage_slew: float = parameter(800.0, "V/s", "ramp of the voltage limit", "test voltage within 1 s", 10.0, 1e5)
-    efficiency: float = parameter(0.95, "", "share of the input power that comes out", "usual for DC modules", 0.5, 0.999)
-    standby_loss: float = parameter(120.0, "W", "own consumption while awake", "usual for a 50 kW cabinet", 0.0, 1e4)
-    cabinet_temperature: float = parameter(25.0, "degC", "temperature around the cabinet", "mild day", -40.0, 60.0)
-    module_thermal_capacity: float = parameter(
-        12e3, "J/K", "heat that warms the modules by 1 K", "30 kg of mostly aluminium at half", 100.0, 1e7
-    )
-    module_thermal_conductance: float = parameter(70.0, "W/K", "heat to the air per kelvin", "40 K above the air at 50 kW", 0.1, 1e5)
-    derating_temperature: float = parameter(80.0, "degC", "temperature above which the modules offer less current", "usual", 0.0, 150.0)
-    max_temperature: float = parameter(100.0, "degC", "temperature at which the modules switch themselves off", "usual", 0.0, 150.0)
-    heartbeat_timeout: float = parameter(0.2, "s", "silence of the controller after which power stops", "can.md 1.4 row 0", 0.05, 5.0)
-    control_timeout: float = parameter(
-        1.0, "s", "silence of DC_Power_Control after which power stops", "can.md 1.6, own choice for CHAdeMO", 0.2, 60.0
-    )
 
 
 @dataclass(slots=True)
@@ -332,17 +295,14 @@ class PowerModulesModel:
         if "modules_offer_nothing" in self.faults:
             return 0.0
         working = self.working / max(self.config.module_count, 1)
-        share = (self.config.max_temperature - self.temperature) / max(self.config.max_temperature - self.config.derating_temperature, 1.0)
         by_power = working * self.config.max_power / max(self.state.module_voltage, 1.0)
-        return min(working * self.config.max_current * min(max(share, 0.0), 1.0), by_power)
+        return min(working * self.config.max_current * derating(self.config, self.temperature), by_power)
 
     def offered_discharge(self) -> float:
         """Return the size of the current [A] that rating, temperature and the modules that work can take back."""
         if "modules_offer_nothing" in self.faults:
             return 0.0
-        working = self.working / max(self.config.module_count, 1)
-        share = (self.config.max_temperature - self.temperature) / max(self.config.max_temperature - self.config.derating_temperature, 1.0)
-        return working * self.config.max_discharge_current * min(max(share, 0.0), 1.0)
+        return self.working / max(self.config.module_count, 1) * self.config.max_discharge_current * derating(self.config, self.temperature)
 
     def _heat(self, seconds: float) -> None:
         """Warm the modules by their losses, the enclosure slowly after them."""
@@ -351,9 +311,7 @@ class PowerModulesModel:
         share = WITHOUT_COOLANT if "module_hot" in self.faults else 1.0
         away = self.config.module_thermal_conductance * share * (self.temperature - self.config.cabinet_temperature)
         self.temperature += (loss - away) * seconds / (self.config.module_thermal_capacity * share)
-        # A quarter of the modules' excess reaches the air in the cabinet, within about 5 min.
-        settled = self.config.cabinet_temperature + 0.25 * (self.temperature - self.config.cabinet_temperature)
-        self.enclosure_temperature += (settled - self.enclosure_temperature) * seconds / 300.0
+        self.enclosure_temperature = enclosure_after(seconds, self.config, self.temperature, self.enclosure_temperature)
 
     # Reports
 

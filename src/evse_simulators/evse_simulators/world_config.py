@@ -12,7 +12,7 @@ from evse_core.tariff import Tariff
 from evse_core.vehicle_link import PILOT, SECC
 from evse_simulators.ac_vehicle import AcVehicleConfig
 from evse_simulators.io_board import IoBoardConfig
-from evse_simulators.power_modules import PowerModulesConfig
+from evse_simulators.power_modules_config import PowerModulesConfig
 from evse_simulators.secc import SeccConfig
 from evse_simulators.vehicle import VehicleConfig
 

@@ -108,7 +108,7 @@ EVSE_SECTIONS = {
     "vehicle_simulator": Source("evse_simulators.vehicle", "VehicleConfig"),
     "secc_simulator": Source("evse_simulators.secc", "SeccConfig", ("pistol",)),
     "ac_vehicle_simulator": Source("evse_simulators.ac_vehicle", "AcVehicleConfig"),
-    "power_module_simulator": Source("evse_simulators.power_modules", "PowerModulesConfig", RATINGS),
+    "power_module_simulator": Source("evse_simulators.power_modules_config", "PowerModulesConfig", RATINGS),
     "io_board_simulator": Source("evse_simulators.io_board", "IoBoardConfig", HANDED_ON),
     METER_SIMULATOR: Source("evse_simulators.meter_model", "SimulatedMeterConfig", HANDED_ON),
 }

@@ -2,7 +2,7 @@
 evse_nodes/convert.py into every rule. No rule may raise, nothing unsafe may be commanded, every value must be one that the middleware can carry, and
 afterwards the station serves the next driver.
 
-Who forges frames can hide from the station what is so, as a broken device can (campaign_invariants.Excuses, "blind"); the campaign's invariants hold all the
+Who forges frames can hide from the station what is so, as a broken device can (campaign_observation.Excuses, "blind"); the campaign's invariants hold all the
 same. Who forges messages speaks with the voice of a rule: a forged power_command is obeyed. Then only that is asked which holds whatever is heard: the permit's
 age, the register, the bill, and what each rule puts out by itself.
 """
@@ -18,7 +18,8 @@ from evse_core.safety_inputs import PERMIT_STATES
 from evse_core.types import BusLink, ChargeState, PowerFunction, Reaction
 from evse_core.vehicle_link import PILOT
 from evse_nodes.topics import TOPICS
-from evse_simulators.campaign_invariants import Checker, Excuses
+from evse_simulators.campaign_invariants import Checker
+from evse_simulators.campaign_observation import Excuses
 from evse_simulators.campaign_plan_json import from_json
 from evse_simulators.campaign_play import Play
 from evse_simulators.campaign_world import CampaignWorld
