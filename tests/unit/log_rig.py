@@ -3,7 +3,7 @@
 from functools import cache
 
 from chademo_script import observe
-from world_rig import DATABASES, OVER
+from world_rig import DATABASES, OVER, start_session
 
 from evse_core.chademo_telling import story
 from evse_core.chademo_verdict import Verdict, judge
@@ -40,12 +40,7 @@ class WiredWorld(World):
 def logged(fault: str = "", link: str = "chademo", bus: BusLink = BusLink.VEHICLE) -> WiredWorld:
     """Return a world after a session of 6 s of charging in which something broke or the driver pressed stop, plugged in still."""
     made = WiredWorld(CONFIGS[link](), bus)
-    made.run(2.0)
-    made.plug_in()
-    made.run(1.0)
-    made.token()
-    made.run(1.0)
-    made.start()
+    start_session(made)
     assert made.reach(ChargeState.CHARGING)
     made.run(6.0)
     assert (made.inject(fault) if fault else made.stop()).success

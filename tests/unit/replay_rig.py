@@ -1,11 +1,10 @@
 """A world whose vehicle is played from a CAN log: what the tests of the replay share."""
 
+from collections.abc import Sequence
 from unittest.mock import patch
 
-from chademo_script import observe
-from world_rig import DATABASES, OVER
+from world_rig import DATABASES, OVER, start_session
 
-from evse_core.chademo_verdict import judge
 from evse_core.frame import Frame
 from evse_core.types import ChargeState
 from evse_core.vehicle_link import CHADEMO
@@ -13,7 +12,7 @@ from evse_simulators import world_parts
 from evse_simulators.recorded_vehicle import RecordedVehicle
 from evse_simulators.world import World
 from evse_simulators.world_config import WorldConfig
-from evse_tools.analyze_log import Judged
+from evse_tools import analyze_log
 from evse_tools.replay_can_recording import recording
 
 Logged = list[tuple[float, Frame]]
@@ -21,10 +20,9 @@ Logged = list[tuple[float, Frame]]
 STUCK = 30.0
 
 
-def judged(frames: Logged) -> Judged:
+def judged(frames: Sequence[tuple[float, Frame]]) -> analyze_log.Judged:
     """Return the frames of one session with what is to be said of them."""
-    observation = observe(DATABASES["chademo"], frames)
-    return Judged(observation, judge(observation), tuple(frames))
+    return analyze_log.judged(frames, DATABASES["chademo"])
 
 
 def replayed(frames: Logged, *, in_step: bool = True, seconds: float = 90.0) -> World:
@@ -36,12 +34,7 @@ def replayed(frames: Logged, *, in_step: bool = True, seconds: float = 90.0) -> 
 
     with patch.dict(world_parts.PARTS, {CHADEMO: world_parts.Parts(make)}):  # type: ignore[arg-type]
         made = World(DATABASES, WorldConfig(), seed=3)
-    made.run(2.0)
-    made.plug_in()
-    made.run(1.0)
-    made.token()
-    made.run(1.0)
-    made.start()
+    start_session(made)
     vehicle = made.vehicle
     assert isinstance(vehicle, RecordedVehicle)
     stopped, end = False, made.now + seconds

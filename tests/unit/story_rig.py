@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from world_rig import DATABASES
+from world_rig import DATABASES, start_session
 
 from evse_core.session_story import Story, Storyteller
 from evse_core.types import BusLink, ChargeState
@@ -43,12 +43,7 @@ class TellingWorld(World):
 def charged(link: str = "chademo", fault: str = "", seconds: float = 6.0) -> Story:
     """Return the story of a session that charges for some seconds, in which something breaks or the driver presses stop, up to the unplugging."""
     made = TellingWorld(CONFIGS[link]())
-    made.run(2.0)
-    made.plug_in()
-    made.run(1.0)
-    made.token()
-    made.run(1.0)
-    made.start()
+    start_session(made)
     assert made.reach(ChargeState.CHARGING)
     made.run(seconds)
     assert (made.inject(fault) if fault else made.stop()).success

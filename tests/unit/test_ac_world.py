@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from unit.world_rig import AC_COURSE, DATABASES, energy, mend, over
+from world_rig import AC_COURSE, DATABASES, energy, mend, over
 
 from evse_core.types import ChargeState, PilotState, RecordStatus, RequestKind, StopCause
 from evse_simulators.ac_vehicle import AcPhase, AcVehicleConfig

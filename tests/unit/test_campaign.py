@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from unit.world_rig import DATABASES
+from world_rig import DATABASES
 
 from evse_core import charge_sequencer_watch, energy_meter, permit_gate, record_keeper
 from evse_core.charge_sequencer_view import View

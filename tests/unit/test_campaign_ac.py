@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.world_rig import DATABASES
+from world_rig import DATABASES
 
 from evse_core import charge_sequencer_pilot_current, permit_gate
 from evse_core.control_pilot import duty_of

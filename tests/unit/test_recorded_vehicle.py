@@ -17,7 +17,6 @@ from evse_simulators.world import World
 from evse_tools.replay_can import run, write_station
 from evse_tools.replay_can_recording import marks, recording
 from evse_tools.replay_can_report import BITS, Played, bits, is_good, report
-from evse_tools.replay_can_report import judged as judged_wire
 
 LOGS = Path(__file__).resolve().parents[3] / "shared" / "can_logs"
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -43,7 +42,7 @@ def played(made: World, in_step: bool = True) -> Played:
 
 def compared(frames: list[tuple[float, Frame]], made: World, in_step: bool = True) -> dict[str, object]:
     one, found = judged(frames), played(made, in_step)
-    return report(one, judged_wire(found.wire, DATABASES["chademo"]), found, tuple(marks(one.observation, one.verdict)))
+    return report(one, judged(found.wire), found, tuple(marks(one.observation, one.verdict)))
 
 
 def test_a_log_of_our_own_station_replays_to_the_same_session() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.world_rig import DATABASES, LED_COURSE, energy, mend, over
+from world_rig import DATABASES, LED_COURSE, energy, mend, over
 
 from evse_core.types import ChargeState, CutCause, EmergencyOrigin, PowerFunction, RecordStatus, StopCause
 from evse_simulators.faults import DISCHARGE, FAULTS, SECC

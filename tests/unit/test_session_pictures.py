@@ -14,6 +14,7 @@ from evse_tools.bag_reader import BagError
 from evse_tools.compare import differences
 from evse_tools.compare_plot import draw as draw_both
 from evse_tools.report_page import Seen, body
+from evse_tools.session_text import choose
 from evse_tools.sheet import draw
 
 
@@ -78,10 +79,10 @@ def test_the_commands_take_recordings_and_name_what_is_wrong(
 
 def test_the_one_that_went_wrong_is_drawn_where_no_number_is_given() -> None:
     good, broken = charged(), charged(fault="vehicle_silent")
-    assert bag_analyze.choose(Path("x"), [good, broken, good], 0) is broken
-    assert bag_analyze.choose(Path("x"), [good, good], 0) is good
+    assert choose(Path("x"), [good, broken, good], 0) is broken
+    assert choose(Path("x"), [good, good], 0) is good
     with pytest.raises(BagError, match="holds no session"):
-        bag_analyze.choose(Path("x"), [], 0)
+        choose(Path("x"), [], 0)
 
 
 def seen(story: Story, name: str) -> Seen:

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from unit.world_rig import COURSE, DATABASES, energy, mend, over
+from world_rig import COURSE, DATABASES, energy, mend, over
 
 from evse_core.codecs.signals import Malformed, UnknownId
 from evse_core.frame import Frame

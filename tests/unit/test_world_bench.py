@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from unit.world_rig import DATABASES
+from world_rig import DATABASES
 
 from evse_core.types import ChargeState
 from evse_simulators.world import World

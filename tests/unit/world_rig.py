@@ -48,6 +48,16 @@ AC_COURSE = [
 ]
 
 
+def start_session(made: World) -> None:
+    """Let the station come up, and a driver plug in, show a token and press start, 1 s after each other."""
+    made.run(2.0)
+    made.plug_in()
+    made.run(1.0)
+    made.token()
+    made.run(1.0)
+    made.start()
+
+
 def over(made: World) -> bool:
     """Return whether the session has ended."""
     return made.session.state in OVER

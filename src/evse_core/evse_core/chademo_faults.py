@@ -8,6 +8,7 @@ charger's own words, 0x109 byte 5, are told besides, under names that our table 
 from collections.abc import Iterator
 from math import inf, isfinite
 
+from evse_core.charge_sequencer_facts import CHADEMO_VEHICLE_FAULTS
 from evse_core.fault_table import BY_NAME
 from evse_core.parameter import parameters
 from evse_core.safety_config import SafetyConfig
@@ -30,14 +31,7 @@ from evse_core.types import (
 
 VISIBLE = (
     "vehicle_silent",
-    "vehicle_fault",
-    "vehicle_battery_over_voltage",
-    "vehicle_battery_under_voltage",
-    "vehicle_current_deviation",
-    "vehicle_battery_temperature",
-    "vehicle_voltage_deviation",
-    "vehicle_not_parked",
-    "vehicle_request_excess",
+    *CHADEMO_VEHICLE_FAULTS,
     "vehicle_stop_not_followed",
     "battery_incompatible",
     "over_voltage",

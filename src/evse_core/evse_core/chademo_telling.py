@@ -25,6 +25,7 @@ from evse_core.codecs.signals import Malformed, SignalDatabase, UnknownId
 from evse_core.frame import Frame
 from evse_core.session_story import GAP, Judgement, Story, Storyteller
 from evse_core.types import ChargeState, FaultEvent, Party, Reaction, SessionOutcome, SessionState, StopCause
+from evse_core.words import in_words
 
 # Pace of session_state and of the monitor's looks: msg/SessionState.msg. [s]
 TICK = 0.1
@@ -74,7 +75,7 @@ def story(
         teller.feed(value, epoch + t)
     told = teller.finish() or Story(evse, epoch + observation.start, epoch + observation.end)
     told.judgement = judgement(observation, verdict)
-    told.inferred = tuple(f"{phase.state.name.lower().replace('_', ' ')}: {phase.inferred}" for phase in phases if phase.inferred)
+    told.inferred = tuple(f"{in_words(phase.state)}: {phase.inferred}" for phase in phases if phase.inferred)
     told.whole = bool(phases) and phases[0].state is ChargeState.WAITING_FOR_VEHICLE and verdict.outcome in ("complete", "failed")
     return told
 

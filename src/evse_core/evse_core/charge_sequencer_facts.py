@@ -8,8 +8,8 @@ from evse_core.types import CutCause, RequestKind, StopCause, Verdict
 
 # Verdicts that end a session which they reach late; a value that this build does not know ends none.
 REFUSALS = frozenset({Verdict.BLOCKED, Verdict.EXPIRED, Verdict.INVALID, Verdict.CONCURRENT})
-# Faults of safety_monitor that are what the vehicle says.
-VEHICLE_FAULTS = (
+# Faults of safety_monitor that are what the vehicle says: those of a CHAdeMO vehicle's frames, and all.
+CHADEMO_VEHICLE_FAULTS = (
     "vehicle_fault",
     "vehicle_battery_over_voltage",
     "vehicle_battery_under_voltage",
@@ -18,10 +18,8 @@ VEHICLE_FAULTS = (
     "vehicle_voltage_deviation",
     "vehicle_not_parked",
     "vehicle_request_excess",
-    "battery_incompatible",
-    "ac_over_current",
-    "ac_over_current_high",
 )
+VEHICLE_FAULTS = (*CHADEMO_VEHICLE_FAULTS, "battery_incompatible", "ac_over_current", "ac_over_current_high")
 # Faults of safety_monitor that lie in vehicle, cable or communication (109.5.4); all others are the charger's own (109.5.1): can.md 2.4.
 SYSTEM_FAULTS = frozenset(
     {

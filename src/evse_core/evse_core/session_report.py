@@ -11,6 +11,7 @@ from evse_core.fault_table import FAULTS
 from evse_core.session_story import ALONE, Gap, Story
 from evse_core.types import ChargeState as S
 from evse_core.types import Party, Reaction, RecordStatus, SessionOutcome, SessionReport, StopCause
+from evse_core.words import in_words
 
 # How far a session comes, in the order of a session; states that follow an end are none of them.
 PROGRESS = (
@@ -58,8 +59,9 @@ WANTED = frozenset(
 )
 # From the cable check to the end of charging, in whatever of these a session ends.
 _POWER_ON_ITS_WAY = frozenset(PROGRESS[PROGRESS.index(S.CABLE_CHECK) :])
-# Outcomes with a fault behind them.
+# Outcomes with a fault behind them, and those that are as somebody wanted.
 FAILURES = frozenset({SessionOutcome.FAILED_TO_START, SessionOutcome.BROKEN_OFF})
+GOOD = frozenset({SessionOutcome.COMPLETE, SessionOutcome.GIVEN_UP, SessionOutcome.NOT_STARTED})
 # States in which time is no delay: charging, and those in which a driver makes up his mind.
 _NO_DELAY = frozenset({S.CHARGING, S.PREPARING, S.AUTHORIZED, S.FINISHED, S.FAULTED, *ALONE})
 _TECHNICIAN = {row.name: row.technician for row in FAULTS}
@@ -175,21 +177,16 @@ def _explanation(story: Story, outcome: SessionOutcome, by: Party) -> str:
     """Say in one sentence what happened."""
     last = story.last
     if outcome is SessionOutcome.NOT_STARTED:
-        return f"No session was begun: the furthest was {_name(furthest(story))}."
+        return f"No session was begun: the furthest was {in_words(furthest(story))}."
     after = next((time for state, time in reversed(story.states) if state in PROGRESS), story.begin)
     ended = next((time for state, time in story.states if time > after and state not in PROGRESS), story.end)
-    when = f"{ended - story.begin:.1f} s after plug-in, in {_name(_before(story, ended))}"
+    when = f"{ended - story.begin:.1f} s after plug-in, in {in_words(_before(story, ended))}"
     if outcome is SessionOutcome.UNFINISHED:
-        return f"The session was still in {_name(story.states[-1][0])} where this ends."
-    words = {Party.NOBODY: "Ended"}.get(by, f"Ended by {by.name.lower().replace('_', ' ')}")
-    cause = last.stop_cause.name.lower().replace("_", " ")
+        return f"The session was still in {in_words(story.states[-1][0])} where this ends."
+    whose = {Party.NOBODY: "Ended"}.get(by, f"Ended by {in_words(by)}")
     why = "; ".join(filter(None, (last.stop_detail, f"first fault {_first_fault(story)}" if _first_fault(story) else "")))
-    return f"{words} ({cause}) {when}{': ' + why if why else ''}."
+    return f"{whose} ({in_words(last.stop_cause)}) {when}{': ' + why if why else ''}."
 
 
 def _before(story: Story, time: float) -> S:
     return next((state for state, since in reversed(story.states) if since < time), S.UNKNOWN)
-
-
-def _name(state: S) -> str:
-    return state.name.lower().replace("_", " ")

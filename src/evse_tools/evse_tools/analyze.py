@@ -8,11 +8,11 @@ from evse_core.session_story import Story
 from evse_nodes.databases import load
 from evse_tools.analyze_log import analyze
 from evse_tools.analyze_report import report, states
-from evse_tools.bag_analyze import as_dict, choose
-from evse_tools.bag_analyze import show as show_sessions
 from evse_tools.bag_reader import BagError
 from evse_tools.can_log import LogError, read
 from evse_tools.log_story import told
+from evse_tools.session_text import as_dict, choose
+from evse_tools.session_text import show as show_sessions
 
 DONE, WRONG_INPUT = 0, 2
 

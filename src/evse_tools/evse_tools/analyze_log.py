@@ -49,7 +49,7 @@ def analyze(log: CanLog, database: SignalDatabase) -> Analysis:
     if not scores:
         return Analysis(log, None, (), None, (*log.notes, _what_else(log)))
     channel = max(scores, key=lambda name: scores[name])
-    sessions = tuple(_judged(frames, database) for frames in split_sessions(channels[channel]))
+    sessions = tuple(judged(frames, database) for frames in split_sessions(channels[channel]))
     main = _main(sessions)
     return Analysis(log, channel, sessions, main, (*log.notes, *_other_channels(scores, channel), *_other_sessions(sessions, main)))
 
@@ -63,7 +63,8 @@ def chademo_score(frames: Sequence[tuple[float, Frame]]) -> int:
     return len(plausible) if complete and len(plausible) >= max(ONE_CYCLE, PLAUSIBLE * len(core)) else 0
 
 
-def _judged(frames: Sequence[tuple[float, Frame]], database: SignalDatabase) -> Judged:
+def judged(frames: Sequence[tuple[float, Frame]], database: SignalDatabase) -> Judged:
+    """Return what is to be said of the frames of one session."""
     session = ChademoSession(database)
     for t, frame in frames:
         session.feed(t, frame)

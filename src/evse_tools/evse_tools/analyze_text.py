@@ -55,8 +55,13 @@ def _number(value: float | None, digits: int = 0) -> str:
     return "unknown" if value is None else f"{value:.{digits}f}"
 
 
+def section(title: str, *names: str) -> Table:
+    """Return a table without a frame below a title."""
+    return Table(*names, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+
+
 def _steps(steps: Iterable[dict[str, Any]], last: int) -> Table:
-    table = Table("step", "t [s]", "reached", "evidence", title="Steps", title_justify="left", box=box.SIMPLE_HEAD)
+    table = section("Steps", "step", "t [s]", "reached", "evidence")
     for step in steps:
         mark = "then or before" if step["from_first_frame"] else "yes" if step["complete"] else "not finished"
         style = "bold" if step["step"] == last else ""
@@ -65,22 +70,14 @@ def _steps(steps: Iterable[dict[str, Any]], last: int) -> Table:
 
 
 def _states(states: Iterable[dict[str, Any]]) -> Table:
-    table = Table(
-        "state",
-        "from [s]",
-        "the frames show",
-        "inferred",
-        title="As our own sequence would call it",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    table = section("As our own sequence would call it", "state", "from [s]", "the frames show", "inferred")
     for item in states:
         table.add_row(item["state"].replace("_", " "), f"{item['t']:.2f}", item["seen"], item["inferred"])
     return table
 
 
 def _limits(limits: dict[str, dict[str, float | None]]) -> Table:
-    table = Table("who", "limit", "value", title="Limits exchanged", title_justify="left", box=box.SIMPLE_HEAD)
+    table = section("Limits exchanged", "who", "limit", "value")
     for party, values in limits.items():
         for name, value in values.items():
             unit = next((unit for part, unit in LIMIT_UNITS.items() if part in name.split("_")), "")
@@ -89,7 +86,7 @@ def _limits(limits: dict[str, dict[str, float | None]]) -> Table:
 
 
 def _timings(timings: Iterable[dict[str, Any]]) -> Table:
-    table = Table("from [s]", "between", "took [s]", "limit [s]", title="Times", title_justify="left", box=box.SIMPLE_HEAD)
+    table = section("Times", "from [s]", "between", "took [s]", "limit [s]")
     for item in timings:
         limit = "" if item["limit_s"] is None else f"{item['limit_s']:g}{'' if item['within'] else '  exceeded'}"
         table.add_row(
@@ -99,17 +96,7 @@ def _timings(timings: Iterable[dict[str, Any]]) -> Table:
 
 
 def _sessions(sessions: Iterable[dict[str, Any]]) -> Table:
-    table = Table(
-        "from [s]",
-        "to [s]",
-        "outcome",
-        "last step",
-        "ended by",
-        "cause",
-        title="Sessions of the log",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    table = section("Sessions of the log", "from [s]", "to [s]", "outcome", "last step", "ended by", "cause")
     for item in sessions:
         table.add_row(f"{item['from']:.1f}", f"{item['to']:.1f}", item["outcome"], str(item["last_step"]), item["ended_by"], item["cause"])
     return table

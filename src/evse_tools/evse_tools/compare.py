@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from enum import Enum
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from rich.text import Text
 
 from evse_core.session_report import report
 from evse_core.session_story import Story
-from evse_tools.bag_analyze import choose
+from evse_core.words import in_words
 from evse_tools.bag_reader import BagError
 from evse_tools.session_source import stories
+from evse_tools.session_text import choose
 
 DONE, WRONG_INPUT = 0, 2
 # Times that differ by less are the same to the eye of a table; other figures by this part. [s], [1]
@@ -94,7 +96,7 @@ def _entered(story: Story) -> dict[tuple[str, int], tuple[float, float]]:
     """Return begin since plug-in and length [s] of each state, by name and how often it was entered before."""
     found: dict[tuple[str, int], tuple[float, float]] = {}
     for state, begin, end in story.spans():
-        name = state.name.lower().replace("_", " ")
+        name = in_words(state)
         found[(name, sum(key[0] == name for key in found))] = (begin - story.begin, end - begin)
     return found
 
@@ -114,7 +116,7 @@ def _text(value: Any, unit: str) -> str:
         return f"{value:.1f} {unit}" if isfinite(value) else ""
     if isinstance(value, tuple):
         return ", ".join(value)
-    return value.name.lower().replace("_", " ") if hasattr(value, "name") else str(value)
+    return in_words(value) if isinstance(value, Enum) else str(value)
 
 
 def _show(found: list[Difference], paths: tuple[Path, Path]) -> None:

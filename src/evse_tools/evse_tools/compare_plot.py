@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from evse_core.session_report import report
 from evse_core.session_story import Story
+from evse_core.words import in_words
 from evse_tools.chart import Band, draw_bands
 from evse_tools.sheet import DPI, FORMATS, SIZE
 
@@ -23,7 +24,7 @@ def draw(first: Story, second: Story, path: Path, names: tuple[str, str]) -> Non
     figure, both = Figure(figsize=SIZE, dpi=DPI), (first, second)
     for row, (story, name, look) in enumerate(zip(both, names, LOOKS, strict=True)):
         found = report(story)
-        words = f"{look[0]}  {name}: {found.outcome.name.lower().replace('_', ' ')}. {found.explanation}"
+        words = f"{look[0]}  {name}: {in_words(found.outcome)}. {found.explanation}"
         figure.text(0.02, 0.965 - 0.03 * row, words[:150], fontsize=9.5, color=look[1], fontweight="bold", va="top")
     heights = [0.45, 0.75, 0.45, *(2.0 for _ in PANELS)]
     grid = figure.add_gridspec(len(heights), 1, left=0.08, right=0.975, top=0.83, bottom=0.065, hspace=0.16, height_ratios=heights)

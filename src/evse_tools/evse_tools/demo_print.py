@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evse_core.vehicle_link import PILOT
+from evse_core.words import in_words
 from evse_tools.demo_faults import Outcome
 from evse_tools.demo_processes import Usage
 from evse_tools.demo_report import RESOLUTION, STATES_OF, STEPS, Energies, Report, Session
@@ -142,7 +143,7 @@ def fault(outcome: Outcome) -> Table:
         ("raised by safety_monitor", raised or "nothing"),
         ("permit withdrawn", _after(outcome.permit_after)),
         ("power off", _after(outcome.power_off_after)),
-        ("session ended by", outcome.stop_cause.name.lower().replace("_", " ")),
+        ("session ended by", in_words(outcome.stop_cause)),
         ("state after the session", state_words(outcome.end_state)),
         ("connector", f"stays in: {outcome.locked_in}" if outcome.locked_in else "unplugged"),
         ("as the fault table says", "no: " + "; ".join(outcome.problems) if outcome.problems else "yes"),

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from evse_core.tariff import amount, exponent
 from evse_core.types import ChargeState, Reaction, Registration, UplinkState
+from evse_core.words import in_words
 from evse_tools.demo_track import Track
 
 COLUMNS = ("EVSE", "state", "step", "V", "A", "kW", "kWh", "SoC", "price", "safety")
@@ -74,7 +75,7 @@ def cells(track: Track) -> tuple[str, ...]:
 
 def state_words(state: ChargeState) -> str:
     """Return a state in words."""
-    return WORDS.get(state, state.name.lower().replace("_", " "))
+    return WORDS.get(state) or in_words(state)
 
 
 def safety(track: Track) -> str:

@@ -24,6 +24,8 @@ from evse_tools.replay_publishers import Publishers, living
 
 # Time of the recording on /clock, and how often keys and picture are looked at. [s]
 CLOCK_PERIOD = 0.02
+# Every process of ROS publishes these, whether a station or a dashboard.
+SHARED = frozenset({"/rosout", "/diagnostics"})
 HELP = "space: pause and go on; s or right arrow: one message; q: end"
 
 
@@ -73,10 +75,6 @@ def _published(bag: BagReader, chosen: Sequence[Content], rate: float, begin: fl
     finally:
         rclpy.try_shutdown()
     return 0
-
-
-# Every process of ROS publishes these, whether a station or a dashboard.
-SHARED = frozenset({"/rosout", "/diagnostics"})
 
 
 def _play(bag: BagReader, topics: Collection[str], publishers: Publishers, pace: Pace, begin: float) -> None:

@@ -13,12 +13,12 @@ from evse_core.frame import Frame
 from evse_nodes.databases import load as load_database
 from evse_simulators.recorded_vehicle import Recording
 from evse_tools import json_target
-from evse_tools.analyze_log import Judged, analyze
+from evse_tools.analyze_log import Judged, analyze, judged
 from evse_tools.can_log import LogError, read
 from evse_tools.demo_station import default_description, expand, own_domain
 from evse_tools.description import Description, load
 from evse_tools.replay_can_recording import recording
-from evse_tools.replay_can_report import Played, is_good, judged, report, stories
+from evse_tools.replay_can_report import Played, is_good, report, stories
 from evse_tools.replay_can_text import WIDTH, show
 from evse_tools.sheet import FORMATS
 

@@ -11,9 +11,7 @@ from typing import Any
 
 from evse_core import chademo_session as c
 from evse_core.chademo_figures import energy_wh, limits, timings
-from evse_core.chademo_session import ChademoSession, Observation
-from evse_core.chademo_verdict import judge
-from evse_core.codecs.signals import SignalDatabase
+from evse_core.chademo_session import Observation
 from evse_core.frame import Frame
 from evse_core.session_story import Story
 from evse_simulators.recorded_vehicle import Mark, Passed
@@ -47,15 +45,6 @@ class Played:
     repeated: int = 0
     skipped: int = 0
     began: float = 0.0
-
-
-def judged(wire: Sequence[tuple[float, Frame]], database: SignalDatabase) -> Judged:
-    """Return what is to be said of the frames of a replay."""
-    session = ChademoSession(database)
-    for t, frame in wire:
-        session.feed(t, frame)
-    observation = session.finish()
-    return Judged(observation, judge(observation), tuple(wire))
 
 
 def report(recorded: Judged, ours: Judged, played: Played, recorded_marks: Sequence[Mark]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from evse_tools.analyze_text import section
 from evse_tools.replay_can_report import figure
 
 # Width of the tables in a file. [1]
@@ -28,19 +28,15 @@ def show(data: dict[str, Any], console: Console) -> None:
     console.print(Text(words, style="dim"))
 
 
-def _table(title: str, *names: str) -> Table:
-    return Table(*names, title=title, title_justify="left", box=box.SIMPLE_HEAD)
-
-
 def _limits(data: dict[str, Any]) -> Table:
-    table = _table("What the chargers offered", "limit", "recorded", "ours")
+    table = section("What the chargers offered", "limit", "recorded", "ours")
     for row in data["limits"]:
         table.add_row(row["what"].replace("_", " "), figure(row["recorded"]), figure(row["ours"]), style="" if row["same"] else "yellow")
     return table
 
 
 def _phases(data: dict[str, Any]) -> Table:
-    table = _table("Times between events [s]", "between", "recorded", "ours", "limit")
+    table = section("Times between events [s]", "between", "recorded", "ours", "limit")
     for row in data["phases"]:
         style = "red" if row["within"] is False else ""
         table.add_row(row["what"], figure(row["recorded_s"]), figure(row["ours_s"]), figure(row["limit_s"]), style=style)
@@ -48,7 +44,7 @@ def _phases(data: dict[str, Any]) -> Table:
 
 
 def _current(data: dict[str, Any]) -> Table:
-    table = _table("The current that follows the request", "figure", "recorded", "ours")
+    table = section("The current that follows the request", "figure", "recorded", "ours")
     for name, words in (
         ("top_request_a", "highest request within the offer [A]"),
         ("top_a", "highest current [A]"),
@@ -68,7 +64,7 @@ def _bits(data: dict[str, Any]) -> Table:
         if data["bits"]["recorded_in_ours"]
         else "another order"
     )
-    table = _table(f"Status bits of 0x109 byte 5: {same}", "recorded [s]", "byte", "flags", "ours [s]", "byte", "flags")
+    table = section(f"Status bits of 0x109 byte 5: {same}", "recorded [s]", "byte", "flags", "ours [s]", "byte", "flags")
     recorded, ours = data["bits"]["recorded"], data["bits"]["ours"]
     for index in range(max(len(recorded), len(ours))):
         cells: list[str] = []
@@ -80,7 +76,7 @@ def _bits(data: dict[str, Any]) -> Table:
 
 
 def _waits(data: dict[str, Any]) -> Table:
-    table = _table("Where the vehicle waited for its charger", "for", "log [s]", "ours [s]", "log stood (+) or leapt (-) [s]")
+    table = section("Where the vehicle waited for its charger", "for", "log [s]", "ours [s]", "log stood (+) or leapt (-) [s]")
     for row in data["waits"]:
         name = row["mark"] + (" (its driver or operator; here the stop button)" if row["driver"] else "")
         table.add_row(name, figure(row["log_t"]), figure(row["ours_t"]), figure(row["waited_s"]))

@@ -12,10 +12,10 @@ from statistics import median
 from rich.console import Console
 from rich.progress import track
 
-from evse_core.session_report import report
+from evse_core.session_report import GOOD, report
 from evse_core.session_story import Story
 from evse_core.types import SessionOutcome, SessionReport
-from evse_tools.bag_analyze import GOOD
+from evse_core.words import in_words
 from evse_tools.bag_reader import BagError
 from evse_tools.can_log import is_log
 from evse_tools.recorder_files import METADATA
@@ -129,7 +129,7 @@ def _bars(counted: Counter[SessionOutcome] | Counter[str]) -> Iterator[Sequence[
     most = max(counted.values(), default=1)
     for name, count in counted.most_common():
         good = isinstance(name, SessionOutcome) and name in GOOD
-        words = name.name.lower() if isinstance(name, SessionOutcome) else name
+        words = in_words(name) if isinstance(name, SessionOutcome) else name
         bar = f'<span class="bar{" good" if good else ""}" style="width:{300 * count // most}px"></span>'
         yield escape(words.replace("_", " ")), str(count), bar
 
@@ -139,7 +139,7 @@ def _steps(begun: Sequence[Seen]) -> Iterator[Sequence[str]]:
     spent: dict[str, list[tuple[float, Seen]]] = {}
     for item in begun:
         if isfinite(item.report.slowest_step_time):
-            name = item.report.slowest_step.name.lower().replace("_", " ")
+            name = in_words(item.report.slowest_step)
             spent.setdefault(name, []).append((item.report.slowest_step_time, item))
     for name, found in sorted(spent.items(), key=lambda pair: -max(time for time, _ in pair[1]))[:MOST]:
         longest, item = max(found, key=lambda pair: pair[0])
@@ -155,7 +155,7 @@ def _silences(begun: Sequence[Seen]) -> Iterator[Sequence[str]]:
 def _sessions(seen: Sequence[Seen]) -> Iterator[Sequence[str]]:
     for item in sorted(seen, key=lambda one: one.story.begin):
         found = item.report
-        words = escape(found.outcome.name.lower().replace("_", " "))
+        words = escape(in_words(found.outcome))
         outcome = f'<span class="{"good" if found.outcome in GOOD else "wrong"}">{words}</span>'
         if item.sheet is not None:
             outcome = f'<a href="{escape(item.sheet.name)}">{outcome}</a>'
@@ -163,7 +163,7 @@ def _sessions(seen: Sequence[Seen]) -> Iterator[Sequence[str]]:
             when_of(item.story),
             str(found.evse_id),
             outcome,
-            escape(found.ended_by.name.lower().replace("_", " ")),
+            escape(in_words(found.ended_by)),
             f"{found.energy_wh / 1e3:.3f} kWh" if isfinite(found.energy_wh) else "",
             f"{found.charging_time:.0f} s",
             escape(found.explanation),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from evse_core.session_report import report
 from evse_core.session_story import Curve, Story
 from evse_core.types import Reaction, SessionOutcome, SessionReport
+from evse_core.words import in_words
 from evse_tools.chart import Band, draw_bands
 from evse_tools.session_source import when_of
 
@@ -93,9 +94,7 @@ def _figures(found: SessionReport, story: Story) -> str:
         f"charging for {found.charging_time:.0f} s",
         f"highest power {found.max_power / 1e3:.1f} kW" if isfinite(found.max_power) else "",
         f"state of charge {found.soc_begin_percent:.0f} to {found.soc_end_percent:.0f} %" if isfinite(found.soc_end_percent) else "",
-        f"slowest: {found.slowest_step.name.lower().replace('_', ' ')} {found.slowest_step_time:.1f} s"
-        if isfinite(found.slowest_step_time)
-        else "",
+        f"slowest: {in_words(found.slowest_step)} {found.slowest_step_time:.1f} s" if isfinite(found.slowest_step_time) else "",
         f"{found.worst_gap_part} silent for {found.worst_gap:.1f} s" if found.worst_gap_part else "no silence on CAN",
     ]
     return "  ·  ".join(filter(None, parts))

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from evse_core import types
+from evse_core.words import in_words
 from evse_nodes.convert import from_message
 from evse_nodes.topics import TOPICS, Topic
 from evse_tools.description import Description
@@ -75,7 +76,7 @@ class Status:
 def cells(session: types.SessionState | None, meter: types.MeterReading | None, safety: types.SafetyState | None) -> tuple[str, ...]:
     """Return the texts for one EVSE; what is not known, or no longer, is "-"."""
     readings = (f"{meter.voltage:.0f}", f"{meter.current:.1f}", f"{meter.session_energy_wh / 1000:.3f}") if meter else ("-", "-", "-")
-    state = session.state.name.lower().replace("_", " ") if session else "-"
+    state = in_words(session.state) if session else "-"
     soc = f"{session.soc_percent:.0f} %" if session and session.soc_percent == session.soc_percent else "-"
     watched = (safety.first_fault or ("permit" if safety.permit else "no fault")) if safety else "-"
     return (state, *readings, soc, watched)

@@ -120,3 +120,8 @@ def facts(value: Any) -> dict[str, Any]:
         return {}
     default = value.__class__()
     return {item.name: getattr(value, item.name) for item in fields(value) if getattr(value, item.name) != getattr(default, item.name)}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON and people read it: enumerations by name."""
+    return value.name if hasattr(value, "name") and hasattr(value, "value") else value

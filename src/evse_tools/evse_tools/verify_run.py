@@ -6,17 +6,16 @@ there, which is told, and begins anew at the next snapshot. After a difference i
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 from evse_core.snapshot import SnapshotError, restore
 from evse_core.trace import FAILED, Loop, Outputs, as_sent, is_call
 from evse_core.types import DecisionTrace
 from evse_tools.bag_reader import Item
-from evse_tools.verify_compare import Comparer, facts
-from evse_tools.verify_source import Source, plain
+from evse_tools.verify_compare import Comparer, facts, plain
+from evse_tools.verify_source import Source
 
 # Differences that are kept of one node; the rest is counted. [1]
 MOST_KEPT = 200
@@ -83,8 +82,8 @@ class Missing(Exception):
 class Verifier:
     """Verifies one start of one node."""
 
-    def __init__(self, source: Source, node: str, make: Callable[[], Loop], on_progress: Callable[[float], None] = lambda _: None) -> None:
-        self._source, self._node, self._make, self._on_progress = source, node, make, on_progress
+    def __init__(self, source: Source, node: str, make: Callable[[], Loop]) -> None:
+        self._source, self._node, self._make = source, node, make
         self._space = node.rpartition("/")[0]
         self.result = Result(node)
         self._hash = hashlib.sha256()
@@ -103,7 +102,6 @@ class Verifier:
                 self._stop(self._begin_of(trace), f"{trace.number - expected} traces were lost")
             expected = trace.number + 1
             self._trace(trace)
-            self._on_progress(self.result.end)
         self._end()
         return self.result
 
@@ -247,12 +245,3 @@ def _events(trace: DecisionTrace) -> Iterator[_Event]:
     for kind, now, stamp, ref, published in columns:
         name = trace.names[kind]
         yield _Event(name, now, stamp, ref, published, next(texts) if is_call(name) else "")
-
-
-def verify(source: Source, makers: Mapping[str, Callable[[], Loop]], on_progress: Callable[[str, float], None]) -> list[Result]:
-    """Verify every node that decides and is in the description; on_progress hears of node and time [s from the begin]."""
-    found = []
-    for (node, _), traces in source.traces.items():
-        if node in makers:
-            found.append(Verifier(source, node, makers[node], partial(on_progress, node)).run(traces))
-    return found

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evse_core.types import DecisionTrace
 from evse_tools.bag_codec import TIME, Slot
@@ -85,8 +84,3 @@ def _described(bag: BagReader, said: str, instead: Path | None) -> Description:
             return load(path)
         except DescriptionError as error:
             raise BagError(f"{bag.path}: its description is none of this build: {error}") from error
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON and people read it: enumerations by name."""
-    return value.name if hasattr(value, "name") and hasattr(value, "value") else value
