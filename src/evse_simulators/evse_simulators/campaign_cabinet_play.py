@@ -8,6 +8,7 @@ that are well, as an optimiser finds it that knows nothing of switches. At the e
 import heapq
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -24,7 +25,7 @@ from evse_simulators import campaign_cabinet_plan as plans
 from evse_simulators.cabinet_converter import PowerCabinetConfig
 from evse_simulators.cabinet_world import PATIENT, CabinetWorld, CabinetWorldConfig, example
 from evse_simulators.campaign_cabinet_plan import Arrival, CabinetPlan, Trouble
-from evse_simulators.campaign_invariants import Broken
+from evse_simulators.campaign_invariants import Broken, Enough
 from evse_simulators.campaign_plan import FOR_EVER
 from evse_simulators.secc import SeccConfig, SeccModel
 from evse_simulators.world_config import QUICK_CONTROLLER
@@ -109,8 +110,8 @@ def world_config(plan: CabinetPlan) -> CabinetWorldConfig:
 class CabinetPlay:
     """One plan in one world."""
 
-    def __init__(self, plan: CabinetPlan, databases: Mapping[str, SignalDatabase]) -> None:
-        self.plan = plan
+    def __init__(self, plan: CabinetPlan, databases: Mapping[str, SignalDatabase], until: str = "") -> None:
+        self.plan, self._until = plan, until
         self.world = CampaignCabinetWorld(databases, world_config(plan), plan.seed)
         for number, hours in plan.station.items():
             self.world.cabinet.converters[int(number)].hours = hours
@@ -139,11 +140,14 @@ class CabinetPlay:
                 self._tick()
             self._spread()
             self._mend()
+        except Enough:
+            pass
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
-            self._fail(
-                "rule_raises", f"{type(error).__name__}: {error} in {place.name}, {place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
-            )
+            with suppress(Enough):
+                self._fail(
+                    "rule_raises", f"{type(error).__name__}: {error} in {place.name}, {place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
+                )
         outcome = f"{self._charged} of {len(self.plan.actions)} charged"
         return CabinetResult(self.plan, outcome, tuple(self.injected), tuple(self.broken), self.world.now, self._figures())
 
@@ -225,6 +229,8 @@ class CabinetPlay:
         if invariant not in self._told:
             self._told.add(invariant)
             self.broken.append(Broken(self.world.now, invariant, detail))
+            if invariant == self._until:
+                raise Enough
 
     def _look(self) -> None:
         """Look at the truth after a tick."""
@@ -349,6 +355,6 @@ def _nothing(_: Any) -> None:
     """Drop an answer."""
 
 
-def play(plan: CabinetPlan, databases: Mapping[str, SignalDatabase]) -> CabinetResult:
-    """Play a plan; the same plan gives the same result."""
-    return CabinetPlay(plan, databases).run()
+def play(plan: CabinetPlan, databases: Mapping[str, SignalDatabase], until: str = "") -> CabinetResult:
+    """Play a plan, or as much of it as breaks the invariant `until`; the same plan gives the same result."""
+    return CabinetPlay(plan, databases, until).run()

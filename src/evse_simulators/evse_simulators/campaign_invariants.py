@@ -328,13 +328,18 @@ class Broken:
     detail: str
 
 
+class Enough(Exception):
+    """The invariant that a play was to go on until is broken."""
+
+
 @dataclass
 class Checker:
-    """All invariants of one session; each is told once."""
+    """All invariants of one session; each is told once. `until`: the one whose break raises Enough."""
 
     excuses: Excuses
     broken: list[Broken] = field(default_factory=list)
     kinds: tuple[Any, ...] = INVARIANTS
+    until: str = ""
 
     def __post_init__(self) -> None:
         self._checks = [kind(self.excuses) for kind in self.kinds]
@@ -354,3 +359,5 @@ class Checker:
         """Keep that an invariant does not hold, the first time."""
         if all(item.invariant != name for item in self.broken):
             self.broken.append(Broken(round(now, 3), name, detail))
+            if name == self.until:
+                raise Enough

@@ -170,7 +170,7 @@ def _shortest(console: Console, plan: AnyPlan, invariant: str) -> AnyPlan:
     console.print(f"session {plan.number}: looking for the shortest plan that breaks {invariant} ...")
 
     def fails(candidate: AnyPlan) -> bool:
-        return any(item.invariant == invariant for item in play(candidate, shared_databases()).broken)
+        return any(item.invariant == invariant for item in play(candidate, shared_databases(), until=invariant).broken)
 
     return shrink(plan, fails)
 

@@ -27,11 +27,11 @@ def random_plan(seed: int, number: int, link: str) -> AnyPlan:
     return campaign_cabinet_plan.random_plan(seed, number) if link == CABINET else campaign_plan.random_plan(seed, number, link)
 
 
-def play(plan: AnyPlan, databases: Mapping[str, SignalDatabase]) -> AnyResult:
-    """Play a plan; the same plan gives the same result."""
+def play(plan: AnyPlan, databases: Mapping[str, SignalDatabase], until: str = "") -> AnyResult:
+    """Play a plan, or as much of it as breaks the invariant `until`; the same plan gives the same result."""
     if isinstance(plan, CabinetPlan):
-        return campaign_cabinet_play.play(plan, databases)
-    return campaign_play.play(plan, databases)
+        return campaign_cabinet_play.play(plan, databases, until)
+    return campaign_play.play(plan, databases, until)
 
 
 def from_json(value: Any) -> AnyPlan:
