@@ -96,9 +96,8 @@ def test_without_time_the_simple_placement_is_taken() -> None:
 
 def test_the_solver_finds_what_the_simple_way_does_not() -> None:
     """Else a library would be for nothing."""
-    problems = [random_problem(Random(seed)) for seed in range(300)]
-    better = [problem for problem in problems if optimise(problem, PATIENT).cost < cost(problem, simple(problem)) - 100.0]
-    assert better
+    problems = (random_problem(Random(seed)) for seed in range(300))
+    assert any(optimise(problem, PATIENT).cost < cost(problem, simple(problem)) - 100.0 for problem in problems)
 
 
 def test_what_is_short_is_shared_in_proportion() -> None:
@@ -154,19 +153,19 @@ def test_hours_that_differ_too_much_are_worth_a_move() -> None:
 
 
 def test_running_hours_do_not_diverge() -> None:
-    """Two years of ten-hour days: two vehicles that want any current of a cabinet of six, each module as worn as it was used."""
+    """Two hundred twenty-hour days: two vehicles that want any current of a cabinet of six, each module as worn as it was used."""
     random, hours, at = Random(1), dict.fromkeys(range(1, 7), 0.0), dict.fromkeys(range(1, 7), APART)
-    for _ in range(700):
+    for _ in range(200):
         modules = tuple(module(number, at=at[number], hours=hours[number], outlets=frozenset({1, 2})) for number in hours)
         problem = Problem(modules, (charging(1, random.uniform(10.0, 150.0)), charging(2, random.choice((0.0, 80.0)))))
         at = dict(optimise(problem, PATIENT).placement)
         for need in problem.needs:
             here = sorted((one for one in modules if at[one.number] == need.outlet), key=lambda one: one.hours)
             for one in here[: running(problem, need.current, 100.0, 300.0, len(here)) if need.current else 0]:
-                hours[one.number] += 10.0
+                hours[one.number] += 20.0
     spread = max(hours.values()) - min(hours.values())
-    assert min(hours.values()) > 1000.0
-    assert spread <= 2 * Prices().switching / Prices().hours + 10.0
+    assert min(hours.values()) > 600.0
+    assert spread <= 2 * Prices().switching / Prices().hours + 20.0
 
 
 def test_as_many_modules_run_as_lose_least() -> None:

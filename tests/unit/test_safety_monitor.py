@@ -554,7 +554,7 @@ def shifted(given_inputs: SafetyInputs, offset: float) -> SafetyInputs:
     return replace(given_inputs, **moved)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(steps(), min_size=1, max_size=8))
 def test_no_input_crashes_it_or_gets_a_permit_that_it_must_not_have(sequence: list[tuple[float, SafetyInputs]]) -> None:
     config, now = SafetyConfig(), 1000.0

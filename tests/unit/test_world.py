@@ -60,11 +60,11 @@ def test_meter_and_vehicle_agree_within_half_a_percent_and_the_battery_holds_it_
     made = world()
     before = made.vehicle.battery.soc_percent
     assert made.begin_charging()
-    made.run(60.0)
+    made.run(25.0)
     made.stop()
     assert made.reach(ChargeState.FINISHED, 20.0)
     assert made.records[-1].status is RecordStatus.CLOSED
-    assert energy(made) > 500.0
+    assert energy(made) > 200.0
     assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.005)
     battery = made.vehicle.battery
     stored = (battery.soc_percent - before) / 100.0 * battery.capacity_ah * battery.open_circuit_voltage
@@ -281,8 +281,9 @@ def test_a_session_goes_on_with_the_modules_that_are_left(charging: World):
 def test_a_worn_connector_is_told_and_derated_and_does_not_get_too_hot(charging: World):
     made = charging.fork()
     made.inject("connector_worn")
-    hottest = 0.0
-    for _ in range(600):
+    # As warm as after a minute. Without derating it would have 103 degC in the end: 125 A on 4.8 mOhm, time constant 120 s.
+    made.board.temperature = hottest = 70.0
+    for _ in range(150):
         made.run(0.5)
         hottest = max(hottest, made.board.temperature)
     assert (made.session.state, made.said("fault")) == (ChargeState.CHARGING, ["connector_derated"])

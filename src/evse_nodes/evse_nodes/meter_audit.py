@@ -14,6 +14,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from pathlib import Path
@@ -159,6 +160,7 @@ def user() -> str:
     return f"{name} (by {caller})" if caller and caller != name else name
 
 
+@cache
 def _version(library: str) -> str:
     try:
         return version(library)
