@@ -1,5 +1,6 @@
 """The audit trail on disk: several writers, kills, changes that come again, files that are not what they should be."""
 
+import hashlib
 import os
 import signal
 import sqlite3
@@ -13,14 +14,16 @@ import pytest
 
 from evse_core.audit import REPEAT, Entry, facts, problems
 from evse_core.energy_meter import MeterConfig
+from evse_core.meter_link import MeterLinkConfig
 from evse_core.ocmf import Clock
 from evse_core.ocpp16 import OcppConfig
 from evse_core.tariff import Tariff
 from evse_core.types import SessionState
-from evse_nodes import audit_trail, meter_audit
+from evse_nodes import audit_trail, databases, meter_audit, meter_maps
 from evse_nodes.audit_trail import APPLICATION, FILE, VERSION, AuditTrail, Moment, entries, read
 from evse_nodes.ledger import Ledger
 from evse_nodes.meter_book import MeterBook
+from evse_nodes.meter_files import meter_files
 from evse_nodes.ocpp_audit import OcppAudit
 
 NOW = Moment(1.8e9, Clock.INFORMATIVE, "boot", 100.0)
@@ -293,6 +296,50 @@ def test_a_restart_with_the_same_writes_nothing_and_a_new_price_key_or_ledger_is
     for path in tmp_path.glob("energy_meter_1.sqlite*"):
         path.unlink()
     assert run("0.60") == [("ledger.first_record", ""), ("ledger.lost", "4 signed records before, 0 now")]
+
+
+MODBUS_METER = MeterLinkConfig(kind="modbus", map="dcm230", host="127.0.0.1")
+
+
+def test_a_register_map_that_was_changed_is_an_entry_and_changes_the_checksum_of_each_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, data = tmp_path / "config", tmp_path / "data"
+    own = config / "meters" / "dcm230.yaml"
+    own.parent.mkdir(parents=True)
+    content = meter_maps.find("dcm230").read_text(encoding="utf-8")
+    own.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("EVSE_CONFIG_DIR", str(config))
+
+    def run(link: MeterLinkConfig = MODBUS_METER) -> dict[str, tuple[str, str]]:
+        before = len(lines(data)) if (data / FILE).exists() else 0
+        read_by = meter_files(link)
+        book = MeterBook(MeterConfig(), Tariff(), 1, data, lambda _: None, link=link, files=read_by.contents)
+        assert book.audit.extensions()["XM"] == parameters(data)["software.metrology"]
+        book.close()
+        return {entry.parameter: (entry.old, entry.new) for entry in lines(data)[before:]}
+
+    first = run()
+    assert run() == {}
+    own.write_text(content + "# Looked at.\n", encoding="utf-8")
+    changed = run()
+    assert set(changed) == {"energy_meter.meter.map_sha256", "software.metrology"}
+    assert changed["energy_meter.meter.map_sha256"] == (
+        hashlib.sha256(content.encode()).hexdigest(),
+        hashlib.sha256(own.read_bytes()).hexdigest(),
+    )
+    assert changed["software.metrology"][0] == first["software.metrology"][1] != changed["software.metrology"][1]
+    without = run(MeterLinkConfig())
+    assert without["energy_meter.meter.map_sha256"][1] == ""
+    assert without["software.metrology"][1] == meter_audit.metrology_checksum()
+
+
+def test_the_database_of_a_meter_on_the_bus_is_in_the_checksum_as_a_map_is() -> None:
+    (name, content), *rest = meter_files(MeterLinkConfig(kind="can")).contents.items()
+    assert rest == []
+    assert content == databases.find("meter").read_bytes()
+    checksums = {meter_audit.metrology_checksum(files) for files in ({}, {name: content}, {name: content + b" "})}
+    assert len(checksums) == 3
 
 
 def test_a_step_of_the_clock_and_a_new_source_are_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ AUDITED: tuple[Audited, ...] = (
     Audited("tariff.*", "what energy, time and a session cost, in which currency"),
     Audited(
         "energy_meter.*",
-        "which meter counts, its map, serial number and certificate, compensation of losses, identity and time zone in records",
+        "which meter counts, its map by name and content, serial number and certificate, compensation of losses, identity and time zone in records",
     ),
     Audited("meter.*", "what a meter tells of itself: its serial number"),
     Audited("key.fingerprint", "who signs the records: SHA-256 of the public key"),
@@ -51,7 +51,9 @@ AUDITED: tuple[Audited, ...] = (
     Audited("clock.step", "times of records and of tariffs: somebody set the clock"),
     Audited("clock.source", "times of records and of tariffs: what the clock follows"),
     Audited("software.version", "which program counts, prices and signs"),
-    Audited("software.metrology", "checksum of the sources that count, price and sign (metrology.py)"),
+    Audited(
+        "software.metrology", "checksum of the sources that count, price and sign (metrology.py), with the file that the meter is read by"
+    ),
     Audited("software.python", "the interpreter that computes"),
     Audited("software.cryptography", "the library that signs"),
     Audited("ocpp_uplink.url", "whose system gets the readings, and who may change parameters from far"),

@@ -1,5 +1,7 @@
 """The metrology part: which sources count energy, price it, keep the records and sign them, and their common checksum (can.md 7.2, 7.5).
 
+The checksum of an EVSE with a meter that is read has the content of its register map or CAN database in it, too.
+
 A test holds the table against the imports: what a module of the table imports belongs into it, too. The border is energy_meter_node, which hands in reports and
 session states as they come and publishes what is in the book. The reports' own registers are checked where they come in (energy_meter.py).
 """
@@ -8,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 
 # From where the rest is reached.
-ROOTS = ("evse_nodes.meter_book", "evse_nodes.modbus_meter", "evse_nodes.meter_maps", "evse_core.meter_answer", "evse_core.codecs.meter")
+ROOTS = ("evse_nodes.meter_book", "evse_nodes.modbus_meter", "evse_nodes.meter_files", "evse_core.meter_answer", "evse_core.codecs.meter")
 # Module: what it does.
 MODULES: Mapping[str, str] = {
     "evse_core.audit": "what the audit trail watches and says",
@@ -45,6 +47,7 @@ MODULES: Mapping[str, str] = {
     "evse_nodes.ledger": "register, records and evidence on disk",
     "evse_nodes.meter_audit": "what the trail is told",
     "evse_nodes.meter_book": "the meter with its folder",
+    "evse_nodes.meter_files": "what a meter is read by, as it is on disk",
     "evse_nodes.meter_key": "the key",
     "evse_nodes.meter_maps": "register maps as they are on disk",
     "evse_nodes.metrology_sources": "the sources of this table, as they are on disk",

@@ -11,15 +11,15 @@ from rclpy.node import Node
 from evse_core.energy_meter import MeterConfig
 from evse_core.energy_meter_loop import ANSWER, METER, POWER, SESSION, SET_TARIFF, MeterLoop
 from evse_core.meter_answer import as_text
-from evse_core.meter_link import CAN, MODBUS, MeterLinkConfig
+from evse_core.meter_link import CAN, MeterLinkConfig
 from evse_core.tariff import Tariff
 from evse_core.trace import STEP
 from evse_core.types import ChargeRecord
-from evse_nodes import meter_maps, topics
+from evse_nodes import topics
 from evse_nodes.decision_trace import Decisions, said
 from evse_nodes.executor import Waker, every
 from evse_nodes.meter_book import MeterBook
-from evse_nodes.metrology_sources import metrology_checksum
+from evse_nodes.meter_files import meter_files
 from evse_nodes.modbus_meter import ModbusMeter
 from evse_nodes.node_health import Storage, description_digest
 from evse_nodes.params import declare, evse_number, value
@@ -38,10 +38,10 @@ class EnergyMeterNode(Node):
         self._loop = MeterLoop(self._config)
         self._folder = Path(value(self, "data_dir", "data", "folder of ledger and receipts"))
         tariff, link, digest = declare(self, Tariff), declare(self, MeterLinkConfig, "meter."), description_digest(self)
-        registers = meter_maps.load(link.map) if link.kind == MODBUS else None
-        self._book = MeterBook(self._config, tariff, evse_number(self), self._folder, self._loop.tell, digest, link)
+        read_by = meter_files(link)
+        self._book = MeterBook(self._config, tariff, evse_number(self), self._folder, self._loop.tell, digest, link, read_by.contents)
         self._told = 0.0
-        self.get_logger().info(f"metrology part {metrology_checksum()}")
+        self.get_logger().info(f"metrology part {self._book.audit.checksum}")
         self._book.recover(time.monotonic())
         writers = {name: topics.writer(self, name) for name in ("meter_reading", "session_price")} | {"charge_record": self._teller()}
         for _, record in self._loop.begin(self._book):
@@ -51,6 +51,7 @@ class EnergyMeterNode(Node):
         self._decisions.reader(SESSION, "session_state")
         if link.kind == CAN:
             self._decisions.reader(METER, "meter_report")
+        registers = read_by.registers
         self._modbus = ModbusMeter(link, registers, Waker(self, self._on_answers).wake) if registers is not None else None
         topics.reader(self, "transaction", self._book.on_transaction)
         self.create_service(SetTariff, "set_tariff", self._set_tariff)

@@ -24,7 +24,7 @@ from evse_core.evidence import GENESIS
 from evse_nodes.audit_trail import AuditTrail, present
 from evse_nodes.clock_state import clock_state
 from evse_nodes.meter_key import VERSION
-from evse_nodes.metrology_sources import metrology_checksum
+from evse_nodes.metrology_sources import NO_FILES, metrology_checksum
 
 LOG = logging.getLogger("energy_meter")
 # Sections that are compared as a whole: a parameter that is gone is told, too.
@@ -38,12 +38,15 @@ CHECKSUM, TRAIL = "XM", "XA"
 
 
 class MeterAudit:
-    """The trail of a folder for one EVSE; ValueError where it cannot be used. `failed_writes` counts what waits to be written."""
+    """The trail of a folder for one EVSE; ValueError where it cannot be used. `failed_writes` counts what waits to be written.
 
-    def __init__(self, folder: Path, evse: int, description: str = "") -> None:
-        self._evse, self._folder = evse, folder
+    files: what its meter is read by, contents by parameter (meter_files.py). `checksum` is that of the metrology part with them.
+    """
+
+    def __init__(self, folder: Path, evse: int, description: str = "", files: Mapping[str, bytes] = NO_FILES) -> None:
+        self._evse, self._folder, self._files = evse, folder, files
         self._who = by_description(description, user())
-        self._checksum = metrology_checksum()
+        self.checksum = metrology_checksum(files)
         self._trail = AuditTrail(folder)
         self._watch = ClockWatch()
         self._looked = self._tried = -inf
@@ -65,7 +68,7 @@ class MeterAudit:
         with suppress(sqlite3.Error):
             # A trail that cannot be read now is told as it was read last.
             self._head = self._trail.head()
-        return {CHECKSUM: self._checksum, TRAIL: self._head}
+        return {CHECKSUM: self.checksum, TRAIL: self._head}
 
     # At the start
 
@@ -76,6 +79,7 @@ class MeterAudit:
         """
         found = {
             **given,
+            **{f"{name}_sha256": hashlib.sha256(content).hexdigest() for name, content in self._files.items()},
             **self._software(),
             "key.fingerprint": hashlib.sha256(bytes.fromhex(public_key)).hexdigest(),
             "clock.source": clock_state().source,
@@ -97,7 +101,7 @@ class MeterAudit:
     def _software(self) -> dict[str, str]:
         return {
             "software.version": VERSION,
-            "software.metrology": self._checksum,
+            "software.metrology": self.checksum,
             "software.python": platform.python_version(),
             "software.cryptography": _version("cryptography"),
         }

@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,13 +16,17 @@ from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
 from evse_nodes.meter_audit import MeterAudit
 from evse_nodes.meter_key import notary
+from evse_nodes.metrology_sources import NO_FILES
 from evse_nodes.receipt_files import ReceiptFiles
 
 LOG = logging.getLogger("energy_meter")
 
 
 class MeterBook(RecordKeeper):
-    """The keeper of one EVSE with its folder. `tell` hears of each record once it is on disk; ValueError where the folder cannot be used."""
+    """The keeper of one EVSE with its folder. `tell` hears of each record once it is on disk; ValueError where the folder cannot be used.
+
+    files: what the meter is read by, contents by parameter (meter_files.py).
+    """
 
     def __init__(
         self,
@@ -33,12 +37,13 @@ class MeterBook(RecordKeeper):
         tell: Callable[[ChargeRecord], None],
         description: str = "",
         link: MeterLinkConfig | None = None,
+        files: Mapping[str, bytes] = NO_FILES,
     ) -> None:
         self._tell = tell
         self._receipts = ReceiptFiles(folder / "receipts")
         link = link or MeterLinkConfig()
         with ExitStack() as undo:
-            self.audit = MeterAudit(folder, evse, description)
+            self.audit = MeterAudit(folder, evse, description, files)
             undo.callback(self.audit.close)
             signer = notary(folder, evse, config, self.audit.extensions)
             self._ledger = Ledger(folder / f"energy_meter_{evse}.sqlite", signer)

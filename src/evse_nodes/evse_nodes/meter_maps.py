@@ -51,14 +51,20 @@ class _Map(BaseModel):
 
 def load(name: str) -> MeterMap:
     """Return the map of a name in config/meters, or of a path; ValueError has a line for each thing that is wrong, with file, key, value and bound."""
+    return loaded(name)[0]
+
+
+def loaded(name: str) -> tuple[MeterMap, bytes]:
+    """Return a map as load() does, and the content of the file that it was made of."""
     path = find(name)
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"{path}: has more than {LARGEST} bytes")
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        data = yaml.safe_load(content.decode("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    return parse(data, str(path))
+    return parse(data, str(path)), content
 
 
 def find(name: str) -> Path:

@@ -1,17 +1,27 @@
-"""The sources of the metrology part as they are on disk, and their checksum. Compiled files and places do not count."""
+"""The sources of the metrology part as they are on disk, and their checksum with the file that an EVSE's meter is read by.
 
-from collections.abc import Iterable
+Compiled files and places do not count.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from evse_core.metrology import MODULES, checksum
 
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+
+
+def metrology_checksum(files: Mapping[str, bytes] = NO_FILES) -> str:
+    """Return the checksum of the sources that this process found when it asked first, with the files of a meter; ValueError where a source is missing."""
+    return checksum({**_program(), **files})
+
 
 @cache
-def metrology_checksum() -> str:
-    """Return the checksum of the sources that this process found when it asked first; ValueError where one is missing."""
-    return checksum(sources(MODULES))
+def _program() -> Mapping[str, bytes]:
+    return sources(MODULES)
 
 
 def sources(modules: Iterable[str]) -> dict[str, bytes]:

@@ -6,6 +6,8 @@ from math import isfinite
 from evse_core.meter_link import MODBUS, MeterLinkConfig
 from evse_core.types import MeterReport
 from evse_nodes import meter_maps
+from evse_nodes.meter_files import meter_files
+from evse_nodes.metrology_sources import metrology_checksum
 from evse_nodes.modbus_meter import MeterError, ModbusSession
 from evse_tools.description import Description, Evse
 from evse_tools.description_schema import EVSE_SECTIONS, METER, METER_SIMULATOR
@@ -15,6 +17,8 @@ def checks(description: Description) -> Iterator[tuple[str, str, str]]:
     """Yield topic, level and text of each meter."""
     for evse in description.evses:
         link = _link(evse)
+        if files := meter_files(link).contents:
+            yield METER, "ok", f"{evse.namespace}: checksum of the metrology part with {', '.join(files)}: {metrology_checksum(files)}"
         if METER_SIMULATOR in evse.sections:
             yield METER, "note", f"{evse.namespace}: {link.kind}, simulated: not legal for billing; it is there while the station runs"
         elif link.kind == MODBUS:
