@@ -3,7 +3,7 @@
 import json
 import random
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import nan
@@ -18,6 +18,7 @@ from evse_core.ocmf_check import check, check_row
 from evse_core.ocmf_signature import public_key
 from evse_core.pricing import price
 from evse_core.session_readings import SessionReading, tariff_of
+from evse_core.signed_readings import signed_readings
 from evse_core.tariff import Tariff, windows_text
 from evse_core.types import ChargeRecord, ChargeState, PowerReport, RecordStatus, SessionPrice, SessionState, StopCause
 from evse_nodes import sqlite_file
@@ -163,6 +164,28 @@ def test_a_change_of_prices_makes_a_signed_record_and_the_last_one_has_all_readi
     assert check(source.records[-1].text).energy_wh == round(record.end_register_wh)
     assert found[0].fields["TT"].startswith("day and night: 0.50 EUR/kWh, 0.05 EUR/min")
     assert found[1].fields["TT"].startswith("day and night: 0.30 EUR/kWh")
+
+
+def test_begin_change_of_prices_and_end_have_a_record_each_and_a_pause_is_in_the_next_one(whole_night: Night) -> None:
+    found = whole_night.charger.book.signed_readings(whole_night.record)
+    assert "".join(item.reading.mark.value for item in found) == "BSCTE"
+    assert [item.proof.page if item.proof else "" for item in found] == ["T1", "", "", "T2", "T3"]
+    for item in found:
+        if item.proof:
+            last = parse(item.proof.text).readings[-1]
+            assert (last["TX"], round(last["RV"] * 1000)) == (item.reading.mark.value, round(item.reading.register_wh))
+
+
+def test_a_record_that_fits_no_reading_is_named(whole_night: Night) -> None:
+    ledger = whole_night.charger.book._ledger
+    readings, proofs = ledger.readings(whole_night.record), ledger.proofs("a")
+    with pytest.raises(ValueError, match="record T2: ends with no reading"):
+        signed_readings(readings[:3], proofs)
+    with pytest.raises(ValueError, match="record T1: ends with no reading"):
+        signed_readings(readings, (proofs[1], proofs[0]))
+    with pytest.raises(ValueError, match="record T1: is no record"):
+        signed_readings(readings, (replace(proofs[0], text="OCMF|"),))
+    assert [item.proof for item in signed_readings(readings, ())] == [None] * 5
 
 
 def test_phases_of_the_receipt_say_when_which_prices_held(whole_night: Night) -> None:

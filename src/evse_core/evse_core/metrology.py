@@ -38,6 +38,7 @@ MODULES: Mapping[str, str] = {
     "evse_core.record_keeper": "records over the life of the meter",
     "evse_core.record_store": "what a store has to keep",
     "evse_core.session_readings": "readings of a session and their marks",
+    "evse_core.signed_readings": "readings and the records that vouch for them",
     "evse_core.tariff": "prices",
     "evse_core.types": "records and readings as values",
     "evse_core.vehicle_link": "AC or DC",

@@ -251,11 +251,10 @@ class Ledger:
         pages = self._db.execute("SELECT coalesce(max(page), 0) FROM evidence").fetchone()[0]
         return {"ledger.schema": str(VERSION), "ledger.first_record": first[0].hex() if first else ""}, int(pages)
 
-    def proof(self, session_id: str) -> Proof | None:
-        """Return the newest signed record of a session, None where there is none: those before version 4."""
-        sql = "SELECT page, record, public_key FROM evidence WHERE session_id = ? ORDER BY page DESC LIMIT 1"
-        row = self._db.execute(sql, (session_id,)).fetchone()
-        return Proof(f"T{row[0]}", bytes(row[1]).decode(), row[2]) if row else None
+    def proofs(self, session_id: str) -> tuple[Proof, ...]:
+        """Return the signed records of a session, oldest first; sessions before version 4 have none."""
+        rows = self._db.execute("SELECT page, record, public_key FROM evidence WHERE session_id = ? ORDER BY page", (session_id,))
+        return tuple(Proof(f"T{page}", bytes(record).decode(), public_key) for page, record, public_key in rows)
 
     def keep_tariff(self, change: TariffChange) -> None:
         """Store durably which tariff took the place of the description's."""

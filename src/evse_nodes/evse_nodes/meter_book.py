@@ -11,6 +11,7 @@ from evse_core.energy_meter import MeterConfig
 from evse_core.meter_link import MeterLinkConfig
 from evse_core.receipt import Receipt
 from evse_core.record_keeper import RecordKeeper
+from evse_core.signed_readings import SignedReading, signed_readings
 from evse_core.tariff import Tariff, TariffChange
 from evse_core.types import ChargeRecord, RecordStatus, Transaction
 from evse_nodes.ledger import Ledger
@@ -92,6 +93,10 @@ class MeterBook(RecordKeeper):
     def _changed(self, change: TariffChange) -> None:
         self.audit.changed("tariff.", facts("tariff", self.tariff), change.who)
 
+    def signed_readings(self, record: ChargeRecord) -> tuple[SignedReading, ...]:
+        """Return the readings of a record with the signed records that were made for them; sqlite3.Error, ValueError for evidence that does not fit."""
+        return signed_readings(self._ledger.readings(record), self._ledger.proofs(record.session_id))
+
     def _print_and_tell(self, record: ChargeRecord) -> None:
         self.audit.on_page(self._ledger.audited()[1])
         self._print(record)
@@ -102,8 +107,9 @@ class MeterBook(RecordKeeper):
         if record.status is RecordStatus.OPEN:
             return
         try:
-            number, proof = self._ledger.transaction_id(record.session_id), self._ledger.proof(record.session_id)
-            self._receipts.write(Receipt(record, number, self._config, self._zone, self._ledger.readings(record), proof))
+            number, proofs = self._ledger.transaction_id(record.session_id), self._ledger.proofs(record.session_id)
+            newest = proofs[-1] if proofs else None
+            self._receipts.write(Receipt(record, number, self._config, self._zone, self._ledger.readings(record), newest))
         except (OSError, sqlite3.Error):
             LOG.exception("no receipt for session %s", record.session_id)
 
