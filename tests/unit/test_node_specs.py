@@ -10,7 +10,7 @@ import yaml
 
 from evse_tools.description import Description, from_data, load
 from evse_tools.description_schema import BRIDGE, EVSE_SECTIONS, STATION_SECTIONS, VEHICLE_SIMULATORS
-from evse_tools.node_specs import COMPOSED, NodeSpec, node_specs, parameter_file
+from evse_tools.node_specs import COMPOSED, DECIDING, NodeSpec, members, node_specs, parameter_file
 from evse_tools.parameter_file import write_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,10 +96,19 @@ def test_the_vehicle_link_reaches_who_must_know_it_and_chooses_what_plays_the_ve
 BUILT = ("outlet_power", "outlet_phases", "outlet_voltage", "site_limit", "phase_switching", "socket_outlets")
 
 
+def test_the_recorder_knows_the_parameters_of_every_node_that_decides() -> None:
+    specs = node_specs(description())
+    rules = json.loads(next(spec.parameters["rules"] for spec in specs if spec.name == "recorder"))
+    assert {name.rpartition("/")[2] for name in rules} == DECIDING
+    for spec in members(specs):
+        if spec.name in DECIDING:
+            assert rules[spec.full_name] == json.loads(json.dumps(spec.parameters))
+
+
 def test_every_parameter_is_one_that_its_node_declares() -> None:
     """A misspelt parameter would silently stay at its default."""
     own = {
-        "recorder": set(),
+        "recorder": {"rules"},
         "ocpp_uplink": {"evses", "data_dir", *BUILT},
         "energy_manager": {"evses"},
         "energy_meter": {"data_dir"},

@@ -1,8 +1,8 @@
 """Every recording of the corpus against today's rules; and that verify does find what is changed, lost or left out."""
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +14,13 @@ pytest.importorskip("rclpy")
 from evse_core import types
 from evse_core.trace import FAILED
 from evse_tools import verify, verify_accepted
-from evse_tools.bag_reader import BagReader
-from evse_tools.recorder_about import DESCRIPTION
-from evse_tools.verify_rules import loops
-from evse_tools.verify_run import Result, Verifier
-from evse_tools.verify_source import Source, read
+from evse_tools.bag_reader import BagReader, Item
+from evse_tools.node_specs import DECIDING
+from evse_tools.recorder_topics import DESCRIPTION
+from evse_tools.verify_rules import MAKERS, loops
+from evse_tools.verify_run import Result
+from evse_tools.verify_source import HELD, NEWEST, Window, parameters, stamp_of
+from evse_tools.verify_stream import TRACE, Makers, Stream, topics_of
 
 CORPUS = Path(__file__).resolve().parents[1] / "bags"
 BAGS = sorted(path for path in CORPUS.iterdir() if (path / "metadata.yaml").exists())
@@ -37,19 +39,53 @@ FAULTS = {"emergency_stop": {"emergency_stop"}, "insulation_low": {"insulation_f
 STARTED = 7.0
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A recording with its messages, which a test may change."""
+
+    bag: BagReader
+    makers: Makers
+    items: Sequence[Item]
+
+    @classmethod
+    def read(cls, name: str) -> "Recorded":
+        bag = BagReader(CORPUS / name)
+        return cls(bag, loops(parameters(bag)), tuple(bag.items(topics_of(bag))))
+
+    def traces(self, node: str) -> list[types.DecisionTrace]:
+        return [item.value for item in self.items if item.type_name == TRACE and item.value.node == node]
+
+    def stamps(self, topic: str) -> list[float]:
+        return sorted(stamp_of(item, self.bag) for item in self.items if item.topic == topic)
+
+    def without(self, topic: str, stamps: Collection[float]) -> "Recorded":
+        """Return a recording that lacks some messages of a topic."""
+        return replace(self, items=[item for item in self.items if item.topic != topic or stamp_of(item, self.bag) not in stamps])
+
+    def with_traces(self, node: str, traces: Sequence[types.DecisionTrace]) -> "Recorded":
+        """Return a recording in which a node has these traces in the places of those with the same numbers, and no others."""
+        changed = {trace.number: trace for trace in traces}
+        items = []
+        for item in self.items:
+            if item.type_name != TRACE or item.value.node != node:
+                items.append(item)
+            elif item.value.number in changed:
+                made = replace(item)
+                made.__dict__["value"] = changed[item.value.number]
+                items.append(made)
+        return replace(self, items=items)
+
+    def verified(self, node: str) -> Result:
+        stream = Stream(self.bag, {node: self.makers[node]})
+        for item in self.items:
+            stream.feed(item)
+        (result,) = stream.finish()
+        return result
+
+
 @pytest.fixture(scope="module")
-def chademo() -> Source:
-    return read(BagReader(CORPUS / "chademo"))
-
-
-def verified(source: Source, node: str) -> Result:
-    key = next(key for key in source.traces if key[0] == node)
-    return Verifier(source, node, loops(source.description)[node]).run(source.traces[key])
-
-
-def with_traces(source: Source, node: str, change: Callable[[list[types.DecisionTrace]], list[types.DecisionTrace]]) -> Source:
-    """Return a recording in which the traces of a node are others."""
-    return replace(source, traces={key: change(list(found)) if key[0] == node else found for key, found in source.traces.items()})
+def chademo() -> Recorded:
+    return Recorded.read("chademo")
 
 
 def test_the_corpus_is_small_and_whole() -> None:
@@ -102,7 +138,7 @@ def test_another_parameter_is_found_at_the_first_place_where_it_shows(tmp_path: 
     assert "first differences of" in shown
 
 
-def test_a_rule_that_is_changed_is_found(monkeypatch: pytest.MonkeyPatch, chademo: Source) -> None:
+def test_a_rule_that_is_changed_is_found(monkeypatch: pytest.MonkeyPatch, chademo: Recorded) -> None:
     from evse_core.charge_sequencer import ChargeSequencer  # noqa: PLC0415
 
     step = ChargeSequencer.step
@@ -113,80 +149,109 @@ def test_a_rule_that_is_changed_is_found(monkeypatch: pytest.MonkeyPatch, chadem
         return replace(outputs, power=replace(power, current=power.current * 1.01)) if power.current > 50.0 else outputs
 
     monkeypatch.setattr(ChargeSequencer, "step", late)
-    result = verified(chademo, "/evse_1/charge_sequencer")
+    result = chademo.verified("/evse_1/charge_sequencer")
     recorded = [item for item in BagReader(CORPUS / "chademo").items({"/evse_1/power_command"}) if item.value.current > 50.0]
     assert result.count == len(recorded)
     assert result.differences[0].what == "/evse_1/power_command.current"
-    assert result.differences[0].t == pytest.approx(recorded[0].value.stamp - chademo.begin, abs=1e-5)
+    assert result.differences[0].t == pytest.approx(recorded[0].value.stamp - chademo.bag.begin, abs=1e-5)
     assert {topic for topic, _, _ in result.moment} >= {"/evse_1/vehicle_report", "/evse_1/safety_state"}
 
 
-def test_a_rule_that_says_more_or_less_is_found(monkeypatch: pytest.MonkeyPatch, chademo: Source) -> None:
+def test_a_rule_that_says_more_or_less_is_found(monkeypatch: pytest.MonkeyPatch, chademo: Recorded) -> None:
     from evse_core.safety_monitor_loop import SafetyLoop  # noqa: PLC0415
 
     on = SafetyLoop.on
     monkeypatch.setattr(SafetyLoop, "on", lambda self, *given: [item for item in on(self, *given) if item[0] != "fault_event"])
     events = sum(1 for _ in BagReader(CORPUS / "emergency_stop").items({"/evse_1/fault_event"}))
-    result = verified(read(BagReader(CORPUS / "emergency_stop")), "/evse_1/safety_monitor")
+    result = Recorded.read("emergency_stop").verified("/evse_1/safety_monitor")
     assert events > 0
     assert result.count > 0
     assert {item.what for item in result.differences} == {"messages"}
     assert "fault_event" in str(result.differences[0].recorded)
 
 
-def test_lost_traces_are_told_and_the_rest_is_compared(chademo: Source) -> None:
+def test_lost_traces_are_told_and_the_rest_is_compared(chademo: Recorded) -> None:
     node = "/evse_1/charge_sequencer"
 
-    def lose(traces: list[types.DecisionTrace]) -> list[types.DecisionTrace]:
-        return traces[:30] + traces[32:]
-
-    result = verified(with_traces(chademo, node, lose), node)
+    traces = chademo.traces(node)
+    result = chademo.with_traces(node, traces[:30] + traces[32:]).verified(node)
     assert [gap.why for gap in result.gaps] == ["2 traces were lost"]
     assert result.gaps[0].end - result.gaps[0].begin < 6.0
     assert result.count == 0
-    whole = verified(chademo, node)
+    whole = chademo.verified(node)
     assert 0 < result.events < whole.events
 
 
-def test_an_input_that_was_not_recorded_is_told(chademo: Source) -> None:
+def test_an_input_that_was_not_recorded_is_told(chademo: Recorded) -> None:
     topic = "/evse_1/io_report"
-    stamps = sorted(chademo.messages[topic])
-    left = {stamp: found for stamp, found in chademo.messages[topic].items() if stamp != stamps[len(stamps) // 2]}
-    result = verified(replace(chademo, messages={**chademo.messages, topic: left}), "/evse_1/charge_sequencer")
+    stamps = chademo.stamps(topic)
+    result = chademo.without(topic, {stamps[len(stamps) // 2]}).verified("/evse_1/charge_sequencer")
     assert [gap.why for gap in result.gaps] == [f"a message of {topic} that the node took was not recorded"]
     assert result.count == 0
 
 
-def test_an_output_that_was_not_recorded_is_counted_and_no_difference(chademo: Source) -> None:
+def test_an_output_that_was_not_recorded_is_counted_and_no_difference(chademo: Recorded) -> None:
     topic = "/evse_1/power_command"
-    stamps = sorted(chademo.messages[topic])
-    left = {stamp: found for stamp, found in chademo.messages[topic].items() if stamp not in stamps[100:103]}
-    result = verified(replace(chademo, messages={**chademo.messages, topic: left}), "/evse_1/charge_sequencer")
+    result = chademo.without(topic, chademo.stamps(topic)[100:103]).verified("/evse_1/charge_sequencer")
     assert (result.unrecorded, result.count) == (3, 0)
 
 
-def test_what_a_failing_disk_decided_is_not_compared(chademo: Source) -> None:
+def test_the_order_in_which_a_recorder_wrote_what_came_together_does_not_matter(chademo: Recorded) -> None:
+    node = "/evse_1/charge_sequencer"
+    late = sorted(chademo.items, key=lambda item: item.received + (0 if item.type_name == TRACE else 2_000_000_000))
+    result = replace(chademo, items=late).verified(node)
+    assert (result.count, result.gaps, result.unrecorded) == (0, [], 0)
+    assert result.events == chademo.verified(node).events
+
+
+def test_what_is_held_of_a_recording_does_not_grow_with_its_length(chademo: Recorded) -> None:
+    first = next(item for item in chademo.items if item.topic == "/evse_1/power_report")
+    window, sizes = Window(), []
+    for number in range(6000):
+        window.add(replace(first, received=number * 100_000_000), float(number))
+        sizes.append(len(window))
+    assert max(sizes) == HELD // 100_000_000 + 1
+    assert not window.at(first.topic, 0.0)
+    assert window.at(first.topic, 5999.0)
+
+
+def test_of_a_rare_topic_the_newest_messages_stay(chademo: Recorded) -> None:
+    first = next(item for item in chademo.items if item.topic == "/evse_1/power_report")
+    window = Window()
+    for number in range(2 * NEWEST):
+        window.add(replace(first, received=number * HELD), float(number))
+    assert [bool(window.at(first.topic, float(number))) for number in (0, NEWEST - 1, NEWEST, 2 * NEWEST - 1)] == [False, False, True, True]
+
+
+def test_processors_share_the_nodes_by_their_work() -> None:
+    nodes = [f"/evse_{number}/{name}" for number in (1, 2) for name in ("safety_monitor", "charge_sequencer", "energy_meter")]
+    makers: Makers = dict.fromkeys([*nodes, "/energy_manager"], lambda: None)  # type: ignore[arg-type, return-value]
+    found = [set(part) for part in verify.shares(makers, 2)]
+    assert found[0] | found[1] == makers.keys()
+    assert not found[0] & found[1]
+    assert all(sum(name.endswith("safety_monitor") for name in part) == 1 for part in found)
+    assert len(list(verify.shares(makers, 99))) == len(makers)
+
+
+def test_what_a_failing_disk_decided_is_not_compared(chademo: Recorded) -> None:
     node = "/evse_1/energy_meter"
 
-    def fail(traces: list[types.DecisionTrace]) -> list[types.DecisionTrace]:
-        at = traces[24]
-        number = at.names.index(FAILED)
-        broken = replace(
-            at,
-            kinds=(number, *at.kinds),
-            times=(at.times[0], *at.times),
-            stamps=(at.stamps[0], *at.stamps),
-            refs=(at.refs[0], *at.refs),
-            published=(0, *at.published),
-            texts=("the disk is full", *at.texts),
-        )
-        return [*traces[:24], broken, *traces[25:]]
-
-    result = verified(with_traces(chademo, node, fail), node)
+    traces = chademo.traces(node)
+    at = traces[24]
+    broken = replace(
+        at,
+        kinds=(at.names.index(FAILED), *at.kinds),
+        times=(at.times[0], *at.times),
+        stamps=(at.stamps[0], *at.stamps),
+        refs=(at.refs[0], *at.refs),
+        published=(0, *at.published),
+        texts=("the disk is full", *at.texts),
+    )
+    result = chademo.with_traces(node, [*traces[:24], broken, *traces[25:]]).verified(node)
     assert [gap.why for gap in result.gaps] == ["the disk is full"]
 
 
-def test_differences_that_were_accepted_are_none_until_they_are_others(tmp_path: Path, chademo: Source) -> None:
+def test_differences_that_were_accepted_are_none_until_they_are_others(tmp_path: Path, chademo: Recorded) -> None:
     def result(words: str) -> Result:
         return Result("/evse_1/charge_sequencer", count=1, digest=words)
 
@@ -206,6 +271,22 @@ def untraced(tmp_path: Path) -> Path:
     row = TOPICS["power_budget"]
     Bag(tmp_path / "old", [Channel("/evse_1/power_budget", row.message, row.qos)], MappingProxyType({})).close({})
     return tmp_path / "old"
+
+
+def test_parameters_are_those_that_were_recorded_without_a_look_at_the_description(tmp_path: Path) -> None:
+    from evse_tools import recorder_about  # noqa: PLC0415
+    from evse_tools.recorder_bag import Bag  # noqa: PLC0415
+
+    rules = {"/evse_1/charge_sequencer": {"max_current": 90.0}, "/energy_manager": {"evses": [1]}}
+    (tmp_path / "station.yaml").write_text("none of this build")
+    said = recorder_about.messages(recorder_about.texts(str(tmp_path / "station.yaml"), "a", (1,), json.dumps(rules)))
+    bag = Bag(tmp_path / "bag", recorder_about.CHANNELS, MappingProxyType({}))
+    for number, channel in enumerate(recorder_about.CHANNELS):
+        bag.write(number, 1, said[channel.topic])
+    bag.close({})
+    assert parameters(BagReader(tmp_path / "bag")) == rules
+    assert loops(rules).keys() == rules.keys()
+    assert MAKERS.keys() == DECIDING
 
 
 def test_a_recording_that_cannot_be_verified_is_wrong_input(untraced: Path, capsys: pytest.CaptureFixture[str]) -> None:

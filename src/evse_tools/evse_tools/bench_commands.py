@@ -1,5 +1,6 @@
 """`./station bench NAME`: one command per bench, each with its own options. All print a table, or with --json one object with machine and figures."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,6 +76,17 @@ def recorder(
     from evse_tools import recorder_bench  # noqa: PLC0415
 
     raise typer.Exit(recorder_bench.run(seconds, json))
+
+
+@app.command()
+def verify(
+    recordings: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDING ...]", help="recordings (default: tests/bags)")] = None,
+    json: Json = False,
+) -> None:
+    """Measure how many times faster than real time recordings are verified, and what that takes of processor and memory."""
+    from evse_tools import verify_bench  # noqa: PLC0415
+
+    raise typer.Exit(verify_bench.run(recordings or (), json))
 
 
 @app.command()

@@ -31,6 +31,9 @@ from evse_tools.description_schema import (
 # the disk, which a permit must not do.
 COMPOSED = ("can_bridge", "charge_sequencer")
 CONTAINER = "evse_container"
+RECORDER = "recorder"
+# Nodes that publish decision_trace.
+DECIDING = frozenset({"charge_sequencer", "safety_monitor", "energy_meter", "energy_manager"})
 # Tells of each session how it went; only where the description names it.
 REPORTER = "session_reporter"
 SIMULATOR_CONTAINER = "simulator_container"
@@ -62,7 +65,23 @@ class NodeSpec:
 def node_specs(description: Description) -> list[NodeSpec]:
     """Return the processes of a station in the order in which they are started: first who listens, then the world, then who acts."""
     specs = [*_observers(description), *_world(description), *_station(description)]
-    return [_with_digest(spec, description.digest) for spec in specs] if description.digest else specs
+    specs = [_with_digest(spec, description.digest) for spec in specs] if description.digest else specs
+    return [_with_rules(spec, specs) if spec.name == RECORDER else spec for spec in specs]
+
+
+def _with_rules(recorder: NodeSpec, specs: Sequence[NodeSpec]) -> NodeSpec:
+    """Tell the recorder the parameters of the nodes that decide: a recording that has them is verified with exactly these."""
+    return replace(recorder, parameters={**recorder.parameters, "rules": json.dumps(decided_with(specs))})
+
+
+def decided_with(specs: Sequence[NodeSpec]) -> dict[str, Mapping[str, Any]]:
+    """Return the parameters of the nodes whose decisions are traced, by full name."""
+    return {node.full_name: node.parameters for node in members(specs) if node.name in DECIDING}
+
+
+def members(specs: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """Return the nodes of some processes, each alone."""
+    return [member for spec in specs for member in (spec.members or (spec,))]
 
 
 def _with_digest(spec: NodeSpec, digest: str) -> NodeSpec:
@@ -76,8 +95,7 @@ def _with_digest(spec: NodeSpec, digest: str) -> NodeSpec:
 
 def parameter_file(specs: list[NodeSpec]) -> dict[str, Any]:
     """Return the content of a ROS parameter file with the parameters of all nodes, by full name."""
-    nodes = [member for spec in specs for member in (spec.members or (spec,))]
-    return {node.full_name: {"ros__parameters": dict(node.parameters)} for node in nodes if node.parameters}
+    return {node.full_name: {"ros__parameters": dict(node.parameters)} for node in members(specs) if node.parameters}
 
 
 def _observers(description: Description) -> Iterator[NodeSpec]:
@@ -88,7 +106,7 @@ def _observers(description: Description) -> Iterator[NodeSpec]:
             "evses": list(description.numbers),
         }
         own |= {"description_file": str(Path(description.file).absolute())} if description.digest else {}
-        yield NodeSpec("evse_tools", "recorder", "recorder", parameters=_plain(description.sections["recorder"]) | own)
+        yield NodeSpec("evse_tools", RECORDER, RECORDER, parameters=_plain(description.sections["recorder"]) | own)
 
 
 def _world(description: Description) -> Iterator[NodeSpec]:

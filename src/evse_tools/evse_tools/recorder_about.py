@@ -1,4 +1,5 @@
-"""What every recording says about itself at its beginning: the station's description, the versions of what made it, the fault table of that day.
+"""What every recording says about itself at its beginning: the station's description, the versions of what made it, the fault table of that day,
+the parameters of the nodes that decide.
 
 Two topics of std_msgs/String, so that it survives a recorder that is killed, is replayed with the rest, and can be read by anything that opens rosbags.
 """
@@ -15,10 +16,10 @@ from std_msgs.msg import String
 
 from evse_core.fault_table import FAULTS
 from evse_tools.recorder_channels import Channel
+from evse_tools.recorder_topics import ABOUT, DESCRIPTION
 
 # Like /robot_description: one text, also for who comes late.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-DESCRIPTION, ABOUT = "/station_description", "/recording_about"
 PACKAGES = ("evse_core", "evse_nodes", "evse_tools", "rosbags", "python-can", "cantools")
 CHANNELS = (Channel(DESCRIPTION, String, LATCHED), Channel(ABOUT, String, LATCHED))
 
@@ -52,9 +53,9 @@ def faults() -> list[dict[str, str]]:
     ]
 
 
-def texts(description_file: str, station: str, evses: Sequence[int]) -> Mapping[str, str]:
-    """Return the text of each of the two topics; OSError where the description cannot be read."""
-    about = {"station": station, "evses": list(evses), "versions": versions(), "faults": faults()}
+def texts(description_file: str, station: str, evses: Sequence[int], rules: str = "") -> Mapping[str, str]:
+    """Return the text of each of the two topics; OSError where the description cannot be read. rules: parameters by node as JSON object (node_specs.py)."""
+    about = {"station": station, "evses": list(evses), "versions": versions(), "faults": faults(), "rules": json.loads(rules or "{}")}
     description = Path(description_file).read_text(encoding="utf-8") if description_file else ""
     return {DESCRIPTION: description, ABOUT: json.dumps(about)}
 

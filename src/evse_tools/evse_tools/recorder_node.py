@@ -58,11 +58,12 @@ class RecorderNode(Node):
     def _about(self, config: RecorderConfig) -> Mapping[str, bytes]:
         """Return what every recording begins with; a description that cannot be read is missing there, and is told."""
         file = value(self, "description_file", "", "station description that the station was started with")
+        rules = value(self, "rules", "", "parameters of the nodes that decide, by full name, as JSON object")
         try:
-            return recorder_about.messages(recorder_about.texts(file, config.station, config.evses))
+            return recorder_about.messages(recorder_about.texts(file, config.station, config.evses, rules))
         except OSError as error:
-            self.get_logger().warning(f"recordings have no description and cannot be verified: {error}")
-            return recorder_about.messages(recorder_about.texts("", config.station, config.evses))
+            self.get_logger().warning(f"recordings have no description: {error}")
+            return recorder_about.messages(recorder_about.texts("", config.station, config.evses, rules))
 
     def storage(self) -> Storage:
         """Return how the recordings stand; a recording that stopped is tried again after a while."""

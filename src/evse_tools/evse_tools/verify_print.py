@@ -1,5 +1,6 @@
 """What verify found, as tables for people and as JSON."""
 
+import resource
 from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -90,12 +91,20 @@ def as_json(verdict: "Verdict") -> dict[str, Any]:
         "bag": str(verdict.path),
         "realtime_factor": round(verdict.realtime_factor, 1),
         "seconds": {"recorded": round(verdict.recorded, 3), "took": round(verdict.took, 3)},
+        "used": _used(),
         "problem": verdict.problem,
         "compared": {_key(result, verdict): _summary(result) for result in verdict.results},
         "accepted": sorted(verdict.accepted),
         "differences": [_difference(item) for item in sorted(found, key=lambda item: item.t)],
         "inputs": {result.node: [_input(*row) for row in result.moment] for result in verdict.results if result.moment},
     }
+
+
+def _used() -> dict[str, float]:
+    """Return the processor time of this process and of those that it started [s], and the most memory that one of them had [MB]."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds, kilobytes = sum(item.ru_utime + item.ru_stime for item in used), max(item.ru_maxrss for item in used)
+    return {"processor_s": round(seconds, 3), "memory_mb": round(kilobytes * 1024 / 1e6, 1)}
 
 
 def _key(result: Result, verdict: "Verdict") -> str:

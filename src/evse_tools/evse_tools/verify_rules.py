@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from math import nan
 from typing import Any
 
@@ -21,8 +22,6 @@ from evse_core.session_readings import NO_TIMES, SessionReading, Times, begin_re
 from evse_core.tariff import Tariff, TariffChange
 from evse_core.trace import Loop
 from evse_core.types import ChargeRecord, RecordStatus
-from evse_tools.description import Description
-from evse_tools.node_specs import node_specs
 
 Parameters = Mapping[str, Any]
 
@@ -63,15 +62,14 @@ MAKERS: Mapping[str, Callable[[Parameters, int], Loop]] = {
 }
 
 
-def loops(description: Description) -> dict[str, Callable[[], Loop]]:
-    """Return what makes the loop of each node that decides, by its full name."""
-    specs = [member for spec in node_specs(description) for member in (spec.members or (spec,))]
-    return {spec.full_name: _maker(spec.name, spec.namespace, spec.parameters) for spec in specs if spec.name in MAKERS}
+def loops(parameters: Mapping[str, Parameters]) -> dict[str, Callable[[], Loop]]:
+    """Return what makes the loop of each node that decides, of the parameters by full name."""
+    return {node: partial(_loop, node, values) for node, values in parameters.items() if node.rpartition("/")[2] in MAKERS}
 
 
-def _maker(name: str, namespace: str, parameters: Parameters) -> Callable[[], Loop]:
-    evse = int(namespace.removeprefix("/evse_") or 0) if namespace != "/" else 0
-    return lambda: MAKERS[name](parameters, evse)
+def _loop(node: str, parameters: Parameters) -> Loop:
+    namespace, _, name = node.rpartition("/")
+    return MAKERS[name](parameters, int(namespace.removeprefix("/evse_") or 0))
 
 
 def _unheard(level: str, words: str) -> None:

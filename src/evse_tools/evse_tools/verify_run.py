@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from evse_core.snapshot import SnapshotError, restore
 from evse_core.trace import FAILED, Loop, Outputs, as_sent, is_call
 from evse_core.types import DecisionTrace
-from evse_tools.bag_reader import Item
+from evse_tools.bag_reader import BagReader, Item
 from evse_tools.verify_compare import Comparer, facts, plain
-from evse_tools.verify_source import Source
+from evse_tools.verify_source import Window
 
 # Differences that are kept of one node; the rest is counted. [1]
 MOST_KEPT = 200
@@ -66,60 +66,60 @@ class Result:
     moment: list[tuple[str, float, dict[str, Any]]] = field(default_factory=list)
 
 
-class _Event(NamedTuple):
-    name: str
-    now: float
-    stamp: float
-    ref: float
-    published: int
-    text: str
-
-
 class Missing(Exception):
     """A message that a node took is not in the recording."""
 
 
 class Verifier:
-    """Verifies one start of one node."""
+    """Verifies one start of one node: `take` its traces in order of their numbers, then `finish`."""
 
-    def __init__(self, source: Source, node: str, make: Callable[[], Loop]) -> None:
-        self._source, self._node, self._make = source, node, make
+    def __init__(self, node: str, make: Callable[[], Loop], bag: BagReader, window: Window) -> None:
+        self._node, self._make, self._bag, self._window = node, make, bag, window
+        self._zero, self._over = bag.begin, bag.end
         self._space = node.rpartition("/")[0]
         self.result = Result(node)
         self._hash = hashlib.sha256()
         self._loop: Loop | None = None
         self._known: frozenset[str] = frozenset()
+        self._kinds: tuple[Sequence[str], list[_Kind]] = ((), [])
         self._latest: dict[str, tuple[Item, float]] = {}
         self._comparers: dict[str, Comparer] = {}
+        self._expected: int | None = None
         self._since: float | None = None
         self._gap: tuple[float, str] | None = None
 
-    def run(self, traces: Sequence[DecisionTrace]) -> Result:
-        """Verify the traces of one start, in order of their numbers."""
-        expected = traces[0].number
-        for trace in traces:
-            if trace.number != expected:
-                self._stop(self._begin_of(trace), f"{trace.number - expected} traces were lost")
-            expected = trace.number + 1
-            self._trace(trace)
-        self._end()
-        return self.result
+    def take(self, trace: DecisionTrace) -> None:
+        """Verify the next trace."""
+        lost = trace.number - (trace.number if self._expected is None else self._expected)
+        if lost:
+            self._stop(self._begin_of(trace), f"{lost} traces were lost")
+        self._expected = trace.number + 1
+        if self._loop is not None:
+            self._follow(trace)
+        if self._loop is None and trace.snapshot:
+            self._resume(trace)
 
     def _time(self, stamp: float) -> float:
-        return round(stamp - self._source.begin, 6)
+        return round(stamp - self._zero, 6)
 
     def _begin_of(self, trace: DecisionTrace) -> float:
         return trace.stamps[0] if trace.stamps else trace.stamp
 
-    def _trace(self, trace: DecisionTrace) -> None:
-        if self._loop is not None:
-            try:
-                for event in _events(trace):
-                    self._event(event)
-            except Missing as error:
-                self._stop(event.stamp, str(error))
-        if self._loop is None and trace.snapshot:
-            self._resume(trace)
+    def _follow(self, trace: DecisionTrace) -> None:
+        """Let the loop take what the node took."""
+        kinds, texts, stamp = self._kinds_of(trace), iter(trace.texts), 0.0
+        try:
+            for number, now, stamp, ref, published in zip(trace.kinds, trace.times, trace.stamps, trace.refs, trace.published, strict=True):
+                kind = kinds[number]
+                self._event(_Event(kind, now, stamp, published), next(texts) if kind.is_call else ref)
+        except Missing as error:
+            self._stop(stamp, str(error))
+
+    def _kinds_of(self, trace: DecisionTrace) -> "list[_Kind]":
+        """Return what the numbers of a trace mean; they mean the same from one trace to the next."""
+        if self._kinds[0] != trace.names:
+            self._kinds = trace.names, [_Kind(name, self._topic(name), is_call(name), name in self._known) for name in trace.names]
+        return self._kinds[1]
 
     def _resume(self, trace: DecisionTrace) -> None:
         """Begin with the state after this trace."""
@@ -130,7 +130,7 @@ class Verifier:
             self._gap = self._gap or (self._begin_of(trace), str(error))
             return
         at = trace.stamps[-1] if trace.stamps else trace.stamp
-        self._loop, self._known, self._since = loop, frozenset(loop.names), at
+        self._loop, self._known, self._kinds, self._since = loop, frozenset(loop.names), ((), []), at
         self._latest.clear()
         if self._gap is not None:
             self.result.gaps.append(Gap(self._time(self._gap[0]), self._time(at), self._gap[1]))
@@ -146,102 +146,111 @@ class Verifier:
         if self.result.begin or why:
             self._gap = self._gap or (stamp, why)
 
+    def finish(self) -> Result:
+        """Return what came of it."""
+        self._end()
+        return self.result
+
     def _end(self) -> None:
         result = self.result
         if self._since is not None:
             result.seconds += max(result.end - self._time(self._since), 0.0)
             self._since = None
         if self._gap is not None and self._loop is None:
-            result.gaps.append(Gap(self._time(self._gap[0]), round(self._source.end - self._source.begin, 6), self._gap[1]))
+            result.gaps.append(Gap(self._time(self._gap[0]), self._time(self._over), self._gap[1]))
 
-    def _event(self, event: _Event) -> None:
-        if event.name == FAILED:
-            raise Missing(event.text)
-        result = self.result
+    def _event(self, event: "_Event", given: str | float) -> None:
+        """Give the loop one message, named by its stamp [s], or a call with its text."""
+        kind, result = event.kind, self.result
+        if kind.name == FAILED:
+            raise Missing(str(given))
         result.end = self._time(event.stamp)
-        if event.name not in self._known:
-            result.unread.add(event.name)
+        if not kind.is_known:
+            result.unread.add(kind.name)
             return
-        given = event.text if is_call(event.name) else self._input(event)
         assert self._loop is not None
+        value = given if kind.is_call else self._input(kind.topic, float(given), event.stamp)
         try:
-            outputs = [item for item in self._loop.on(event.name, given, event.now, event.stamp) if not is_call(item[0])]
+            outputs = self._loop.on(kind.name, value, event.now, event.stamp)
         except Exception as error:  # rules of today may fail in any way with the inputs of then, and that is a finding
-            self._differ(event, event.name, f"{event.published} messages", f"fails: {error!r}")
+            self._differ(event.stamp, kind.name, f"{event.published} messages", f"fails: {error!r}")
             raise Missing(f"the rules failed: {error!r}") from error
         result.events += 1
-        self._compare(event, outputs)
+        if outputs or event.published:
+            self._compare(event, [item for item in outputs if not is_call(item[0])])
 
-    def _input(self, event: _Event) -> Any:
-        topic = self._topic(event.name)
-        item = self._source.find(topic, event.ref)
-        if item is None:
+    def _input(self, topic: str, ref: float, stamp: float) -> Any:
+        found = self._window.at(topic, ref)
+        if not found:
             raise Missing(f"a message of {topic} that the node took was not recorded")
-        self._latest[topic] = item, event.stamp
-        return item.value
+        self._latest[topic] = found[0], stamp
+        return found[0].value
 
     def _topic(self, name: str) -> str:
         return name if name.startswith("/") else f"{self._space}/{name}"
 
-    def _compare(self, event: _Event, outputs: Outputs) -> None:
+    def _compare(self, event: "_Event", outputs: Outputs) -> None:
         """Compare what was published in answer to one event."""
-        if not outputs and not event.published:
-            return
         if len(outputs) != event.published:
             names = ", ".join(name for name, _ in outputs) or NOTHING_NOW
             recorded = ", ".join(self._recorded_at(event.stamp)) or f"{event.published} messages"
-            self._differ(event, "messages", recorded if event.published else NOTHING_RECORDED, names)
+            self._differ(event.stamp, "messages", recorded if event.published else NOTHING_RECORDED, names)
         seen: dict[tuple[str, float], int] = {}
         for name, value in outputs:
             topic = self._topic(name)
-            self._count(name, value)
+            self._count(name)
             stamp = as_sent(value.stamp or event.stamp)
-            found = self._source.messages.get(topic, {}).get(stamp, ())
             number = seen[topic, stamp] = seen.get((topic, stamp), -1) + 1
+            found = self._window.at(topic, stamp)
             if number < len(found):
-                self._same(event, topic, found[number].value, value)
+                self._same(event.stamp, found[number], value)
             else:
                 self.result.unrecorded += 1
 
     def _recorded_at(self, stamp: float) -> Iterator[str]:
-        at = as_sent(stamp)
-        for topic, found in self._source.messages.items():
-            if topic.startswith(f"{self._space}/") and at in found:
-                yield topic.rpartition("/")[2]
+        topics = self._window.topics_at(as_sent(stamp))
+        return (topic.rpartition("/")[2] for topic in topics if topic.startswith(f"{self._space}/"))
 
-    def _count(self, name: str, value: Any) -> None:
+    def _count(self, name: str) -> None:
         """Count decisions as people speak of them: transitions, faults, records."""
         self.result.messages += 1
         if name in {"fault_event", "charge_record", "session_request"}:
             self.result.decisions[name] = self.result.decisions.get(name, 0) + 1
 
-    def _same(self, event: _Event, topic: str, recorded: Any, now: Any) -> None:
-        comparer = self._comparers.get(topic)
+    def _same(self, stamp: float, item: Item, now: Any) -> None:
+        comparer, recorded = self._comparers.get(item.topic), item.value
         if comparer is None:
-            comparer = self._comparers[topic] = Comparer(self._source.types[topic], self._source.layouts)
+            comparer = self._comparers[item.topic] = Comparer(item.type_name, self._bag.layouts())
         if comparer.same(recorded, now):
             return
         for change in comparer.changes(recorded, now):
-            self._differ(event, f"{topic}.{change.field}", plain(change.recorded), plain(change.now))
+            self._differ(stamp, f"{item.topic}.{change.field}", plain(change.recorded), plain(change.now))
 
-    def _differ(self, event: _Event, what: str, recorded: Any, now: Any) -> None:
+    def _differ(self, stamp: float, what: str, recorded: Any, now: Any) -> None:
         result = self.result
         if not result.count:
             result.moment = [
-                (topic, round(event.stamp - at, 6), {key: plain(value) for key, value in facts(item.value).items()})
+                (topic, round(stamp - at, 6), {key: plain(value) for key, value in facts(item.value).items()})
                 for topic, (item, at) in sorted(self._latest.items())
             ]
         result.count += 1
-        self._hash.update(f"{self._time(event.stamp)} {what} {recorded} {now}\n".encode())
+        self._hash.update(f"{self._time(stamp)} {what} {recorded} {now}\n".encode())
         result.digest = self._hash.hexdigest()
         if len(result.differences) < MOST_KEPT:
-            result.differences.append(Difference(self._time(event.stamp), self._node, what, recorded, now))
+            result.differences.append(Difference(self._time(stamp), self._node, what, recorded, now))
 
 
-def _events(trace: DecisionTrace) -> Iterator[_Event]:
-    """Yield the events of a trace."""
-    texts = iter(trace.texts)
-    columns = zip(trace.kinds, trace.times, trace.stamps, trace.refs, trace.published, strict=True)
-    for kind, now, stamp, ref, published in columns:
-        name = trace.names[kind]
-        yield _Event(name, now, stamp, ref, published, next(texts) if is_call(name) else "")
+class _Kind(NamedTuple):
+    """What a number in a trace stands for: a message of a topic, or a call. is_known: today's loop takes it."""
+
+    name: str
+    topic: str
+    is_call: bool
+    is_known: bool
+
+
+class _Event(NamedTuple):
+    kind: _Kind
+    now: float
+    stamp: float
+    published: int
