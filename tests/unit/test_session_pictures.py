@@ -131,6 +131,19 @@ def test_a_report_names_what_it_cannot_read_and_refuses_an_empty_folder(
     assert report_page.run(tmp_path, tmp_path / "no" / "page.html", False) == 1
 
 
+def test_a_replayed_session_that_has_recording_and_bus_log_is_counted_once(tmp_path: Path) -> None:
+    line = "(1700000000.000000) vehicle 102#0100000000000000\n"
+    for name in ("both", "alone"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vehicle_bus.log").write_text(line)
+    bag = tmp_path / "both" / "recordings" / "a"
+    bag.mkdir(parents=True)
+    (bag / "metadata.yaml").touch()
+    (tmp_path / "both" / "another.log").write_text(line)
+    found = {str(path.relative_to(tmp_path)) for path in report_page.recordings(tmp_path)}
+    assert found == {"both/recordings/a", "both/another.log", "alone/vehicle_bus.log"}
+
+
 def test_a_state_that_no_build_knows_is_no_reason_to_fail() -> None:
     story = Story(1, 0.0, 2.0, states=[(ChargeState.UNKNOWN, 0.0)], last=SessionState())
     assert report(story).furthest is ChargeState.UNKNOWN

@@ -20,6 +20,7 @@ from evse_tools.description import Description, load
 from evse_tools.replay_can_recording import recording
 from evse_tools.replay_can_report import Played, is_good, report, stories
 from evse_tools.replay_can_text import WIDTH, show
+from evse_tools.session_source import BUS_LOG
 from evse_tools.sheet import FORMATS
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
@@ -103,7 +104,7 @@ def _replay(
     except (RuntimeError, OSError) as error:
         print(f"replay-can: the station failed: {error}", file=sys.stderr)
         return FAILED
-    _write_bus(folder / "vehicle_bus.log", found)
+    _write_bus(folder / BUS_LOG, found)
     ours = judged(found.wire, load_database("chademo"))
     data: dict[str, Any] = {"log": str(log), **report(session, ours, found, played.marks)}
     if plot is not None:

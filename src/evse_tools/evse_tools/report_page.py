@@ -19,7 +19,7 @@ from evse_core.words import in_words
 from evse_tools.bag_reader import BagError
 from evse_tools.can_log import is_log
 from evse_tools.recorder_files import METADATA
-from evse_tools.session_source import DATED, stories, when_of
+from evse_tools.session_source import BUS_LOG, DATED, stories, when_of
 from evse_tools.whole_page import page
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
@@ -73,11 +73,12 @@ def run(folder: Path, output: Path | None, sheets: bool) -> int:
 
 
 def recordings(folder: Path) -> list[Path]:
-    """Return the recordings and the CAN logs below a folder, by name."""
+    """Return the recordings and the CAN logs below a folder, by name; of a session that has both only the recording."""
     if not folder.is_dir():
         return []
     bags = {path.parent for path in folder.rglob(METADATA)}
-    return sorted(bags | {path for path in folder.rglob("*") if path.suffix.lower() in LOGS and is_log(path)})
+    logs = (path for path in folder.rglob("*") if path.suffix.lower() in LOGS and is_log(path))
+    return sorted(bags | {path for path in logs if path.name != BUS_LOG or not any(bag.is_relative_to(path.parent) for bag in bags)})
 
 
 def _drawn(item: Seen, target: Path) -> Seen:

@@ -10,6 +10,8 @@ from evse_tools.can_log import LogError
 
 # Times from here on are dates, 2000-01-01; others count from the start of a log. [s since 1970]
 DATED = 946_684_800.0
+# What was on the vehicle bus of a replayed log, in the folder that keeps the recording of the same session, too (replay_can.py).
+BUS_LOG = "vehicle_bus.log"
 
 
 def is_recording(path: Path) -> bool:
