@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from story_rig import charged
 
 from evse_core.session_report import report
@@ -11,11 +12,12 @@ from evse_core.session_story import Story
 from evse_core.types import ChargeState, SessionState
 from evse_tools import bag_analyze, compare, report_page
 from evse_tools.bag_reader import BagError
+from evse_tools.chart import Band, draw_bands
 from evse_tools.compare import differences
 from evse_tools.compare_plot import draw as draw_both
 from evse_tools.report_page import Seen, body
 from evse_tools.session_text import choose
-from evse_tools.sheet import draw
+from evse_tools.sheet import draw, first_fault, mark
 
 
 def bare() -> Story:
@@ -37,6 +39,24 @@ def test_a_sheet_is_drawn_of_every_session_and_is_the_same_each_time(story: obje
 def test_a_sheet_is_a_png_or_a_pdf(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a sheet is a \.png or a \.pdf"):
         draw(bare(), tmp_path / "a.jpg")
+
+
+def test_what_went_wrong_is_named_however_short_it_was() -> None:
+    axes = Figure().add_subplot()
+    found = [Band("CHARGING", 0.0, 99.0), Band("EMERGENCY", 99.0, 99.1), Band("CLOSING", 99.1, 101.1), Band("FAULTED", 101.1, 101.2)]
+    draw_bands(axes, found, 101.2)
+    assert [text.get_text() for text in axes.texts] == ["charging", "emergency", "faulted"]
+
+
+def test_the_fault_that_ended_a_session_is_marked_with_its_name() -> None:
+    fault = first_fault(charged(fault="vehicle_silent"))
+    assert fault is not None
+    assert fault.fault == "vehicle_silent"
+    assert first_fault(charged()) is None
+    axes = Figure().subplots(2)
+    mark(axes, 3.0, "vehicle silent", 10.0)
+    assert [text.get_text() for axis in axes for text in axis.texts] == ["vehicle silent"]
+    assert all(axis.lines[0].get_xdata()[0] == 3.0 for axis in axes)
 
 
 def test_a_session_does_not_differ_from_itself() -> None:

@@ -19,11 +19,14 @@ TITLE = 40
 DPI = 120
 # A state that takes less of the width than this gets no name: names would overlap. [1]
 NAMED = 0.017
+# Slanting names that begin closer than this part of the width are hard to read. [1]
+CROWDED = 0.025
 # A state that takes more of the width than this has room for its name inside its band. [1]
 ROOMY = 0.12
 # Light and dark in turn, so that neighbours differ; charging and what went wrong stand out. Luminance differs, for printing without colour.
 PLAIN = ("#e4e4e4", "#c6c6c6")
 STANDING_OUT = {"CHARGING": "#8fc49a", "EMERGENCY": "#8c2f2f", "FAULTED": "#b35c5c", "RECOVERING": "#b35c5c"}
+WRONG = frozenset({"EMERGENCY", "FAULTED", "RECOVERING"})
 # Dashes of the three phases, which mostly lie on each other.
 PHASE_DASHES = ("-", (0, (5, 2)), (0, (2, 2)))
 VOLTAGE, CURRENT, SOC = "#14386b", "#c8641e", "#3d3d3d"
@@ -124,18 +127,24 @@ def _block(figure: Figure, place: SubplotSpec, series: Series) -> None:
 
 
 def draw_bands(axes: Axes, found: Sequence[Band], width: float) -> None:
-    """Draw states side by side on axes that are `width` wide [s], with their names."""
+    """Draw states side by side on axes that are `width` wide [s], with their names: inside where there is room, slanting above where not.
+
+    What went wrong is named however short it was, before its neighbours.
+    """
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.tick_params(bottom=False)
+    named = [(band.begin + band.end) / 2 for band in found if band.name in WRONG]
     for number, band in enumerate(found):
+        wrong = band.name in WRONG
         axes.axvspan(band.begin, band.end, color=STANDING_OUT.get(band.name, PLAIN[number % 2]), linewidth=0)
-        share = (band.end - band.begin) / width
-        text, middle = band.name.replace("_", " ").lower(), (band.begin + band.end) / 2
+        share, middle = (band.end - band.begin) / width, (band.begin + band.end) / 2
+        crowded = any(abs(middle - at) < CROWDED * width for at in named) and not wrong
+        text, look = band.name.replace("_", " ").lower(), {"fontweight": "bold"} if wrong else {}
         if share >= ROOMY:
-            axes.text(middle, 0.46, text, ha="center", va="center", fontsize=8)
-        elif share >= NAMED:
-            axes.text(middle, 1.12, text, ha="left", va="bottom", fontsize=7, rotation=38, rotation_mode="anchor", clip_on=False)
+            axes.text(middle, 0.46, text, ha="center", va="center", fontsize=8, color="white" if wrong else "black", **look)
+        elif (share >= NAMED and not crowded) or wrong:
+            axes.text(middle, 1.12, text, ha="left", va="bottom", fontsize=7, rotation=38, rotation_mode="anchor", clip_on=False, **look)
 
 
 def _draw_power(axes: Axes, series: Series) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evse_core.session_report import report
+from evse_core.session_report import GOOD, report
 from evse_core.session_story import Curve, Story
-from evse_core.types import Reaction, SessionOutcome, SessionReport
+from evse_core.types import FaultEvent, Reaction, SessionReport
+from evse_core.vehicle_link import PILOT
 from evse_core.words import in_words
 from evse_tools.chart import Band, draw_bands
 from evse_tools.session_source import when_of
@@ -28,12 +29,15 @@ _CURRENTS = (
     ("current_command", "commanded", GREY, (0, (1, 1.5))),
     ("offered_current", "offered per phase", "#c8641e", (0, (3, 1, 1, 1))),
 )
+# With a control pilot output and command are those of all phases together.
+_PHASES = tuple(
+    (name, f"{label}{', all phases' if name in ('current', 'current_command') else ''}", *look) for name, label, *look in _CURRENTS
+)
 _SLOW = (
     ("soc_percent", "state of charge [%]", BLACK, "-"),
     ("connector_temperature", "connector [°C]", "#a02020", (0, (5, 2))),
     ("module_temperature", "modules [°C]", GREY, (0, (1, 1.5))),
 )
-GOOD = frozenset({SessionOutcome.COMPLETE, SessionOutcome.GIVEN_UP})
 
 
 def draw(story: Story, path: Path, source: str = "") -> None:
@@ -45,21 +49,23 @@ def draw(story: Story, path: Path, source: str = "") -> None:
     top = _head(figure, story, found, source)
     rows = _rows(story)
     heights = [0.5, 2.4, 2.4, 1.7, 0.28 * len(rows) + 0.3]
-    grid = figure.add_gridspec(5, 1, left=0.115, right=0.975, top=top, bottom=0.065, hspace=0.12, height_ratios=heights)
+    grid = figure.add_gridspec(5, 1, left=0.13, right=0.95, top=top, bottom=0.065, hspace=0.12, height_ratios=heights)
     axes = [figure.add_subplot(grid[0])]
     axes += [figure.add_subplot(grid[row], sharex=axes[0]) for row in range(1, 5)]
     width = max(story.end - story.begin, 1.0)
     axes[0].set_xlim(0.0, width)
     states = [Band(state.name, begin - story.begin, end - story.begin) for state, begin, end in story.spans() if end > begin]
     draw_bands(axes[0], states, width)
-    for axis, curves, label in ((axes[1], _VOLTAGES, "V"), (axes[2], _CURRENTS, "A"), (axes[3], _SLOW, "% and °C")):
+    currents = _PHASES if story.link == PILOT else _CURRENTS
+    for axis, curves, label in ((axes[1], _VOLTAGES, "V"), (axes[2], currents, "A"), (axes[3], _SLOW, "% and °C")):
         _panel(axis, story, curves, label)
     _events(axes[4], story, rows, width)
     for axis in axes[1:]:
         for band in states[1:]:
             axis.axvline(band.begin, color="#cccccc", linewidth=0.5, zorder=0)
         _shade_gaps(axis, story)
-        _mark_first_fault(axis, story)
+    if (fault := first_fault(story)) is not None:
+        mark(axes[1:], fault.stamp - story.begin, fault.fault.replace("_", " "), width)
     for axis in axes[:-1]:
         axis.tick_params(labelbottom=False)
     inferred = story.judgement is not None
@@ -82,7 +88,7 @@ def _head(figure: Figure, story: Story, found: SessionReport, source: str) -> fl
         _figures(found, story),
     ]
     figure.text(0.02, 0.908, "\n".join(lines), fontsize=9.5, va="top", linespacing=1.45)
-    return 0.83 - 0.026 * len(lines)
+    return 0.8 - 0.026 * len(lines)
 
 
 def _figures(found: SessionReport, story: Story) -> str:
@@ -130,11 +136,29 @@ def _shade_gaps(axis: Axes, story: Story) -> None:
         )
 
 
-def _mark_first_fault(axis: Axes, story: Story) -> None:
-    """Draw a line where the fault was raised that ended the session."""
-    serious = (event.stamp for event in story.faults if event.active and event.reaction in (Reaction.STOP, Reaction.EMERGENCY))
-    if (time := next(serious, None)) is not None:
-        axis.axvline(time - story.begin, color=ACCENT, linewidth=1.3, linestyle=(0, (4, 2)))
+def first_fault(story: Story) -> FaultEvent | None:
+    """Return the fault that ended the session, None without such."""
+    return next((event for event in story.faults if event.active and event.reaction in (Reaction.STOP, Reaction.EMERGENCY)), None)
+
+
+def mark(axes: Sequence[Axes], time: float, words: str, width: float, colour: str = ACCENT, height: float = 0.9) -> None:
+    """Draw a line through axes that are `width` wide [s], with words beside it in the first of them. height: of the words, part of the axes."""
+    for axis in axes:
+        axis.axvline(time, color=colour, linewidth=1.3, linestyle=(0, (4, 2)))
+    left = time > 0.5 * width
+    axes[0].annotate(
+        words,
+        (time, height),
+        xycoords=("data", "axes fraction"),
+        xytext=(-5 if left else 5, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+        fontsize=9,
+        fontweight="bold",
+        color=colour,
+        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "linewidth": 0.8},
+    )
 
 
 Row = tuple[str, list[tuple[float, float]], list[tuple[float, str]], str]
@@ -143,12 +167,13 @@ Row = tuple[str, list[tuple[float, float]], list[tuple[float, str]], str]
 def _rows(story: Story) -> list[Row]:
     """Return the rows of what happened: name, spans, moments with words, hatch."""
     rows: list[Row] = []
-    names = dict.fromkeys(event.fault for event in story.faults if event.active)
-    for name in names:
+    worst = {event.fault: event.reaction for event in sorted(story.faults, key=lambda event: event.reaction)}
+    for name in dict.fromkeys(event.fault for event in story.faults if event.active):
         spans = [(event.stamp, end) for event, end in story.fault_spans() if event.fault == name]
-        rows.append((name.replace("_", " "), spans, [], "xxx"))
+        kind = "warning" if worst[name] is Reaction.WARN else "fault"
+        rows.append((f"{kind}: {name.replace('_', ' ')}", spans, [], "xxx"))
     rows += [
-        (f"{part} silent", [(gap.begin, gap.end) for gap in story.gaps if gap.part == part], [], "////")
+        (f"no frames: {part}", [(gap.begin, gap.end) for gap in story.gaps if gap.part == part], [], "////")
         for part in dict.fromkeys(gap.part for gap in story.gaps)
     ]
     for kind, label in (("permit", "permit"), ("back_end", "back end (OCPP)")):
@@ -171,20 +196,16 @@ def _events(axis: Axes, story: Story, rows: Sequence[Row], width: float) -> None
 
 
 def _moments(axis: Axes, row: int, moments: Sequence[tuple[float, str]], width: float) -> None:
-    """Draw ticks with words; words that have no room are left out, their ticks stay."""
+    """Draw ticks with words on the side that is free; words that have no room are left out, their ticks stay."""
     free = -1.0
-    for time, words in moments:
+    ends = [*(time for time, _ in moments[1:]), width][: len(moments)]
+    for (time, words), end in zip(moments, ends, strict=True):
         axis.plot([time], [row], marker="|", markersize=9, color=BLACK, markeredgewidth=1.4)
-        room, left = 0.0062 * width * len(words), time > 0.8 * width
+        room = 0.0065 * width * len(words)
+        left = time + room > end and time - room >= max(free, 0.0)
         begin = time - room if left else time
         if begin >= free:
-            axis.annotate(
-                words,
-                (time, row),
-                xytext=(-4 if left else 4, 0),
-                textcoords="offset points",
-                fontsize=7,
-                va="center",
-                ha="right" if left else "left",
-            )
+            place = {"xytext": (-4 if left else 4, 0), "ha": "right" if left else "left"}
+            box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+            axis.annotate(words, (time, row), textcoords="offset points", fontsize=7, va="center", bbox=box, **place)
             free = begin + room
