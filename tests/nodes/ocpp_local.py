@@ -1,6 +1,7 @@
 """The uplink without ROS against the CSMS simulator, all in this process: what is about the protocol alone is tested here, quickly."""
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Coroutine
@@ -29,15 +30,25 @@ _NAMES = {Authorization: "authorization", Transaction: "transaction", ChargingLi
 class LocalCsms:
     """The CSMS simulator in a thread."""
 
-    def __init__(self, directory: Path, tokens: tuple[str, ...], heartbeat: int) -> None:
+    def __init__(
+        self, directory: Path, tokens: tuple[str, ...], heartbeat: int, tls: ssl.SSLContext | None = None, password: bytes | None = None
+    ) -> None:
+        directory.mkdir(exist_ok=True)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         csms = Csms(Ledger(directory / "csms.json", Decimal("0.40"), "EUR"), [parse_token(text) for text in tokens], heartbeat)
         self._server = CsmsServer(csms, 0)
+        self._server.tls, self._server.password = tls, password
         self._wait(self._server.open())
         self._control = Control(csms, self._server.sessions, self._server.go_away)
-        self.url = f"ws://127.0.0.1:{self._server.port}"
+        self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self._server.port}"
+
+    def reopen(self, tls: ssl.SSLContext | None = None, password: bytes | None = None) -> None:
+        """Close all connections and come back at the same port with another TLS or password."""
+        self._wait(self._server.close())
+        self._server.tls, self._server.password = tls, password
+        self._wait(self._server.open())
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(15.0)
@@ -63,6 +74,13 @@ class LocalCsms:
 
     def connected(self) -> bool:
         return bool(self.ask("list")["connected"])
+
+    def notices(self, action: str) -> list[dict[str, Any]]:
+        stations = self.ask("list")["stations"]
+        return [item for item in stations.get("EVSE-1", {"notices": []})["notices"] if item["action"] == action]
+
+    def events(self) -> list[str]:
+        return [item["type"] for item in self.notices("SecurityEventNotification")]
 
     def statuses(self, connector: int) -> list[str]:
         stations = self.ask("list")["stations"]
@@ -122,8 +140,9 @@ class LocalBench:
                 self.evses[request.evse].requests.append(request)
                 reply(self.evses[request.evse].willing, "")
 
-    def csms(self, *tokens: str, heartbeat: int = 300) -> LocalCsms:
-        self._csms.append(LocalCsms(self.directory, tokens, heartbeat))
+    def csms(self, *tokens: str, heartbeat: int = 300, tls: ssl.SSLContext | None = None, password: bytes | None = None) -> LocalCsms:
+        folder = self.directory if not self._csms else self.directory / f"csms_{len(self._csms)}"
+        self._csms.append(LocalCsms(folder, tokens, heartbeat, tls, password))
         return self._csms[-1]
 
     def start(self, url: str, **parameters: Any) -> OcppUplink:

@@ -21,7 +21,36 @@ class OcppConfig:
 
     url: str = parameter("", "", "WebSocket address of the CSMS without the charge point id; empty: no CSMS, charging is free", "own")
     charge_point_id: str = parameter("EVSE-1", "", "Identity of the station, last part of the address", "OCPP-J 3.1.1")
-    authorization_key: str = parameter("", "", "Password of HTTP basic authentication; empty: none", "1.6 security whitepaper A00")
+    authorization_key: str = parameter(
+        "",
+        "",
+        "AuthorizationKey: password of HTTP basic authentication, as text or as 32 to 40 hexadecimal digits; empty: none",
+        "1.6 security whitepaper A00",
+    )
+    secure_url: str = parameter(
+        "", "", "Address (wss) for security profiles 2 and 3; empty: url with wss in the place of ws", "1.6 security whitepaper A00"
+    )
+    security_profile: int = parameter(
+        0,
+        "1",
+        "SecurityProfile: 0 none, 1 password, 2 TLS and password, 3 TLS with certificates of both",
+        "1.6 security whitepaper 3",
+        0,
+        3,
+    )
+    security_events: bool = parameter(
+        True, "", "Tell security events; false for a CSMS without the security extension", "1.6 security whitepaper A04"
+    )
+    csms_root_file: str = parameter(
+        "", "", "PEM file with root certificates of the CSMS, for a station that has none installed", "1.6 security whitepaper 3"
+    )
+    cpo_name: str = parameter("", "", "CpoName: organisation in the station's certificate", "1.6 security whitepaper 7")
+    additional_root_certificate_check: bool = parameter(
+        False, "", "AdditionalRootCertificateCheck: a new root of the CSMS must be signed by the old one", "1.6 security whitepaper 7"
+    )
+    certificate_store_max_length: int = parameter(
+        10, "1", "CertificateStoreMaxLength: root certificates at a time", "1.6 security whitepaper 7; value own", 1, 100
+    )
     vendor: str = parameter("ros2_evse", "", "Vendor in BootNotification, at most 20 characters", "1.6 section 6.1")
     model: str = parameter("ros2_evse", "", "Model in BootNotification, at most 20 characters", "1.6 section 6.1")
     serial_number: str = parameter("", "", "Serial number in BootNotification, at most 25 characters; empty: not sent", "1.6 section 6.1")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_access import BASIC, TLS, key_text
 from evse_core.ocpp16_actions import SUPPORTED_PROFILES
 from evse_core.ocpp16_messages import SUPPORTED_MEASURANDS, measurands
 from evse_core.ocpp16_profile_store import rate_units
@@ -17,6 +18,8 @@ from evse_core.parameter import check
 
 # Longest value of a key (1.6 section 7.29). [characters]
 VALUE_LENGTH: Final = 500
+# CertificateSignedMaxChainSize: as long as the schema allows. [characters]
+CHAIN_SIZE: Final = 10000
 # GetConfigurationMaxKeys: more than there are. [1]
 MAX_KEYS: Final = 60
 
@@ -44,10 +47,11 @@ class Key:
     value: str = ""
     writable: bool = False
     reboot: bool = False
+    readable: bool = True
 
 
 # Types of keys (1.6 section 9).
-BOOLEAN, INTEGER, LIST = "boolean", "integer", "CSL"
+BOOLEAN, INTEGER, LIST, STRING = "boolean", "integer", "CSL", "string"
 _LONGEST_LIST: Final = str(len(SUPPORTED_MEASURANDS))
 KEYS: Final = (
     Key("AllowOfflineTxForUnknownId", BOOLEAN, "9.1", "allow_offline_tx_for_unknown_id", writable=True),
@@ -90,6 +94,12 @@ KEYS: Final = (
     Key("ChargingScheduleMaxPeriods", INTEGER, "9.4", "charging_schedule_max_periods"),
     Key("ConnectorSwitch3to1PhaseSupported", BOOLEAN, "9.4", value="{switching}"),
     Key("MaxChargingProfilesInstalled", INTEGER, "9.4", "max_charging_profiles_installed"),
+    Key("AdditionalRootCertificateCheck", BOOLEAN, "whitepaper", "additional_root_certificate_check"),
+    Key("AuthorizationKey", STRING, "whitepaper", "authorization_key", writable=True, readable=False),
+    Key("CertificateSignedMaxChainSize", INTEGER, "whitepaper", value=str(CHAIN_SIZE)),
+    Key("CertificateStoreMaxLength", INTEGER, "whitepaper", "certificate_store_max_length"),
+    Key("CpoName", STRING, "whitepaper", "cpo_name", writable=True),
+    Key("SecurityProfile", INTEGER, "whitepaper", "security_profile", writable=True),
 )
 _BY_NAME: Final = {key.name.lower(): key for key in KEYS}
 _BOOLEANS: Final = {"true": True, "false": False}
@@ -115,6 +125,10 @@ def problems(config: OcppConfig) -> list[str]:
         return found
     if config.url and not config.url.startswith(("ws://", "wss://")):
         found.append(f"url: {config.url!r} does not begin with ws:// or wss://")
+    if config.secure_url and not config.secure_url.startswith("wss://"):
+        found.append(f"secure_url: {config.secure_url!r} does not begin with wss://")
+    if config.security_profile in (BASIC, TLS) and not config.authorization_key:
+        found.append(f"security_profile: {config.security_profile} needs an authorization_key")
     if not config.charge_point_id:
         found.append("charge_point_id: is empty")
     for name, parse in _TEXTS.items():
@@ -129,9 +143,7 @@ def get(config: OcppConfig, facts: StationFacts, names: Iterable[str] = ()) -> d
     """Return the payload of GetConfiguration.conf for the named keys, for all where none is named."""
     wanted = list(names)
     known = [_BY_NAME[name.lower()] for name in wanted if name.lower() in _BY_NAME] if wanted else list(KEYS)
-    payload: dict[str, Any] = {
-        "configurationKey": [{"key": key.name, "readonly": not key.writable, "value": _text(key, config, facts)} for key in known]
-    }
+    payload: dict[str, Any] = {"configurationKey": [_told(key, config, facts) for key in known]}
     if unknown := [name for name in wanted if name.lower() not in _BY_NAME]:
         payload["unknownKey"] = unknown
     return payload
@@ -175,6 +187,11 @@ def initial_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _told(key: Key, config: OcppConfig, facts: StationFacts) -> dict[str, Any]:
+    told = {"key": key.name, "readonly": not key.writable}
+    return told | ({"value": _text(key, config, facts)} if key.readable else {})
+
+
 def _text(key: Key, config: OcppConfig, facts: StationFacts) -> str:
     told = {"n": facts.connectors, "switching": str(facts.phase_switching).lower(), "sockets": str(facts.socket_outlets).lower()}
     value = getattr(config, key.field) if key.field else key.value.format(**told)
@@ -185,6 +202,8 @@ def _text(key: Key, config: OcppConfig, facts: StationFacts) -> str:
 
 def _parse(field: str, text: str) -> Any:
     """Return text in the type of the field; ValueError where it is none."""
+    if field in _FROM_FAR:
+        return _FROM_FAR[field](text)
     return _TEXTS[field](text) if field in _TEXTS else _PARSERS[field](text)
 
 
@@ -212,6 +231,17 @@ _TEXTS: Final[Mapping[str, Callable[[str], str]]] = {
     "stop_txn_aligned_data": _measurands,
     "connector_phase_rotation": _rotation,
 }
+
+
+def _organisation(text: str) -> str:
+    """Return the name of an operator, "" for none: at most 64 characters, as a certificate takes them (RFC 5280 appendix A.1)."""
+    if len(text) > 64 or not text.isprintable():
+        raise ValueError(f"{text!r} is no name of at most 64 characters")
+    return text
+
+
+# Texts that a CSMS may set, and a description more freely.
+_FROM_FAR: Final[Mapping[str, Callable[[str], str]]] = {"authorization_key": key_text, "cpo_name": _organisation}
 
 
 def _boolean(text: str) -> bool:

@@ -12,6 +12,7 @@ from evse_core import ocpp16_configuration as configuration
 from evse_core import ocpp16_messages as messages
 from evse_core.audit import by_csms
 from evse_core.ocpp16 import OcppConfig
+from evse_core.ocpp16_access import Installed, profile_refusal
 from evse_core.ocpp16_actions import FROM_CSMS
 from evse_core.ocpp16_configuration import StationFacts
 from evse_core.ocpp16_messages import Payload
@@ -132,6 +133,7 @@ class Station:
     transactions: Mapping[int, tuple[int, str]] = field(default_factory=dict)
     barred: frozenset[int] = frozenset()
     facts: StationFacts = field(default_factory=StationFacts)
+    installed: Installed = field(default_factory=Installed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,18 @@ def _trigger(payload: Payload, station: Station) -> Decision:
 _TRIGGERED: Final = frozenset({"BootNotification", "Heartbeat", "MeterValues", "StatusNotification"})
 
 
+def _extended_trigger(payload: Payload, station: Station) -> Decision:
+    """Return the decision on ExtendedTriggerMessage, which has messages of its own (security whitepaper section 5.7)."""
+    if payload["requestedMessage"] != SIGN_CERTIFICATE:
+        return _trigger(payload, station)
+    if not station.config.cpo_name:
+        return Decision(_status("Rejected"))  # A request without organisation gets no certificate.
+    return Decision(_status("Accepted"), effects=(Send(SIGN_CERTIFICATE),))
+
+
+SIGN_CERTIFICATE: Final = "SignChargePointCertificate"
+
+
 def _get_configuration(payload: Payload, station: Station) -> Decision:
     return Decision(configuration.get(station.config, station.facts, payload.get("key", ())))
 
@@ -234,6 +248,8 @@ def _change_configuration(payload: Payload, station: Station) -> Decision:
     result = configuration.change(station.config, payload["key"], payload["value"])
     if result.config is None or result.stored is None:
         return Decision(_status(result.status))
+    if result.stored[0] == "SecurityProfile" and profile_refusal(station.config, result.config.security_profile, station.installed):
+        return Decision(_status("Rejected"))
     return Decision(_status(result.status), refused=_status("Rejected"), effects=(Configure(result.config, *result.stored),))
 
 
@@ -257,6 +273,7 @@ _RULES: Final[Mapping[str, Callable[[Any, Station], Decision]]] = {
     "ChangeAvailability": _availability,
     "ChangeConfiguration": _change_configuration,
     "DataTransfer": _data_transfer,
+    "ExtendedTriggerMessage": _extended_trigger,
     "GetConfiguration": _get_configuration,
     "RemoteStartTransaction": _start,
     "RemoteStopTransaction": _stop,

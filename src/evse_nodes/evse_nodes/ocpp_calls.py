@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evse_core import ocpp16_messages as messages
 from evse_core import ocpp16_requests as requests
+from evse_core.ocpp16_security_events import SecurityEvent
 from evse_core.types import StopCause
 from evse_nodes.ocpp_socket import Unanswered
 
@@ -55,7 +56,10 @@ class Calls:
         parent = known.parent_token if known is not None else ""
         barred = frozenset(number for number in uplink.evses if token and uplink.rooms.reservations.bars(number, token, parent))
         connectors = {number: item.connector() for number, item in uplink.evses.items()}
-        return requests.Station(uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred, uplink.facts)
+        installed = uplink.rooms.certificates.installed(time.time())
+        return requests.Station(
+            uplink.config, uplink.registration.state, connectors, uplink.transactions.running(), barred, uplink.facts, installed
+        )
 
     async def ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
         """Put a request to an EVSE and return its answer; none in time is a refusal."""
@@ -110,11 +114,14 @@ class Calls:
                 for number in connectors:
                     if number in uplink.evses and (meter := uplink.evses[number].meter) is not None:
                         uplink.live.send(uplink.transactions.triggered(number, meter.value, uplink.evses[number].soc))
+            case requests.SIGN_CERTIFICATE:
+                uplink.sign_certificate()
 
     async def _reset(self, kind: str) -> None:
         """End the sessions, have them told, then begin anew as after a restart: a charging vehicle is never cut off by a reset."""
         uplink = self._uplink
         queue = uplink.transactions.queue
+        uplink.security_events.note(SecurityEvent.RESET, f"{kind} reset by the CSMS")
         uplink.transactions.stop_reason = f"{kind}Reset"
         for _ in range(1 + uplink.config.reset_retries):
             active = {number for number, item in uplink.evses.items() if item.session_active}

@@ -5,14 +5,12 @@ that calls go out in the order that the rules want.
 """
 
 import asyncio
-import base64
 import logging
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import websockets.asyncio.client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
@@ -23,6 +21,11 @@ from evse_core.ocpp16_messages import Request
 from evse_nodes.ocpp_socket import Answer, CallRefused, CallSilent, ConnectionLost, OcppSocket
 
 LOG = logging.getLogger("ocpp_uplink")
+
+
+class NoAccess(Exception):
+    """There is no way to connect as the security profile demands, and why."""
+
 
 # Longest time to open a connection; the libraries' default. [s]
 _OPEN_TIMEOUT = 10.0
@@ -58,8 +61,11 @@ class Source(Protocol):
 class LinkObserver(Protocol):
     """Hears of the connection."""
 
-    def on_connected(self) -> None:
+    def on_connected(self, connection: Any) -> None:
         """Hear that a connection was opened."""
+
+    def on_failed(self, error: BaseException) -> None:
+        """Hear that a connection could not be opened, or broke."""
 
     def on_disconnected(self, reason: str) -> None:
         """Hear that there is no connection and why."""
@@ -70,16 +76,24 @@ class LinkObserver(Protocol):
     def on_silent(self) -> None:
         """Hear that a call was not answered."""
 
+    def on_malformed(self) -> None:
+        """Hear that a frame came that is none of the protocol."""
+
+
+# Address and options of websockets for the next try; the argument counts the connections that failed or ended since the last good one.
+Way = Callable[[int], tuple[str, dict[str, Any]]]
+
 
 class OcppLink:
     """The connection. `config` may be replaced while it runs; all methods belong to the event loop's thread."""
 
-    def __init__(self, config: OcppConfig, sources: Sequence[Source], answer: Answer, observer: LinkObserver) -> None:
+    def __init__(self, config: OcppConfig, sources: Sequence[Source], answer: Answer, observer: LinkObserver, way: Way) -> None:
         self.config = config
         self.connected = False
         self._sources = sources
         self._answer = answer
         self._observer = observer
+        self._way = way
         self._wake = asyncio.Event()
         self._connection: Any = None
         self._failures = 0
@@ -109,21 +123,20 @@ class OcppLink:
     async def _connect_once(self) -> str:
         """Serve one connection to its end and return why it ended."""
         try:
-            async with websockets.asyncio.client.connect(self._url(), **self._options()) as connection:
+            url, options = self._way(self._failures)
+            async with websockets.asyncio.client.connect(url, **self._options(), **options) as connection:
                 if connection.subprotocol != SUBPROTOCOL:
                     return f"the CSMS does not speak {SUBPROTOCOL}"
                 return await self._serve(connection)
-        except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed, ConnectionLost) as error:
+        except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed, ConnectionLost, NoAccess) as error:
+            self._observer.on_failed(error)
             return str(error) or type(error).__name__
         except Exception as error:
             LOG.exception("the connection failed unexpectedly")
             return f"{type(error).__name__}: {error}"
 
-    def _url(self) -> str:
-        return f"{self.config.url.rstrip('/')}/{quote(self.config.charge_point_id, safe='')}"
-
     def _options(self) -> dict[str, Any]:
-        """Return the options of websockets: no proxy of the environment, pings as configured, basic authentication where there is a key."""
+        """Return the options of websockets: no proxy of the environment, pings as configured."""
         ping = self.config.websocket_ping_interval or None
         options: dict[str, Any] = {
             "subprotocols": [SUBPROTOCOL],
@@ -131,16 +144,12 @@ class OcppLink:
             "open_timeout": _OPEN_TIMEOUT,
             "close_timeout": _CLOSE_TIMEOUT,
         }
-        options |= {"ping_interval": ping, "ping_timeout": ping}
-        if self.config.authorization_key:
-            pair = f"{self.config.charge_point_id}:{self.config.authorization_key}".encode()
-            options["additional_headers"] = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        return options
+        return options | {"ping_interval": ping, "ping_timeout": ping}
 
     async def _serve(self, connection: Any) -> str:
         self._connection, self.connected = connection, True
-        socket = OcppSocket(connection, self._answer)
-        self._observer.on_connected()
+        socket = OcppSocket(connection, self._answer, self._observer.on_malformed)
+        self._observer.on_connected(connection)
         tasks = [asyncio.create_task(socket.run()), asyncio.create_task(self._send(socket))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

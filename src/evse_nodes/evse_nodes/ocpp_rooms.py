@@ -1,10 +1,12 @@
 """The rooms of the uplink that keep what a CSMS has installed: one for each feature profile, each with its files in the uplink's folder and its calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_composite import Site
 from evse_core.ocpp16_requests import Handlers
+from evse_nodes.ocpp_certificates import Certificates, Listeners
 from evse_nodes.ocpp_file import KeptFile
 from evse_nodes.ocpp_local_tokens import LocalTokens
 from evse_nodes.ocpp_reservations import Reservations
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
 class Rooms:
     """The rooms, named like their modules."""
 
+    certificates: Certificates
     smart_charging: SmartCharging
     local_tokens: LocalTokens
     reservations: Reservations
 
     def handlers(self) -> Handlers:
         """Return the calls that are answered in one of them."""
-        rooms = (self.smart_charging, self.local_tokens, self.reservations)
+        rooms = (getattr(self, item.name) for item in fields(self))
         return {action: handler for room in rooms for action, handler in room.handlers().items()}
 
 
@@ -34,8 +37,14 @@ def furnished(uplink: "OcppUplink", site: Site) -> Rooms:
     def file(name: str) -> KeptFile:
         return KeptFile(uplink.folder / f"ocpp16_{name}.json")
 
+    def config() -> OcppConfig:
+        return uplink.config
+
     return Rooms(
+        Certificates(
+            file("certificates"), uplink.folder / "ocpp16_keys", config, Listeners(uplink.security_events.note, uplink.renew_connection)
+        ),
         SmartCharging(file("profiles"), uplink.config, site, uplink.publish),
-        LocalTokens(file("local_list"), file("authorization_cache"), lambda: uplink.config, uplink.statuses.tell_conflict),
+        LocalTokens(file("local_list"), file("authorization_cache"), config, uplink.statuses.tell_conflict),
         Reservations(file("reservations"), lambda: {number: item.connector().status for number, item in uplink.evses.items()}),
     )

@@ -1,14 +1,15 @@
-"""Configuration keys that the CSMS has changed, and which EVSEs are out of service, kept over restarts in one small JSON file."""
+"""Configuration keys that the CSMS has changed, and which EVSEs are out of service, kept over restarts in one small JSON file for its owner only: the password
+of the connection is among them."""
 
 import json
-import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_configuration import restored
 from evse_nodes import whole_file
-
-LOG = logging.getLogger("ocpp_uplink")
+from evse_nodes.ocpp_file import KeptFile
 
 
 class Settings:
@@ -17,7 +18,7 @@ class Settings:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.folder = path.parent
-        self._values = self._read()
+        self._values: dict[str, str] = KeptFile(path).read(_texts, {})
 
     def restored(self, config: OcppConfig) -> OcppConfig:
         """Return the settings of the description with the changes of the CSMS."""
@@ -29,15 +30,16 @@ class Settings:
 
     def keep(self, name: str, value: str) -> None:
         """Keep a change. OSError where the file cannot be written."""
-        self._values[name] = value
-        whole_file.replace(self._path, json.dumps(self._values, indent=1))
+        self.keep_all({name: value})
 
-    def _read(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            LOG.error("%s cannot be read: %s", self._path, error)
-            return {}
-        return {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    def keep_all(self, values: Mapping[str, str | None]) -> None:
+        """Keep changes together, None forgets one. OSError where the file cannot be written: nothing is kept then."""
+        changed = {name: value for name, value in {**self._values, **values}.items() if value is not None}
+        whole_file.replace(self._path, json.dumps(changed, indent=1), whole_file.PRIVATE)
+        self._values = changed
+
+
+def _texts(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict):
+        raise ValueError("no object of texts")
+    return {name: value for name, value in found.items() if isinstance(value, str)}

@@ -63,12 +63,13 @@ class OcppSocket:
     """Speaks OCPP-J over anything with `await recv()`, `await send(text)` and `await close()`.
 
     `answer(action, payload)` gives the payload of the answer and what is to be done after it has been sent; Refused makes it a CALLERROR,
-    Unanswered nothing.
+    Unanswered nothing. `malformed` hears of each frame that is none of the protocol.
     """
 
-    def __init__(self, connection: Any, answer: Answer) -> None:
+    def __init__(self, connection: Any, answer: Answer, malformed: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
         self._answer = answer
+        self._on_malformed = malformed
         self._pending: tuple[str, asyncio.Future[CallResult | CallError]] | None = None
         self._calls: asyncio.Queue[Call] = asyncio.Queue(_WAITING_CALLS)
         self._known: deque[str] = deque(maxlen=_KNOWN_IDS)
@@ -124,6 +125,7 @@ class OcppSocket:
     def _note_malformed(self, frame: Any, error: object) -> None:
         """Count a malformed frame; log the 1st, 2nd, 4th, 8th, ... so that a flood of them does not flood the log."""
         self.malformed += 1
+        self._on_malformed()
         if self.malformed & (self.malformed - 1) == 0:
             LOG.warning("malformed frame number %d (%s): %.200s", self.malformed, type(error).__name__, frame)
 

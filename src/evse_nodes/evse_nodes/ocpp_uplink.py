@@ -18,6 +18,7 @@ from evse_core.ocpp16_authorization import Question
 from evse_core.ocpp16_composite import Outlet, Site
 from evse_core.ocpp16_configuration import StationFacts, problems
 from evse_core.ocpp16_registration import RegistrationRule
+from evse_core.ocpp16_security_events import SecurityEvent
 from evse_core.ocpp16_status import StatusRule, station_status
 from evse_core.sample import Sample, fresh
 from evse_core.types import (
@@ -32,16 +33,21 @@ from evse_core.types import (
 )
 from evse_nodes.loop_thread import LoopThread
 from evse_nodes.message_queue import MessageQueue, SessionRow
+from evse_nodes.ocpp_access import WAY_KEYS, Access
+from evse_nodes.ocpp_access import Listeners as AccessListeners
 from evse_nodes.ocpp_availability import Availability
 from evse_nodes.ocpp_calls import Calls
 from evse_nodes.ocpp_evse import EvseState
 from evse_nodes.ocpp_link import OcppLink
 from evse_nodes.ocpp_rooms import furnished
+from evse_nodes.ocpp_security_events import SecurityEvents
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_smart_charging import running_from
+from evse_nodes.ocpp_socket import CallFailed
 from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, StatusSource, WhenAccepted
 from evse_nodes.ocpp_transactions import Listeners, Transactions
 from evse_nodes.ocpp_verdicts import Verdicts
+from evse_nodes.security_log import SecurityLog
 
 LOG = logging.getLogger("ocpp_uplink")
 
@@ -52,6 +58,8 @@ _STATE_PERIOD = 1.0
 # Silence of a sequence after which its session is not waited for at the end, and the wait for its record and the queue. [s]
 _SEQUENCE_OVER = 1.5
 _LINGER = 5.0
+# How often the station asks for a new certificate of its own accord, and looks whether it needs one. [s]
+_SIGNING_PERIOD = 86400.0
 # Longest wait for the thread's end: the closing handshake takes 1 s. [s]
 _CLOSE_TIMEOUT = 3.0
 
@@ -107,17 +115,27 @@ class OcppUplink:
         self.registration = RegistrationRule(self.config.heartbeat_interval, self.config.boot_retry_interval)
         self.live = LiveSource(self.registration)
         self.statuses = StatusSource(self.registration)
-        boot = BootSource(self.config, self.registration, self._on_boot_accepted)
-        sources = (boot, self.live, self.statuses, WhenAccepted(self.registration, self.transactions), HeartbeatSource(self.registration))
+        self.security_events = SecurityEvents(SecurityLog(self.folder / "ocpp16_security.sqlite"), lambda: self.config)
+        sources = (
+            BootSource(self.config, self.registration, self._on_boot_accepted),
+            self.live,
+            self.statuses,
+            WhenAccepted(self.registration, self.security_events),
+            WhenAccepted(self.registration, self.transactions),
+            HeartbeatSource(self.registration),
+        )
         self.rooms = furnished(self, site or Site(dict.fromkeys(evses, Outlet()), {}))
         self.verdicts = Verdicts(self)
         self.calls = Calls(self, self.rooms.handlers())
-        self.link = OcppLink(self.config, sources, self.calls.answer, self)
+        self.access = Access(settings, self.rooms.certificates, lambda: self.config, AccessListeners(self.security_events.note, self._hold))
+        self.link = OcppLink(self.config, sources, self.calls.answer, self, self.access.way)
         self._detail = "not connected yet" if self.config.url else "no CSMS configured"
         self._told: UplinkState | None = None
         self._told_at = 0.0
         self._thread = LoopThread("ocpp_uplink", self._live)
         self._closing_since: float | None = None
+        self._renew = False
+        self._signing: float | None = None
         self.drained = False
         self.dropped = 0
 
@@ -147,9 +165,11 @@ class OcppUplink:
         """End the thread and close the queue."""
         self._thread.close(_CLOSE_TIMEOUT)
         self.transactions.queue.close()
+        self.security_events.log.close()
 
     async def _live(self) -> None:
         self._limit()
+        self.security_events.note(SecurityEvent.STARTUP)
         self.transactions.announce(tuple(self.evses))
         if self.config.url:
             self._thread.spawn(self.link.run())
@@ -238,11 +258,38 @@ class OcppUplink:
 
     # The connection
 
-    def on_connected(self) -> None:
+    def on_connected(self, connection: Any) -> None:
         """Note the connection."""
         LOG.info("connected to %s as %s", self.config.url, self.config.charge_point_id)
         self._detail = ""
+        self.access.on_connected(connection)
+        self.security_events.on_connected()
         self.statuses.on_connected()
+
+    def on_failed(self, error: BaseException) -> None:
+        """Note what a failure means for security."""
+        self.access.on_failed(error)
+
+    def on_malformed(self) -> None:
+        """Note a frame that is none of the protocol."""
+        self.security_events.note(SecurityEvent.INVALID_MESSAGES)
+
+    def renew_connection(self) -> None:
+        """Have the connection made anew once what is under way has been answered."""
+        self._renew = True
+
+    def sign_certificate(self) -> None:
+        """Ask the CSMS for a certificate for a new key."""
+        self.spawn(self._sign_certificate())
+
+    async def _sign_certificate(self) -> None:
+        self._signing = time.monotonic()
+        try:
+            answer = await self.live.call(self.rooms.certificates.request(), self.link.wake)
+        except (CallFailed, OSError) as error:
+            LOG.warning("no certificate could be asked for: %s", error)
+        else:
+            LOG.info("the CSMS answers the request for a certificate: %s", answer.get("status"))
 
     def on_disconnected(self, reason: str) -> None:
         """Note why there is no connection."""
@@ -265,13 +312,20 @@ class OcppUplink:
         """Keep a key that the CSMS has changed, and take the settings that follow; returns whether that may be."""
         if not self._may_change(self.config, config):
             return False
-        self._settings.keep(name, value)
+        self._settings.keep_all({name: value} | self.access.proven_before(self.config, name))
+        if name in WAY_KEYS:
+            self._renew = True
+            self.security_events.note(SecurityEvent.RECONFIGURATION, name)
+        self._hold(config)
+        return True
+
+    def _hold(self, config: OcppConfig) -> None:
+        """Have settings hold from now on."""
         self.config = self.link.config = config
         self.transactions.set_config(config)
         self.registration.heartbeat_interval = config.heartbeat_interval
         for item in self.evses.values():
             item.status.minimum_duration = config.minimum_status_duration
-        return True
 
     # Regularly
 
@@ -289,9 +343,23 @@ class OcppUplink:
             self._update_status(number)
         self.transactions.retry()
         self._limit()
+        self._look_after_access()
         self.dropped = self.transactions.queue.dropped()
         self._tell_state()
         self.drained = self._closing_since is not None and self._nothing_left()
+
+    def _look_after_access(self) -> None:
+        """Make the connection anew where that is wanted, and have the station's certificate renewed in time."""
+        if self._renew and self.link.connected:
+            self._renew = False
+            self.spawn(self.link.drop())
+        now = time.monotonic()
+        waits = self._signing is not None and now - self._signing < _SIGNING_PERIOD
+        if waits or not (self.link.connected and self.registration.may_call):
+            return
+        self._signing = now
+        if self.rooms.certificates.renewal_due(time.time()):
+            self.sign_certificate()
 
     def _limit(self) -> None:
         """Have the limits follow the running transactions."""

@@ -43,6 +43,8 @@ class Station:
     heartbeats: int = 0
     identity: dict[str, Any] = field(default_factory=dict)
     statuses: list[dict[str, Any]] = field(default_factory=list)
+    # Security events, requests for certificates and progress of files: action and payload, in order.
+    notices: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Ledger:

@@ -67,6 +67,8 @@ class CsmsSession(ChargePoint):
                 await self._connection.send(text)
         elif kind == "error":
             await self._connection.send(json.dumps([4, message.unique_id, "InternalError", "scripted", {}]))
+        elif kind == "unknown":
+            await self._connection.send(json.dumps([4, message.unique_id, "NotImplemented", "scripted", {}]))
         elif kind == "broken":
             await self._connection.send(json.dumps([3, message.unique_id, {"nonsense": [1, 2, 3]}]))
         elif kind == "slow":
@@ -78,7 +80,7 @@ class CsmsSession(ChargePoint):
             await self.route_message(frame)
             self._connection = real
             await real.close()
-        return kind in ("silent", "error", "broken", "close", "lose_answer")
+        return kind in ("silent", "error", "unknown", "broken", "close", "lose_answer")
 
     async def route_message(self, raw_msg: str) -> None:
         """Note what arrives, then route it."""
@@ -167,6 +169,46 @@ class CsmsSession(ChargePoint):
             return call_result.DataTransfer(status="Rejected")
         found.told_cost = said
         return call_result.DataTransfer(status="Accepted")
+
+    @on(Action.security_event_notification)
+    def on_security_event_notification(self, type: str, timestamp: str, **payload: Any) -> Any:
+        """Keep a security event."""
+        self._check_time(timestamp)
+        self._notice("SecurityEventNotification", {"type": type, "timestamp": timestamp, **payload})
+        return call_result.SecurityEventNotification()
+
+    @on(Action.sign_certificate)
+    def on_sign_certificate(self, csr: str, **_: Any) -> Any:
+        """Keep a request; a person or a test sends the certificate."""
+        self._notice("SignCertificate", {"csr": csr})
+        return call_result.SignCertificate(status="Accepted")
+
+    @on(Action.firmware_status_notification)
+    def on_firmware_status_notification(self, **payload: Any) -> Any:
+        """Keep the progress of an update."""
+        self._notice("FirmwareStatusNotification", payload)
+        return call_result.FirmwareStatusNotification()
+
+    @on(Action.signed_firmware_status_notification)
+    def on_signed_firmware_status_notification(self, **payload: Any) -> Any:
+        """Keep the progress of a signed update."""
+        self._notice("SignedFirmwareStatusNotification", payload)
+        return call_result.SignedFirmwareStatusNotification()
+
+    @on(Action.diagnostics_status_notification)
+    def on_diagnostics_status_notification(self, **payload: Any) -> Any:
+        """Keep the progress of an upload."""
+        self._notice("DiagnosticsStatusNotification", payload)
+        return call_result.DiagnosticsStatusNotification()
+
+    @on(Action.log_status_notification)
+    def on_log_status_notification(self, **payload: Any) -> Any:
+        """Keep the progress of an upload."""
+        self._notice("LogStatusNotification", payload)
+        return call_result.LogStatusNotification()
+
+    def _notice(self, action: str, payload: dict[str, Any]) -> None:
+        self._csms.ledger.station(self.id).notices.append({"action": action, **payload})
 
     def _check_time(self, text: str) -> None:
         """Note a time without zone or one that cannot be read; the schemas do not look at it."""

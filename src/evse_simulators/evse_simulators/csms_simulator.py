@@ -5,8 +5,10 @@ It keeps what it saw in a JSON file (--data-file) and takes commands on a second
 
 import argparse
 import asyncio
+import base64
 import logging
 import signal
+import ssl
 import sys
 import time
 from collections.abc import Sequence
@@ -43,6 +45,9 @@ class CsmsServer:
 
     def __init__(self, csms: Csms, port: int) -> None:
         self.port = port
+        # TLS of the listener, None without, and the password that it wants of each charge point, None for none.
+        self.tls: ssl.SSLContext | None = None
+        self.password: bytes | None = None
         self.sessions: dict[str, CsmsSession] = {}
         self._csms = csms
         self._server: websockets.asyncio.server.Server | None = None
@@ -56,6 +61,7 @@ class CsmsServer:
             self.port,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
+            ssl=self.tls,
             ping_interval=None,
             close_timeout=1.0,
         )
@@ -82,10 +88,12 @@ class CsmsServer:
     def _admit(self, connection: Any, request: Any) -> Any:
         if time.monotonic() < self._csms.refusing_until:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "refused on purpose\n")
+        if self.password is not None and request.headers.get("Authorization") != _basic(request.path, self.password):
+            return connection.respond(HTTPStatus.UNAUTHORIZED, "wrong password\n")
         return None
 
     async def _serve(self, connection: Any) -> None:
-        name = unquote(connection.request.path.rsplit("/", 1)[-1])
+        name = _identity(connection.request.path)
         session = CsmsSession(name, connection, self._csms)
         self._csms.ledger.station(name).connections += 1
         self.sessions[name] = session
@@ -97,6 +105,15 @@ class CsmsServer:
             if self.sessions.get(name) is session:
                 del self.sessions[name]
             self._csms.changed(False)
+
+
+def _identity(path: str) -> str:
+    return unquote(path.rsplit("/", 1)[-1])
+
+
+def _basic(path: str, password: bytes) -> str:
+    """Return the header of HTTP basic authentication (security whitepaper A00)."""
+    return f"Basic {base64.b64encode(_identity(path).encode() + b':' + password).decode()}"
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:

@@ -7,7 +7,7 @@ from typing import Any
 from evse_simulators.csms_billing import Ledger
 
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
-MISBEHAVIOURS = ("garbage", "error", "broken", "silent", "slow", "close", "lose_answer")
+MISBEHAVIOURS = ("garbage", "error", "broken", "silent", "slow", "close", "lose_answer", "unknown")
 # Meter values and statuses need not be on disk at once; starts and stops are, unless writing them would take more than this share of the time. [s], [1]
 _SAVE_PERIOD = 0.5
 _SAVE_SHARE = 0.2

@@ -69,6 +69,7 @@ class StationSide:
         loop.run_until_complete(self._uplink._thread._end_tasks())
         loop.close()
         self._uplink.transactions.queue.close()
+        self._uplink.security_events.log.close()
         self._book.close()
         self._folder.cleanup()
 
