@@ -38,4 +38,4 @@ def test_the_table_says_who_answers_each_call(tmp_path: Path) -> None:
 
 def test_supported_profiles_are_those_whose_calls_are_answered() -> None:
     told = {item["key"]: item.get("value") for item in get(OcppConfig(), StationFacts())["configurationKey"]}["SupportedFeatureProfiles"]
-    assert told == "Core,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"
+    assert told == "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"

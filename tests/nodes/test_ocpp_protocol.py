@@ -155,7 +155,8 @@ def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) ->
     wait_for(lambda: csms.statuses(1)[-1:] == ["Available"], "the status")
 
     call = csms.call
-    assert call("GetDiagnostics", location="ftp://127.0.0.1/") == "NotSupported"
+    assert call("GetDiagnostics", location="ftp://127.0.0.1/") == {}
+    assert call("UpdateFirmware", location="ftp://127.0.0.1/x", retrieveDate="soon") == "PropertyConstraintViolation"
     assert call("Dance") == "NotImplemented"
     assert call("Reset", type="Medium") == "PropertyConstraintViolation"
     assert call("Reset") == "ProtocolError"
@@ -175,7 +176,7 @@ def test_calls_of_the_csms_get_the_answers_of_the_protocol(bench: LocalBench) ->
     assert call("ChangeAvailability", connectorId=0, type="Inoperative") == "Accepted"
     assert evse.requests[-1] == SetAvailability(1, False)
     assert call("TriggerMessage", requestedMessage="BootNotification") == "Rejected"
-    assert call("TriggerMessage", requestedMessage="FirmwareStatusNotification") == "NotImplemented"
+    assert call("TriggerMessage", requestedMessage="FirmwareStatusNotification") == "Accepted"
     for message, name in (("Heartbeat", "Heartbeat"), ("StatusNotification", "StatusNotification"), ("MeterValues", "MeterValues")):
         before = csms.arrivals().count(name)
         assert call("TriggerMessage", requestedMessage=message) == "Accepted"

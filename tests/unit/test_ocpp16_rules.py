@@ -392,7 +392,8 @@ def test_availability_waits_for_a_running_session(connector: int, kind: str, sta
         ("MeterValues", 3, "Rejected", None),
         ("MeterValues", 0, "Rejected", None),
         ("BootNotification", None, "Rejected", None),
-        ("DiagnosticsStatusNotification", None, "NotImplemented", None),
+        ("DiagnosticsStatusNotification", None, "Accepted", Send("DiagnosticsStatusNotification", (1, 2))),
+        ("Nonsense", None, "NotImplemented", None),
     ],
 )
 def test_triggers(message: str, connector: int | None, status: str, effect: Send | None) -> None:
@@ -400,6 +401,21 @@ def test_triggers(message: str, connector: int | None, status: str, effect: Send
     found = answer("TriggerMessage", payload, station(FREE, FREE))
     assert found.answer == {"status": status}
     assert found.effects == (() if effect is None else (effect,))
+
+
+@pytest.mark.parametrize(
+    ("message", "cpo_name", "status", "effect"),
+    [
+        ("SignChargePointCertificate", "", "Rejected", None),
+        ("SignChargePointCertificate", "operator", "Accepted", Send("SignChargePointCertificate")),
+        ("FirmwareStatusNotification", "", "Accepted", Send("SignedFirmwareStatusNotification")),
+        ("Heartbeat", "", "Accepted", Send("Heartbeat", (1,))),
+    ],
+)
+def test_extended_triggers(message: str, cpo_name: str, status: str, effect: Send | None) -> None:
+    at = replace(station(FREE), config=replace(CONFIG, cpo_name=cpo_name))
+    found = answer("ExtendedTriggerMessage", {"requestedMessage": message}, at)
+    assert (found.answer, found.effects) == ({"status": status}, () if effect is None else (effect,))
 
 
 def test_other_calls() -> None:

@@ -150,6 +150,11 @@ class OcppConfig:
     max_charging_profiles_installed: int = parameter(
         50, "1", "MaxChargingProfilesInstalled: profiles at a time", "1.6 section 9.4.5; value own", 1, 1000
     )
+    firmware_install_command: str = parameter(
+        "", "", "Command that installs a firmware, the file as its last argument; empty: none is installed", "1.6 section 4.5"
+    )
+    firmware_install_timeout: float = parameter(1800.0, "s", "Longest time of that command", "own", 1.0, 86400.0)
+    firmware_max_size: int = parameter(2_000_000_000, "B", "Largest firmware and largest log that is transferred", "own", 1, 10**12)
     tell_cost: bool = parameter(
         False, "", "Tell the price of each session by a DataTransfer of this project after its StopTransaction", "own: docs/tariffs.md"
     )

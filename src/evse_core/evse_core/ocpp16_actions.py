@@ -44,10 +44,10 @@ TABLE: Final = (
     Action("RemoteStopTransaction", "Core", _C, "ocpp16_requests"),
     Action("Reset", "Core", _C, "ocpp16_requests"),
     Action("UnlockConnector", "Core", _C, "ocpp16_requests"),
-    Action("GetDiagnostics", "FirmwareManagement", _C),
-    Action("UpdateFirmware", "FirmwareManagement", _C),
-    Action("DiagnosticsStatusNotification", "FirmwareManagement", _S),
-    Action("FirmwareStatusNotification", "FirmwareManagement", _S),
+    Action("GetDiagnostics", "FirmwareManagement", _C, "ocpp_logs"),
+    Action("UpdateFirmware", "FirmwareManagement", _C, "ocpp_firmware"),
+    Action("DiagnosticsStatusNotification", "FirmwareManagement", _S, "ocpp_logs"),
+    Action("FirmwareStatusNotification", "FirmwareManagement", _S, "ocpp_firmware"),
     Action("GetLocalListVersion", "LocalAuthListManagement", _C, "ocpp_local_tokens"),
     Action("SendLocalList", "LocalAuthListManagement", _C, "ocpp_local_tokens"),
     Action("CancelReservation", "Reservation", _C, "ocpp_reservations"),
@@ -60,19 +60,21 @@ TABLE: Final = (
     Action("DeleteCertificate", "Security", _C, "ocpp_certificates"),
     Action("ExtendedTriggerMessage", "Security", _C, "ocpp16_requests"),
     Action("GetInstalledCertificateIds", "Security", _C, "ocpp_certificates"),
-    Action("GetLog", "Security", _C),
+    Action("GetLog", "Security", _C, "ocpp_logs"),
     Action("InstallCertificate", "Security", _C, "ocpp_certificates"),
-    Action("SignedUpdateFirmware", "Security", _C),
-    Action("LogStatusNotification", "Security", _S),
+    Action("SignedUpdateFirmware", "Security", _C, "ocpp_firmware"),
+    Action("LogStatusNotification", "Security", _S, "ocpp_logs"),
     Action("SecurityEventNotification", "Security", _S, "ocpp_security_events"),
     Action("SignCertificate", "Security", _S, "ocpp_certificates"),
-    Action("SignedFirmwareStatusNotification", "Security", _S),
+    Action("SignedFirmwareStatusNotification", "Security", _S, "ocpp_firmware"),
 )
 # What a CSMS may send: a known action that is not supported is answered NotSupported, all else NotImplemented (OCPP-J section 4.2.3, errata 3.39).
 FROM_CSMS: Final = frozenset(row.name for row in TABLE if row.sender is Side.CSMS)
-# Feature profiles of the table of which every action is supported, for the key SupportedFeatureProfiles; the security whitepaper is none.
+# What the table calls the security whitepaper, which is no feature profile of the protocol.
+WHITEPAPER: Final = "Security"
+# Feature profiles of the table of which every action is supported, for the key SupportedFeatureProfiles.
 SUPPORTED_PROFILES: Final = tuple(
     profile
-    for profile in dict.fromkeys(row.profile for row in TABLE)
+    for profile in dict.fromkeys(row.profile for row in TABLE if row.profile != WHITEPAPER)
     if all(row.part for row in TABLE if row.profile == profile and row.sender is Side.CSMS)
 )

@@ -81,6 +81,7 @@ KEYS: Final = (
     Key("StopTxnSampledData", LIST, "9.1", "stop_txn_sampled_data", writable=True),
     Key("StopTxnSampledDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),
     Key("SupportedFeatureProfiles", LIST, "9.1", value=",".join(SUPPORTED_PROFILES)),
+    Key("SupportedFileTransferProtocols", LIST, "whitepaper", value="FTP,FTPS,HTTP,HTTPS"),
     Key("TransactionMessageAttempts", INTEGER, "9.1", "transaction_message_attempts", writable=True),
     Key("TransactionMessageRetryInterval", INTEGER, "9.1", "transaction_message_retry_interval", writable=True),
     Key("UnlockConnectorOnEVSideDisconnect", BOOLEAN, "9.1", value="{sockets}"),

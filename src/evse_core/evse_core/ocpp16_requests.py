@@ -225,11 +225,23 @@ def _trigger(payload: Payload, station: Station) -> Decision:
     return Decision(_status("Accepted"), effects=(Send(message, everything if connector is None else (connector,)),))
 
 
-_TRIGGERED: Final = frozenset({"BootNotification", "Heartbeat", "MeterValues", "StatusNotification"})
+_TRIGGERED: Final = frozenset(
+    {
+        "BootNotification",
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "LogStatusNotification",
+        "MeterValues",
+        "StatusNotification",
+    }
+)
 
 
 def _extended_trigger(payload: Payload, station: Station) -> Decision:
     """Return the decision on ExtendedTriggerMessage, which has messages of its own (security whitepaper section 5.7)."""
+    if payload["requestedMessage"] == "FirmwareStatusNotification":  # The extension means its own message.
+        return Decision(_status("Accepted"), effects=(Send("SignedFirmwareStatusNotification"),))
     if payload["requestedMessage"] != SIGN_CERTIFICATE:
         return _trigger(payload, station)
     if not station.config.cpo_name:

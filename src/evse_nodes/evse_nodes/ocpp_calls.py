@@ -114,6 +114,10 @@ class Calls:
                 for number in connectors:
                     if number in uplink.evses and (meter := uplink.evses[number].meter) is not None:
                         uplink.live.send(uplink.transactions.triggered(number, meter.value, uplink.evses[number].soc))
+            case "FirmwareStatusNotification" | "SignedFirmwareStatusNotification":
+                uplink.rooms.firmware.tell_stage(signed=message.startswith("Signed"))
+            case "DiagnosticsStatusNotification" | "LogStatusNotification":
+                uplink.rooms.logs.tell_status(log=message.startswith("Log"))
             case requests.SIGN_CERTIFICATE:
                 uplink.sign_certificate()
 

@@ -131,6 +131,35 @@ class LiveSource:
         )
 
 
+class NoticeSource:
+    """Messages about files in their order, kept while there is no connection; one that is refused or not answered is not told again."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._waiting: deque[messages.Request] = deque(maxlen=_WAITING)
+        self._wake = wake
+
+    def tell(self, request: messages.Request) -> None:
+        """Have a message sent."""
+        self._waiting.append(request)
+        self._wake()
+
+    def next(self, now: float) -> Job | None:
+        """Return the oldest one."""
+        if not self._waiting:
+            return None
+        request = self._waiting[0]
+        gone = lambda *_: self._told(request)  # noqa: E731
+        return Job(request, gone, gone, gone)
+
+    def wake_at(self, now: float) -> float | None:
+        """Return None: tell() wakes the sender."""
+        return None
+
+    def _told(self, request: messages.Request) -> None:
+        if self._waiting and self._waiting[0] is request:
+            self._waiting.popleft()
+
+
 def _fail(future: asyncio.Future[dict[str, Any]], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)

@@ -44,7 +44,7 @@ from evse_nodes.ocpp_security_events import SecurityEvents
 from evse_nodes.ocpp_settings import Settings
 from evse_nodes.ocpp_smart_charging import running_from
 from evse_nodes.ocpp_socket import CallFailed
-from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, StatusSource, WhenAccepted
+from evse_nodes.ocpp_sources import BootSource, HeartbeatSource, LiveSource, NoticeSource, StatusSource, WhenAccepted
 from evse_nodes.ocpp_transactions import Listeners, Transactions
 from evse_nodes.ocpp_verdicts import Verdicts
 from evse_nodes.security_log import SecurityLog
@@ -116,11 +116,13 @@ class OcppUplink:
         self.live = LiveSource(self.registration)
         self.statuses = StatusSource(self.registration)
         self.security_events = SecurityEvents(SecurityLog(self.folder / "ocpp16_security.sqlite"), lambda: self.config)
+        self.notices = NoticeSource(self.wake)
         sources = (
             BootSource(self.config, self.registration, self._on_boot_accepted),
             self.live,
             self.statuses,
             WhenAccepted(self.registration, self.security_events),
+            WhenAccepted(self.registration, self.notices),
             WhenAccepted(self.registration, self.transactions),
             HeartbeatSource(self.registration),
         )
@@ -161,8 +163,17 @@ class OcppUplink:
         """Put a request to an EVSE; reply may be called from any thread."""
         self._emit(Ask(request, reply))
 
+    async def ask(self, request: requests.EvseRequest) -> tuple[bool, str]:
+        """Put a request to an EVSE and return its answer."""
+        return await self.calls.ask(request)
+
+    def wake(self) -> None:
+        """Have the sources asked again."""
+        self.link.wake()
+
     def close(self) -> None:
         """End the thread and close the queue."""
+        self.post(self.rooms.close)
         self._thread.close(_CLOSE_TIMEOUT)
         self.transactions.queue.close()
         self.security_events.log.close()
@@ -171,6 +182,7 @@ class OcppUplink:
         self._limit()
         self.security_events.note(SecurityEvent.STARTUP)
         self.transactions.announce(tuple(self.evses))
+        self.rooms.firmware.start()
         if self.config.url:
             self._thread.spawn(self.link.run())
         while True:

@@ -53,6 +53,22 @@ from the factory as `data_dir/ocpp16_keys/station_0.pem` (key and chain).
 - Security events stand in `data_dir/ocpp16_security.sqlite`, the last 5000. Those that matter to the CSMS are sent until it has answered, in order, also
   after a restart; a CSMS that answers NotImplemented is not asked again on that connection. `security_events: false` sends none.
 """
+FILES = """
+## Files
+
+Firmware, logs and diagnostics go over HTTP, HTTPS, FTP and FTPS, passwords in the address. A download that was cut off goes on where it ended; uploads over
+HTTP are PUT, below an address that ends with a slash. HTTPS and FTPS trust the roots of the machine and those of the CSMS. Where the CSMS names none there
+are 3 tries, 30 s apart.
+- An update lies in `data_dir/ocpp16_firmware` and goes on after a restart. It waits for its times and for the end of all sessions; idle EVSEs are out of
+  service meanwhile. `firmware_install_command` gets the file as its last argument and runs as the user of the uplink; 0 means installed. Without that command
+  every update ends as InstallationFailed, and the log says why. A command that restarts the station counts as having worked where `firmware_version` is
+  another one afterwards.
+- A signed firmware needs a certificate under a root of the manufacturer, checked before the order is accepted and again before the installation. Signatures
+  are SHA-256 with RSA-PSS, or with ECDSA, which stands for the whitepaper's ECSchnorr. With a root of the manufacturer, or from security profile 2 on,
+  UpdateFirmware is answered NotSupported.
+- Diagnostics are an archive of `log` and `recordings` in `data_dir`, the newest 50 MB that were changed in the time asked for. The security log is a line of
+  JSON for each event. A second request replaces the first one.
+"""
 CHOICES = """
 ## Choices where the specification leaves them
 
@@ -80,7 +96,7 @@ def ocpp16_markdown() -> str:
     bounds = {item.name: item.metadata["parameter"] for item in fields(OcppConfig)}
     actions = "\n".join(_action(row) for row in TABLE)
     keys = "\n".join(_key(key, initial[key.name], bounds.get(key.field)) for key in KEYS)
-    return f"{HEAD}{ACTIONS}{actions}\n{KEY_TABLE}{keys}\n{SECURITY}{CHOICES}"
+    return f"{HEAD}{ACTIONS}{actions}\n{KEY_TABLE}{keys}\n{SECURITY}{FILES}{CHOICES}"
 
 
 def _action(row: Action) -> str:
