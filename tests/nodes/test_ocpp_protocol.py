@@ -109,6 +109,20 @@ def test_power_is_taken_from_a_refused_session_that_is_not_to_be_stopped(bench: 
     assert evse.heard["authorization"] == []
 
 
+def test_a_refused_session_may_have_the_energy_that_is_configured(bench: LocalBench) -> None:
+    csms, evse = bench.csms("BAD=Invalid"), bench[1]
+    bench.start(csms.url, stop_transaction_on_invalid_id=False, max_energy_on_invalid_id=500)
+    bench.until_registered()
+    evse.begin("refused-4", "BAD", register=1000.0)
+    wait_for(csms.transactions, "the start")
+    for register in (1200.0, 1499.0):
+        evse.meter = replace(evse.meter, register_wh=register)
+        time.sleep(0.2)
+        assert [limit.power for limit in evse.heard["charging_limit"] if limit.power == 0.0] == []
+    evse.meter = replace(evse.meter, register_wh=1500.0)
+    wait_for(lambda: evse.heard["charging_limit"][-1].power == 0.0, "the limit")
+
+
 def test_a_remote_started_token_is_asked_for_only_where_configured(bench: LocalBench) -> None:
     csms, evse = bench.csms("OTHER"), bench[1]
     bench.start(csms.url)

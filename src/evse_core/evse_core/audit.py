@@ -86,6 +86,7 @@ NOT_METROLOGICAL: Mapping[str, str] = {
     "cpo_name": "the connection",
     "security_profile": "the connection; a security event tells it",
     "heartbeat_interval": "the connection",
+    "max_energy_on_invalid_id": "who may charge",
     "message_timeout": "the connection",
     "minimum_status_duration": "status messages",
     "stop_transaction_on_invalid_id": "who may charge",

@@ -89,6 +89,14 @@ class OcppConfig:
     stop_transaction_on_invalid_id: bool = parameter(
         True, "", "StopTransactionOnInvalidId: end a session that the CSMS refuses; false: take its power away only", "1.6 section 9.1.24"
     )
+    max_energy_on_invalid_id: int = parameter(
+        0,
+        "Wh",
+        "MaxEnergyOnInvalidId: energy of such a session, from its begin, before its power is taken away",
+        "1.6 section 9.1.14; value own",
+        0,
+        1_000_000,
+    )
     authorize_remote_tx_requests: bool = parameter(
         False, "", "AuthorizeRemoteTxRequests: ask the CSMS for the token of a remote start, too", "1.6 section 9.1.3"
     )

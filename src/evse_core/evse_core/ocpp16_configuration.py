@@ -64,6 +64,7 @@ KEYS: Final = (
     Key("HeartbeatInterval", INTEGER, "9.1", "heartbeat_interval", writable=True),
     Key("LocalAuthorizeOffline", BOOLEAN, "9.1", "local_authorize_offline", writable=True),
     Key("LocalPreAuthorize", BOOLEAN, "9.1", "local_pre_authorize", writable=True),
+    Key("MaxEnergyOnInvalidId", INTEGER, "9.1", "max_energy_on_invalid_id", writable=True),
     Key("MessageTimeout", INTEGER, "errata", "message_timeout", writable=True),
     Key("MeterValuesAlignedData", LIST, "9.1", "meter_values_aligned_data", writable=True),
     Key("MeterValuesAlignedDataMaxLength", INTEGER, "9.1", value=_LONGEST_LIST),

@@ -16,7 +16,10 @@ _SOC_AGE = 5.0
 
 @dataclass
 class EvseState:
-    """The newest values of one EVSE, the token for which a verdict was given, and the session whose power was taken away."""
+    """The newest values of one EVSE, the token for which a verdict was given, the session whose power was taken away, and one that may go on to an energy.
+
+    begin is the session of the last record that was opened, with its register [Wh].
+    """
 
     status: StatusRule
     availability: Availability
@@ -26,6 +29,8 @@ class EvseState:
     faults: dict[str, FaultEvent] = field(default_factory=dict)
     asked: str = ""
     without_power: str = ""
+    refused: str = ""
+    begin: tuple[str, float] = ("", nan)
     reserved: bool = False
 
     def inputs(self) -> StatusInputs:
@@ -37,6 +42,20 @@ class EvseState:
         status = self.status.status(self.inputs(), time.monotonic())
         session = self.session.value if self.session is not None else SessionState()
         return Connector(status.status, session.session_active, session.available)
+
+    def refuse(self, session_id: str, most_wh: float) -> None:
+        """Take the power from a session, once it has had an energy counted from its begin; at once where that is not known."""
+        self.refused = session_id
+        self.look_at_energy(most_wh)
+
+    def look_at_energy(self, most_wh: float) -> None:
+        """Take the power from a refused session that has had its energy."""
+        if not self.refused:
+            return
+        begun, register = self.begin
+        had = self.meter.value.register_wh - register if self.meter is not None and begun == self.refused else nan
+        if not had < most_wh:
+            self.without_power, self.refused = self.refused, ""
 
     @property
     def session_active(self) -> bool:

@@ -27,6 +27,7 @@ from evse_core.types import (
     ChargeState,
     FaultEvent,
     MeterReading,
+    RecordStatus,
     SafetyState,
     SessionState,
     UplinkState,
@@ -223,6 +224,7 @@ class OcppUplink:
     def on_meter(self, evse: int, value: MeterReading, received: float) -> None:
         """Take a meter reading: samples of the running transaction."""
         self.evses[evse].meter = Sample(value, received)
+        self.evses[evse].look_at_energy(self.config.max_energy_on_invalid_id)
         queued, untied = self.transactions.on_reading(evse, value, self.evses[evse].soc)
         if untied is not None and self.link.connected and self.registration.may_call:
             self.live.send(untied)
@@ -231,6 +233,8 @@ class OcppUplink:
 
     def on_record(self, evse: int, value: ChargeRecord) -> None:
         """Take a charge record: start or end of a transaction."""
+        if value.status is RecordStatus.OPEN:
+            self.evses[evse].begin = (value.session_id, value.begin_register_wh)
         self.transactions.on_record(evse, value)
         self.link.wake()
 
@@ -265,7 +269,7 @@ class OcppUplink:
         if self.config.stop_transaction_on_invalid_id:
             self.publish(row.evse, verdict)
         else:
-            self.evses[row.evse].without_power = row.session_id
+            self.evses[row.evse].refuse(row.session_id, self.config.max_energy_on_invalid_id)
             self.look()
 
     # The connection
