@@ -140,11 +140,22 @@ def draw_bands(axes: Axes, found: Sequence[Band], width: float) -> None:
         axes.axvspan(band.begin, band.end, color=STANDING_OUT.get(band.name, PLAIN[number % 2]), linewidth=0)
         share, middle = (band.end - band.begin) / width, (band.begin + band.end) / 2
         crowded = any(abs(middle - at) < CROWDED * width for at in named) and not wrong
-        text, look = band.name.replace("_", " ").lower(), {"fontweight": "bold"} if wrong else {}
+        text, weight = band.name.replace("_", " ").lower(), "bold" if wrong else "normal"
         if share >= ROOMY:
-            axes.text(middle, 0.46, text, ha="center", va="center", fontsize=8, color="white" if wrong else "black", **look)
+            axes.text(middle, 0.46, text, ha="center", va="center", fontsize=8, color="white" if wrong else "black", fontweight=weight)
         elif (share >= NAMED and not crowded) or wrong:
-            axes.text(middle, 1.12, text, ha="left", va="bottom", fontsize=7, rotation=38, rotation_mode="anchor", clip_on=False, **look)
+            axes.text(
+                middle,
+                1.12,
+                text,
+                ha="left",
+                va="bottom",
+                fontsize=7,
+                rotation=38,
+                rotation_mode="anchor",
+                clip_on=False,
+                fontweight=weight,
+            )
 
 
 def _draw_power(axes: Axes, series: Series) -> None:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -205,7 +206,7 @@ def _moments(axis: Axes, row: int, moments: Sequence[tuple[float, str]], width: 
         left = time + room > end and time - room >= max(free, 0.0)
         begin = time - room if left else time
         if begin >= free:
-            place = {"xytext": (-4 if left else 4, 0), "ha": "right" if left else "left"}
+            place: dict[str, Any] = {"xytext": (-4 if left else 4, 0), "ha": "right" if left else "left"}
             box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
             axis.annotate(words, (time, row), textcoords="offset points", fontsize=7, va="center", bbox=box, **place)
             free = begin + room
