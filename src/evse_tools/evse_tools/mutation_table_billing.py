@@ -6,6 +6,7 @@ METER = "unit/test_energy_meter.py"
 BOOK = "unit/test_meter_book.py"
 RECORDS = "unit/test_charge_records.py"
 READINGS, PRICING, SESSION_TARIFF = "unit/test_session_readings.py", "unit/test_pricing.py", "unit/test_session_tariff.py"
+EVIDENCE, AUDIT = "unit/test_evidence.py", "unit/test_audit.py"
 
 BILLING_MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
@@ -112,5 +113,68 @@ BILLING_MUTATIONS: tuple[Mutation, ...] = (
         "isfinite(counted) and counted != stored",
         "False",
         (BOOK,),
+    ),
+    Mutation(
+        "a tariff of the CSMS ends where the description has another one",
+        "held_tariff.py",
+        "        if change is None or change.old != self._described.text():\n",
+        "        if change is None:\n",
+        (SESSION_TARIFF,),
+    ),
+    Mutation(
+        "another currency or tax waits for the next session",
+        "open_session.py",
+        "        if tariff.can_follow(self._begun_with):\n",
+        "        if True:\n",
+        (SESSION_TARIFF,),
+    ),
+    Mutation(
+        "the first idle minutes are free",
+        "pricing.py",
+        "_seconds(begin.idle_time, end.idle_time, phase.idle_grace * SECONDS_PER_MINUTE)",
+        "_seconds(begin.idle_time, end.idle_time, 0)",
+        (PRICING,),
+    ),
+    Mutation(
+        "a session that failed has no minimum",
+        "pricing.py",
+        "    if used and charged < least.amount:\n",
+        "    if charged < least.amount:\n",
+        (PRICING,),
+    ),
+    Mutation(
+        "a record is chained to the one before",
+        "evidence.py",
+        "    return hashlib.sha256(before + record.encode()).digest()\n",
+        "    return hashlib.sha256(record.encode()).digest()\n",
+        (EVIDENCE,),
+    ),
+    Mutation(
+        "a record of an integrated value says that it is not legal",
+        "evidence.py",
+        "**({} if record.legal else NOT_LEGAL)",
+        "**{}",
+        (EVIDENCE,),
+    ),
+    Mutation(
+        "a record stands with the reading that it was made for",
+        "signed_readings.py",
+        "    for index in range(begin, len(readings)):\n",
+        "    for index in range(len(readings)):\n",
+        (SESSION_TARIFF,),
+    ),
+    Mutation(
+        "an entry that was taken out of the audit trail is missed",
+        "audit.py",
+        "        if row.counter != expected:\n",
+        "        if False:\n",
+        (AUDIT,),
+    ),
+    Mutation(
+        "an entry says what the parameter was before",
+        "audit.py",
+        "    if entry.old != values.get(key, NOTHING):\n",
+        "    if False:\n",
+        (AUDIT,),
     ),
 )
