@@ -36,6 +36,8 @@ STEP = 0.05
 LOCK_TIME, CONTACTOR_TIME, THINKING, CLOSING, REQUESTING, OPENING = 0.2, 0.1, 3.0, 1.0, 1.7, 2.0
 BATTERY = 380.0
 S = ChargeState
+# States that a session ends in, or that wait for the next one.
+AT_REST = (S.FINISHED, S.FAULTED, S.AVAILABLE, S.UNAVAILABLE)
 PERMIT_STATES = {
     S.LOCKING,
     S.CABLE_CHECK,
@@ -258,6 +260,16 @@ class Rig:
         while self.state not in states:
             assert self.now < end, f"still in {self.state.name} after {limit} s: {self.path}"
             self.step()
+        return self
+
+    def settle(self, *states: ChargeState, limit: float) -> "Rig":
+        """Go on until one of some states has held for 2 s, or for limit [s]."""
+        held = 0
+        for _ in range(round(limit / STEP)):
+            self.step()
+            held = held + 1 if self.state in states else 0
+            if held * STEP >= 2.0:
+                break
         return self
 
     @property

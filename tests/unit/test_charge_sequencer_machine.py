@@ -10,7 +10,7 @@ from math import nan
 from typing import Any
 
 from charge_sequencer_contract import Watch
-from charge_sequencer_rig import Rig, S
+from charge_sequencer_rig import AT_REST, Rig, S
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -140,10 +140,10 @@ class SequencerMachine(RuleBasedStateMachine):
         rig.patch = {name: {} for name in rig.patch}
         rig.verdict, rig.budget = Verdict.ACCEPTED, 50e3
         rig.run(0.2).stop()
-        rig.run(40.0).plug(False)
+        rig.settle(*AT_REST, limit=40.0).plug(False)
         rig.ask(RequestKind.ENABLE)
         rig.run(1.0).ask(RequestKind.ENABLE)
-        rig.run(35.0)
+        rig.settle(S.AVAILABLE, limit=35.0)
         assert rig.state is S.AVAILABLE, rig.path[-12:]
 
 
