@@ -174,7 +174,7 @@ def test_story_and_verdict_agree(name: str) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_story_and_verdict_agree_wherever_a_log_begins_and_ends(seed: int) -> None:
     random = Random(seed)
-    frames = random.choice([script.frames() for script in SCRIPTS.values()])
+    frames = random.choice(list(SCRIPTS.values())).frames()
     begin = random.randrange(len(frames) // 2)
     agree(frames[begin : random.randrange(begin + 20, len(frames) + 1)])
 
@@ -240,11 +240,20 @@ def written(path: Path, frames: list[tuple[float, Frame]], epoch: float = 1_700_
     return path
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with few pixels: what is drawn is the same."""
+    from evse_tools import sheet  # noqa: PLC0415
+
+    monkeypatch.setattr(sheet, "DPI", 30)
+
+
+@pytest.mark.usefixtures("small")
 def test_sheet_comparison_and_report_take_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, bad = (written(tmp_path / f"{name}.log", logged(fault).wire) for name, fault in (("good", ""), ("bad", "vehicle_fault")))
-    sheet = tmp_path / "sheet.pdf"
+    sheet = tmp_path / "sheet.png"
     assert analyze.run(good, True, None, sheet) == 0
-    assert sheet.read_bytes()[:5] == b"%PDF-"
+    assert sheet.read_bytes()[:4] == b"\x89PNG"
     (story,), (other,) = session_source.stories(good), session_source.stories(bad)
     assert session_source.when_of(story).startswith("2023-11-1")
     assert not {row.what: row for row in differences(story, other)}["outcome"].same

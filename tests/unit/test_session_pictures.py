@@ -10,7 +10,7 @@ from story_rig import charged
 from evse_core.session_report import report
 from evse_core.session_story import Story
 from evse_core.types import ChargeState, SessionState
-from evse_tools import bag_analyze, compare, report_page
+from evse_tools import bag_analyze, compare, compare_plot, report_page, sheet
 from evse_tools.bag_reader import BagError
 from evse_tools.chart import Band, draw_bands
 from evse_tools.compare import differences
@@ -25,15 +25,26 @@ def bare() -> Story:
     return Story(1, 10.0, 14.0, states=[(ChargeState.PREPARING, 10.0), (ChargeState.AVAILABLE, 14.0)])
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with few pixels: what is drawn is the same."""
+    for module in (sheet, compare_plot):
+        monkeypatch.setattr(module, "DPI", 30)
+
+
 @pytest.mark.parametrize("story", [charged, lambda: charged("pilot"), lambda: charged(fault="vehicle_silent"), bare])
 def test_a_sheet_is_drawn_of_every_session_and_is_the_same_each_time(story: object, tmp_path: Path) -> None:
     made = story()  # type: ignore[operator]
-    first, second, page = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "a.pdf"
-    for path in (first, second, page):
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    for path in (first, second):
         draw(made, path, "recording")
     assert first.read_bytes()[:4] == b"\x89PNG"
     assert first.read_bytes() == second.read_bytes()
-    assert page.read_bytes()[:5] == b"%PDF-"
+
+
+def test_a_sheet_may_be_a_page(tmp_path: Path) -> None:
+    draw(charged(fault="vehicle_silent"), tmp_path / "a.pdf", "recording")
+    assert (tmp_path / "a.pdf").read_bytes()[:5] == b"%PDF-"
 
 
 def test_a_sheet_is_a_png_or_a_pdf(tmp_path: Path) -> None:
@@ -80,7 +91,7 @@ def test_the_commands_take_recordings_and_name_what_is_wrong(
 ) -> None:
     for module in (bag_analyze, compare):
         monkeypatch.setattr(module, "stories", lambda path: [charged(), charged(fault="vehicle_silent"), charged()])
-    plot = tmp_path / "sheet.pdf"
+    plot = tmp_path / "sheet.png"
     assert bag_analyze.run(tmp_path, True, plot, 0) == 0
     found = json.loads(capsys.readouterr().out)
     assert [session["outcome"] for session in found["sessions"]] == ["complete", "broken_off", "complete"]
