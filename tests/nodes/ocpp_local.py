@@ -14,7 +14,7 @@ from fake_evse import FAST, FakeEvse, wait_for
 
 from evse_core.ocpp16 import OcppConfig
 from evse_core.ocpp16_composite import Site
-from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
+from evse_core.types import Authorization, ChargingLimit, DriverRules, Transaction, UplinkState
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.ocpp_audit import OcppAudit
 from evse_nodes.ocpp_settings import Settings
@@ -24,7 +24,7 @@ from evse_simulators.csms_control import Control
 from evse_simulators.csms_simulator import CsmsServer
 from evse_simulators.csms_state import Csms, parse_token
 
-_NAMES = {Authorization: "authorization", Transaction: "transaction", ChargingLimit: "charging_limit"}
+_NAMES = {Authorization: "authorization", DriverRules: "driver_rules", Transaction: "transaction", ChargingLimit: "charging_limit"}
 
 
 class LocalCsms:

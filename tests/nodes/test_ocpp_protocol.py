@@ -215,6 +215,18 @@ def test_a_changed_key_survives_a_restart(bench: LocalBench) -> None:
     assert answer["payload"]["configurationKey"][0]["value"] == "17"
 
 
+def test_a_connection_time_out_reaches_the_sequence_and_outlives_a_restart(bench: LocalBench) -> None:
+    csms, heard = bench.csms(), bench[1].heard["driver_rules"]
+    bench.start(csms.url, connection_time_out=90)
+    bench.until_registered()
+    change = {"key": "ConnectionTimeOut", "value": "4"}
+    assert csms.call("ChangeConfiguration", **change) == "Rejected"
+    assert csms.call("ChangeConfiguration", **change | {"value": "20"}) == "Accepted"
+    bench.start(csms.url, connection_time_out=90)
+    bench.until_registered()
+    assert [item.connection_timeout for item in heard] == [90.0, 20.0, 20.0]
+
+
 def test_nothing_is_told_before_the_boot_is_accepted(bench: LocalBench) -> None:
     csms, evse = bench.csms(heartbeat=1), bench[1]
     csms.ask("boot_status", status="Rejected")

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
+from math import nan
 
 import pytest
 from charge_sequencer_rig import STEP, Rig, S, Vehicle
 
 from evse_core.charge_sequencer import ChargeSequencer, SequencerConfig, SequencerInputs
 from evse_core.sample import Sample
-from evse_core.types import Authorization, ChargeState, Lamp, Reaction, RequestKind, SessionRequest, StopCause, Verdict
+from evse_core.types import Authorization, ChargeState, DriverRules, Lamp, Reaction, RequestKind, SessionRequest, StopCause, Verdict
 
 Act = Callable[[Rig], object]
 ACTS: dict[str, Act] = {"plug": lambda rig: rig.plug(), "token": lambda rig: rig.token(), "start": lambda rig: rig.start()}
@@ -126,6 +127,17 @@ def test_authorization_expires() -> None:
     rig.start()
     rig.run(5.0)
     assert rig.state is S.PREPARING
+
+
+@pytest.mark.parametrize(("told", "holds"), [(20.0, 20.0), (5.0, 5.0), (4.9, 60.0), (3601.0, 60.0), (nan, 60.0)])
+def test_authorization_expires_when_the_csms_says_within_the_bounds(told: float, holds: float) -> None:
+    rig = ready()
+    rig.samples["rules"] = Sample(DriverRules(connection_timeout=told), rig.now)
+    rig.token()
+    rig.until(S.AUTHORIZED)
+    begun = rig.now
+    rig.until(S.AVAILABLE)
+    assert rig.now - begun == pytest.approx(holds, abs=2 * STEP)
 
 
 def test_start_that_was_pressed_long_ago_does_not_count() -> None:

@@ -150,6 +150,11 @@ def test_the_station_tells_the_csms_who_it_is_and_may_be_overruled() -> None:
     uplink = by_name(node_specs(description()))["/ocpp_uplink"].parameters
     assert (uplink["charge_point_id"], uplink["vendor"], uplink["serial_number"]) == ("depot", "ros2_evse", "0002")
     assert uplink["url"] == "ws://127.0.0.1:9001"
+    assert "connection_time_out" not in uplink
+    evses = yaml.safe_load((ROOT / "config/depot.yaml").read_text(encoding="utf-8"))["evses"]
+    evses[0]["charge_sequencer"] = {**(evses[0].get("charge_sequencer") or {}), "authorization_validity": 90}
+    waits = by_name(node_specs(description(evses=evses)))["/ocpp_uplink"].parameters
+    assert waits["connection_time_out"] == 90
     named = by_name(node_specs(description(ocpp_uplink={"charge_point_id": "CP-7"})))["/ocpp_uplink"].parameters
     assert named["charge_point_id"] == "CP-7"
 

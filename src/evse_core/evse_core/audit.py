@@ -76,6 +76,7 @@ EXEMPT: tuple[Audited, ...] = (
 NOT_METROLOGICAL: Mapping[str, str] = {
     "allow_offline_tx_for_unknown_id": "who may charge",
     "authorization_cache_enabled": "who may charge",
+    "connection_time_out": "who may charge",
     "connector_phase_rotation": "what the back end is told of the wiring",
     "local_auth_list_enabled": "who may charge",
     "local_authorize_offline": "who may charge",

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from evse_core.parameter import parameter
 from evse_core.vehicle_link import link_parameter
 
+# Bounds of authorization_validity, for descriptions and for a CSMS. Own: a driver needs longer to plug in, and nobody waits for an hour. [s]
+SHORTEST_VALIDITY, LONGEST_VALIDITY = 5.0, 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class SequencerConfig:
@@ -48,7 +51,12 @@ class SequencerConfig:
         30.0, "s", "longest wait for a verdict on a token", "own choice: two OCPP call time-outs", 1.0, 600.0
     )
     authorization_validity: float = parameter(
-        60.0, "s", "how long a token or a start waits for the rest", "OCPP 1.6 ConnectionTimeOut, 60 to 120 s", 5.0, 3600.0
+        60.0,
+        "s",
+        "how long a token or a start waits for the rest; a CSMS may change it (ConnectionTimeOut)",
+        "OCPP 1.6 ConnectionTimeOut, 60 to 120 s",
+        SHORTEST_VALIDITY,
+        LONGEST_VALIDITY,
     )
 
     # Starting: steps 1 to 8.

@@ -75,7 +75,7 @@ def verdict(view: View) -> Verdict | None:
 
 def started(view: View) -> bool:
     """Return whether the start button was pressed recently, or is not needed."""
-    return not view.config.start_button_required or view.now - view.driver.started <= view.config.authorization_validity
+    return not view.config.start_button_required or view.now - view.driver.started <= view.authorization_validity
 
 
 def was_cut(view: View) -> bool:

@@ -64,7 +64,11 @@ refused = Guard(
 cancelled = Guard("stop button", lambda view: view.actions.stop)
 ready_to_start = Guard("plugged in and started", lambda view: view.plugged and f.started(view))
 authorization_silent = after("authorization_timeout", "no verdict")
-authorization_expired = after("authorization_validity", "not plugged in and started")
+authorization_expired = Guard(
+    "not plugged in and started within `authorization_validity`",
+    lambda view: view.now - view.entered >= view.authorization_validity,
+    lambda view: f"not plugged in and started within {view.authorization_validity:g} s",
+)
 
 
 # Where the sequence begins.

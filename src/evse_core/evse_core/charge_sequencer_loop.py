@@ -14,7 +14,13 @@ from evse_core.types import RequestKind, SessionRequest, SessionState, StopCause
 # msg/SessionState.msg: 10 Hz, every second step.
 STATE_EVERY = 2
 # Fields of SequencerInputs by topic. Where a flag of the second set changes, the sequence steps at once.
-SLOW_INPUTS = {"can_status": "can_status", "authorization": "authorization", "power_budget": "budget", "charge_record": "record"}
+SLOW_INPUTS = {
+    "can_status": "can_status",
+    "authorization": "authorization",
+    "driver_rules": "rules",
+    "power_budget": "budget",
+    "charge_record": "record",
+}
 FAST_INPUTS = {"vehicle_report": "vehicle", "power_report": "power", "io_report": "io", "safety_state": "safety"}
 INPUTS = SLOW_INPUTS | FAST_INPUTS
 # Calls: a request of `asked`; the identifier that the next session is to have. What is for the node: an Answer, a Change.

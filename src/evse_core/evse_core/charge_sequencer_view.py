@@ -10,7 +10,7 @@ from math import nan as NAN
 from operator import attrgetter
 from typing import TypeVar
 
-from evse_core.charge_sequencer_config import SequencerConfig
+from evse_core.charge_sequencer_config import LONGEST_VALIDITY, SHORTEST_VALIDITY, SequencerConfig
 from evse_core.charge_sequencer_session import Actions, Driver, Session, VehicleLimits
 from evse_core.sample import Sample, fresh
 from evse_core.types import (
@@ -19,6 +19,7 @@ from evse_core.types import (
     ChargeRecord,
     ChargeState,
     ControllerReport,
+    DriverRules,
     IoReport,
     PowerBudget,
     PowerReport,
@@ -60,6 +61,7 @@ class SequencerInputs:
     safety: Sample[SafetyState] | None = None
     can_status: Sample[CanStatus] | None = None
     authorization: Sample[Authorization] | None = None
+    rules: Sample[DriverRules] | None = None
     budget: Sample[PowerBudget] | None = None
     record: Sample[ChargeRecord] | None = None
     requests: tuple[SessionRequest, ...] = ()
@@ -111,6 +113,12 @@ class View:
     def plugged(self) -> bool:
         """The connector is known to be in the inlet."""
         return self.io is not None and self.io.plugged and not self.io.proximity_fault
+
+    @property
+    def authorization_validity(self) -> float:
+        """How long a token or a start waits for the rest [s]: as the CSMS has set it within the parameter's bounds, else as described."""
+        told = self.inputs.rules.value.connection_timeout if self.inputs.rules is not None else NAN
+        return told if SHORTEST_VALIDITY <= told <= LONGEST_VALIDITY else self.config.authorization_validity
 
     @property
     def unplugged(self) -> bool:

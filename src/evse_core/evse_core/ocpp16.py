@@ -72,7 +72,7 @@ class OcppConfig:
     meter_values_sampled_data: str = parameter(MEASURANDS, "", "MeterValuesSampledData, comma-separated measurands", "1.6 section 9.1.17")
     minimum_status_duration: int = parameter(0, "s", "MinimumStatusDuration; 0: report each status", "1.6 section 9.1.15", 0, 600)
     connection_time_out: int = parameter(
-        60, "s", "ConnectionTimeOut as told to the CSMS; charge_sequencer applies its own", "1.6 section 9.1.8", 1, 3600
+        60, "s", "ConnectionTimeOut; not given: authorization_validity of the first EVSE's charge_sequencer", "1.6 section 9.1.8", 5, 3600
     )
     transaction_message_attempts: int = parameter(3, "1", "TransactionMessageAttempts: transmissions in all", "1.6 section 9.1.27", 1, 100)
     transaction_message_retry_interval: int = parameter(

@@ -58,7 +58,7 @@ KEYS: Final = (
     Key("AuthorizationCacheEnabled", BOOLEAN, "9.1", "authorization_cache_enabled", writable=True),
     Key("AuthorizeRemoteTxRequests", BOOLEAN, "9.1", "authorize_remote_tx_requests", writable=True),
     Key("ClockAlignedDataInterval", INTEGER, "9.1", "clock_aligned_data_interval", writable=True),
-    Key("ConnectionTimeOut", INTEGER, "9.1", "connection_time_out"),
+    Key("ConnectionTimeOut", INTEGER, "9.1", "connection_time_out", writable=True),
     Key("ConnectorPhaseRotation", LIST, "9.1", "connector_phase_rotation", writable=True),
     Key("GetConfigurationMaxKeys", INTEGER, "9.1", value=str(MAX_KEYS)),
     Key("HeartbeatInterval", INTEGER, "9.1", "heartbeat_interval", writable=True),

@@ -708,6 +708,14 @@ class PowerBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class DriverRules:
+    """What the back end wants of the driver's part of a session at one EVSE."""
+
+    stamp: float = 0.0
+    connection_timeout: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
 class MeterReading:
     """Energy meter of one EVSE."""
 

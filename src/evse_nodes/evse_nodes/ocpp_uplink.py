@@ -25,6 +25,7 @@ from evse_core.types import (
     Authorization,
     ChargeRecord,
     ChargeState,
+    DriverRules,
     FaultEvent,
     MeterReading,
     RecordStatus,
@@ -181,6 +182,7 @@ class OcppUplink:
 
     async def _live(self) -> None:
         self._limit()
+        self._tell_rules()
         self.security_events.note(SecurityEvent.STARTUP)
         self.transactions.announce(tuple(self.evses))
         self.rooms.firmware.start()
@@ -342,6 +344,13 @@ class OcppUplink:
         self.registration.heartbeat_interval = config.heartbeat_interval
         for item in self.evses.values():
             item.status.minimum_duration = config.minimum_status_duration
+        self._tell_rules()
+
+    def _tell_rules(self) -> None:
+        """Tell the sequences what the CSMS wants of the driver's part; without a CSMS their own values hold."""
+        if self.config.url:
+            for number in self.evses:
+                self.publish(number, DriverRules(connection_timeout=float(self.config.connection_time_out)))
 
     # Regularly
 

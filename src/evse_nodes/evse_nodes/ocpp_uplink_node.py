@@ -14,7 +14,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from evse_core.types import Authorization, ChargingLimit, Transaction, UplinkState
+from evse_core.types import Authorization, ChargingLimit, DriverRules, Transaction, UplinkState
 from evse_nodes import params, topics
 from evse_nodes.executor import Waker, every
 from evse_nodes.log_handover import LogHandover, write_log
@@ -33,7 +33,7 @@ from evse_nodes.run import run
 _REPEAT = 1.0
 # How soon an audit trail that could not be written at the start is tried again. [s]
 AUDIT_PERIOD = 1.0
-_EVSE_WRITERS = {Authorization: "authorization", Transaction: "transaction", ChargingLimit: "charging_limit"}
+_EVSE_WRITERS = {Authorization: "authorization", DriverRules: "driver_rules", Transaction: "transaction", ChargingLimit: "charging_limit"}
 
 
 class OcppUplinkNode(Node):

@@ -95,6 +95,7 @@ EVSE_TOPICS = (
     Topic("charge_record", types.ChargeRecord, qos.HISTORY, "energy_meter", ("charge_sequencer", "ocpp_uplink", "session_reporter")),
     Topic("session_price", types.SessionPrice, qos.STATE, "energy_meter", ()),
     Topic("authorization", types.Authorization, qos.EVENT, "ocpp_uplink", ("charge_sequencer", "session_reporter")),
+    Topic("driver_rules", types.DriverRules, qos.STATE, "ocpp_uplink", ("charge_sequencer",)),
     Topic("transaction", types.Transaction, qos.STATE, "ocpp_uplink", ("energy_meter", "session_reporter")),
     _CHARGING_LIMIT,
     Topic(

@@ -18,7 +18,7 @@ from evse_core.energy_manager import Demand, EnergyManager, ManagerConfig
 from evse_core.energy_meter import MeterConfig
 from evse_core.ocpp16 import OcppConfig
 from evse_core.tariff import Tariff
-from evse_core.types import Authorization, ChargingLimit, MeterReading, SessionState, Transaction
+from evse_core.types import Authorization, ChargingLimit, DriverRules, MeterReading, SessionState, Transaction
 from evse_nodes.message_queue import MessageQueue
 from evse_nodes.meter_book import MeterBook
 from evse_nodes.ocpp_audit import OcppAudit
@@ -29,7 +29,7 @@ from evse_simulators.world_config import EPOCH
 from evse_tools.fuzz_messages import check_sendable
 
 LOGS = ("ocpp_uplink", "energy_meter")
-EMITTED = {Authorization: "authorization", ChargingLimit: "charging_limit", Transaction: "transaction"}
+EMITTED = {Authorization: "authorization", ChargingLimit: "charging_limit", DriverRules: "driver_rules", Transaction: "transaction"}
 # Calls that are taken from the uplink after each value. [1]
 CALLS = 5
 

@@ -200,6 +200,8 @@ def _station(description: Description) -> Iterator[NodeSpec]:
 def _uplink(description: Description) -> dict[str, Any]:
     station = description.station
     known = {"charge_point_id": station["name"], "vendor": station["vendor"], "model": station["model"], "serial_number": station["serial"]}
+    if (validity := description.evses[0].sections["charge_sequencer"].get("authorization_validity")) is not None:
+        known["connection_time_out"] = round(validity)
     own = {"url": description.csms_url, "data_dir": str(description.data_dir)} | _outlets(description)
     given = dict(_plain(description.sections["ocpp_uplink"]))
     if keys := given.pop("configuration", {}):
