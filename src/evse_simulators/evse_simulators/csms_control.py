@@ -1,7 +1,7 @@
 """The control interface of the simulated CSMS: one JSON object per line in, one per line out, on 127.0.0.1.
 
 `ask(port, "remote_start", charge_point="EVSE-1", connector=1, token="ABC")` sends one command and returns the answer. Commands: list, remote_start,
-remote_stop, call (any action with its payload), token, boot_status, away, refuse, misbehave, behave.
+remote_stop, call (any action with its payload), price, token, boot_status, away, refuse, misbehave, behave.
 """
 
 import asyncio
@@ -9,11 +9,13 @@ import json
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 from ocpp.messages import Call, CallResult
 from ocpp.v16 import call
 
+from evse_core.ocpp16_messages import SET_TARIFF, VENDOR_ID
 from evse_simulators.csms_session import CsmsSession
 from evse_simulators.csms_state import STATUSES, Csms, Token
 
@@ -59,6 +61,8 @@ class Control:
             case "remote_stop":
                 request = call.RemoteStopTransaction(transaction_id=command["transaction_id"])
                 return await self._call(self._owner(command["transaction_id"]), request)
+            case "price":
+                return await self._price(command["charge_point"], command["amount"])
             case "call":
                 return await self._raw(command["charge_point"], command["action"], command["payload"])
             case _:
@@ -91,6 +95,12 @@ class Control:
         """Make a call and return the status that the station answers."""
         answer = await self._session(charge_point).call(request, suppress=False)
         return {"status": answer.status}
+
+    async def _price(self, charge_point: str, amount: str) -> dict[str, Any]:
+        """Bill by another price of a kWh from now on, and have the station tell it to its drivers."""
+        self._csms.ledger.price_per_kwh = Decimal(amount)
+        data = json.dumps({"tariff": {"price_per_kwh": amount}})
+        return await self._raw(charge_point, "DataTransfer", {"vendorId": VENDOR_ID, "messageId": SET_TARIFF, "data": data})
 
     async def _raw(self, charge_point: str, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Make any call, also a wrong one, and return payload or CALLERROR as they came."""

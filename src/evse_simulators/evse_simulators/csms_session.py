@@ -86,7 +86,7 @@ class CsmsSession(ChargePoint):
         """Note what arrives, then route it."""
         message = unpack(raw_msg)
         if isinstance(message, Call):
-            self._csms.arrived(self.id, message.action)
+            self._csms.arrived(self.id, message.action, message.payload)
         await super().route_message(raw_msg)
         self._csms.changed(isinstance(message, Call) and message.action in ("StartTransaction", "StopTransaction", "DataTransfer"))
 

@@ -32,7 +32,7 @@ LOG = logging.getLogger("csms_simulator")
 # Simulation: never reachable from outside.
 HOST = "127.0.0.1"
 # Longest line of a command. [bytes]
-_LINE = 1 << 20
+LINE = 1 << 20
 # Longest time that something that was seen is not on disk. [s]
 _SAVE_LATEST = 0.5
 # How long SIGINT waits for charge points that still have something to tell: `ros2 launch` ends all processes at the same time, and a session takes up to
@@ -156,7 +156,7 @@ async def _run(arguments: argparse.Namespace, csms: Csms) -> None:
     control = Control(csms, server.sessions, server.go_away)
     listener = None
     if arguments.control_port is not None:
-        listener = await asyncio.start_server(control.serve, HOST, arguments.control_port, limit=_LINE)
+        listener = await asyncio.start_server(control.serve, HOST, arguments.control_port, limit=LINE)
         print(f"csms_simulator: control {listener.sockets[0].getsockname()[1]}", flush=True)
     csms.save()
     while not stop.is_set():

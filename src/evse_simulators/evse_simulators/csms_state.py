@@ -1,6 +1,8 @@
 """What the simulated CSMS decides: tokens, registration, and the misbehaviour that a test has asked for."""
 
+import json
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +13,10 @@ MISBEHAVIOURS = ("garbage", "error", "broken", "silent", "slow", "close", "lose_
 # Meter values and statuses need not be on disk at once; starts and stops are, unless writing them would take more than this share of the time. [s], [1]
 _SAVE_PERIOD = 0.5
 _SAVE_SHARE = 0.2
-# Names of messages that are kept in order of arrival. [1]
+# Names of messages that are kept in order of arrival, and lines about the last ones for a person; length of such a line. [1], [characters]
 _ARRIVALS = 20000
+_RECENT = 50
+_LINE = 110
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Csms:
         self._saved = 0.0
         self._save_time = 0.0
         self.dirty = False
+        # Lines about the calls that arrived last, and how many there were in all.
+        self.recent: deque[str] = deque(maxlen=_RECENT)
+        self.seen = 0
 
     def id_tag_info(self, token: str) -> dict[str, Any]:
         """Return the verdict on a token; where none was configured, every token is welcome."""
@@ -74,8 +81,11 @@ class Csms:
                 return kind
         return ""
 
-    def arrived(self, charge_point: str, action: str) -> None:
+    def arrived(self, charge_point: str, action: str, payload: Any = None) -> None:
         """Note a call."""
+        line = f"{time.strftime('%H:%M:%S')} {charge_point} {action} {json.dumps(payload or {})}"
+        self.recent.append(line if len(line) <= _LINE else f"{line[: _LINE - 3]}...")
+        self.seen += 1
         self.ledger.arrivals.append(f"{charge_point} {action}")
         del self.ledger.arrivals[:-_ARRIVALS]
         self.dirty = True

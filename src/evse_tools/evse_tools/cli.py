@@ -10,6 +10,10 @@ def main() -> int:
         from evse_tools import sim_command  # noqa: PLC0415
 
         return sim_command.main(sys.argv[2:])
+    if sys.argv[1:2] == ["csms"]:
+        from evse_tools import csms_command  # noqa: PLC0415
+
+        return csms_command.main(sys.argv[2:])
     from evse_tools.commands import app  # noqa: PLC0415
 
     result = app(prog_name="station", standalone_mode=True)

@@ -156,6 +156,16 @@ def sim(actions: Annotated[list[str], typer.Argument(help="plug-in, unplug, star
 
 
 @app.command()
+def csms(
+    actions: Annotated[list[str], typer.Argument(help="serve, list, start TOKEN, stop NUMBER, price, profile, reserve, misbehave ...")],
+) -> None:
+    """A CSMS to work with by hand (`station csms --help`)."""
+    from evse_tools import csms_command  # noqa: PLC0415
+
+    raise typer.Exit(csms_command.main(actions))
+
+
+@app.command()
 def audit(
     path: Annotated[
         Path | None,
