@@ -17,6 +17,7 @@ class Files:
         self.cuts = 0
         self.refused = ""
         self.begins: list[int] = []
+        self.password = ""
 
     def part(self, path: str, begin: int) -> tuple[bytes, bool]:
         """Return what is sent of a file from begin on, and whether that is all."""
@@ -45,6 +46,7 @@ class _Http(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_PUT(self) -> None:
+        self.files.password = self.headers.get("Authorization", "")
         if self.files.refused:
             self.send_error(int(self.files.refused))
             return
@@ -68,6 +70,7 @@ class _Ftp(socketserver.StreamRequestHandler):
                 case "USER":
                     self._say("331 password")
                 case "PASS":
+                    self.files.password = rest
                     self._say(f"{self.files.refused} no" if self.files.refused else "230 in")
                 case "PASV":
                     data = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)

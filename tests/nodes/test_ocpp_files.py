@@ -69,6 +69,14 @@ def test_a_file_is_put_where_the_address_says(server: tuple[str, Files], tmp_pat
     assert files.content == {"/logs/log.txt": IMAGE, "/other": IMAGE}
 
 
+def test_user_and_password_of_the_address_are_given(server: tuple[str, Files], tmp_path: Path) -> None:
+    (url, files), path = server, tmp_path / "log"
+    path.write_text("x")
+    upload(path, f"{url.replace('://', '://me:my%40secret@')}/log", watch(), TLS)
+    assert files.content == {"/log": b"x"}
+    assert files.password in ("my@secret", "Basic " + base64.b64encode(b"me:my@secret").decode())
+
+
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "gopher://x/y", "nonsense", "http://", "http://a b/", "http://h:0/x", "ftp://h\r\nx/"]
 )

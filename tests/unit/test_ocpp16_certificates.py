@@ -213,6 +213,9 @@ def test_only_repetitions_of_an_event_are_left_out() -> None:
     repeats, event = Repeats(), SecurityEvent.INVALID_MESSAGES
     asked = [("a", 0.0), ("a", REPEAT - 1.0), ("b", REPEAT - 1.0), ("a", REPEAT), ("a", REPEAT + 1.0)]
     assert [repeats.is_one(event, text, now) for text, now in asked] == [False, True, False, False, True]
+    assert not any(repeats.is_one(SecurityEvent.RESET, "", 0.0) for _ in range(3))
+    flood = [repeats.is_one(event, str(number), REPEAT + 1.0) for number in range(200)]
+    assert 90 < flood.index(True) <= 100
     assert len(notification(event, 0.0, "x" * 999).payload["techInfo"]) == 255
 
 

@@ -3,6 +3,7 @@
 No proxy of the environment, no files of this machine by file:, no credentials but those of the address.
 """
 
+import base64
 import contextlib
 import ftplib
 import http.client
@@ -78,7 +79,7 @@ def download(url: str, path: Path, watch: Watch, tls: ssl.SSLContext) -> None:
     parts = _parts(url)
     with _told():
         if parts.scheme in ("http", "https"):
-            _http_get(url, path, watch, tls)
+            _http_get(parts, path, watch, tls)
         else:
             _ftp_get(parts, path, watch, tls)
 
@@ -88,9 +89,8 @@ def upload(path: Path, url: str, watch: Watch, tls: ssl.SSLContext) -> None:
     parts = _parts(url + path.name if url.endswith("/") else url)
     with _told(), path.open("rb") as file:
         if parts.scheme in ("http", "https"):
-            body = _watched(file, watch)
             headers = {"Content-Length": str(path.stat().st_size), "Content-Type": "application/octet-stream"}
-            with _open(urllib.request.Request(parts.geturl(), data=body, headers=headers, method="PUT"), tls):
+            with _open(_request(parts, headers, _watched(file, watch)), tls):
                 return
         with _ftp(parts, tls) as server:
             server.storbinary(f"STOR {unquote(parts.path).lstrip('/')}", file, callback=lambda chunk: watch.look(len(chunk)))
@@ -103,7 +103,7 @@ def _parts(url: str) -> SplitResult:
     except ValueError:
         good = False
     if not good:
-        raise TransferFailed(Failure.BAD_ADDRESS, f"{url[:100]!r} is no address of a file")
+        raise TransferFailed(Failure.BAD_ADDRESS, f"{url.rpartition('@')[2][:100]!r} is no address of a file")
     if parts.scheme not in PROTOCOLS:
         raise TransferFailed(Failure.UNSUPPORTED, f"{parts.scheme} is none of {', '.join(PROTOCOLS)}")
     return parts
@@ -136,16 +136,25 @@ def _open(request: urllib.request.Request, tls: ssl.SSLContext) -> Any:
     return opener.open(request, timeout=_SILENCE)
 
 
-def _http_get(url: str, path: Path, watch: Watch, tls: ssl.SSLContext) -> None:
+def _request(parts: SplitResult, headers: dict[str, str], body: Iterator[bytes] | None = None) -> urllib.request.Request:
+    """Return a request, with user and password of the address as basic authentication."""
+    place, user = parts.netloc.rpartition("@")[2], parts.username
+    if user is not None:
+        pair = f"{unquote(user)}:{unquote(parts.password or '')}".encode()
+        headers = headers | {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    url = parts._replace(netloc=place).geturl()
+    return urllib.request.Request(url, data=body, headers=headers, method="GET" if body is None else "PUT")
+
+
+def _http_get(parts: SplitResult, path: Path, watch: Watch, tls: ssl.SSLContext) -> None:
     have = path.stat().st_size if path.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        answer = _open(request, tls)
+        answer = _open(_request(parts, {"Range": f"bytes={have}-"} if have else {}), tls)
     except urllib.error.HTTPError as error:
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
         path.unlink()  # What is there is not the begin of what the server has.
-        _http_get(url, path, watch, tls)
+        _http_get(parts, path, watch, tls)
         return
     with answer, path.open("ab" if answer.status == HTTPStatus.PARTIAL_CONTENT else "wb") as file:
         watch.look(file.tell())

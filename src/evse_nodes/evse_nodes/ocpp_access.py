@@ -96,12 +96,19 @@ class Access:
         if before is not None and self._took_old:
             LOG.error("the connection works as before only: the change of SecurityProfile or AuthorizationKey is undone")
             self._listeners.undo(before)
-            self._settings.keep_all({_BEFORE: None} | _as_keys(before))
+            self._keep({_BEFORE: None, **_as_keys(before)})
             self._listeners.note(SecurityEvent.RECONFIGURATION, "undone: no connection could be made")
         elif before is not None:
-            self._settings.keep_all({_BEFORE: None})
+            self._keep({_BEFORE: None})
         if not self._took_old and stream is not None:
             self._certificates.on_proven()
+
+    def _keep(self, values: dict[str, str | None]) -> None:
+        """Keep values; where the disk refuses them the connection stands all the same, and the next one proves the change again."""
+        try:
+            self._settings.keep_all(values)
+        except OSError:
+            LOG.exception("the way to the CSMS cannot be kept")
 
     def on_failed(self, error: BaseException) -> None:
         """Note what a failed try means for security."""

@@ -1,4 +1,5 @@
-"""What the CSMS has installed in the station, kept over restarts: one JSON file per concern in the uplink's folder, replaced as a whole.
+"""What the CSMS has installed in the station, kept over restarts: one JSON file per concern in the uplink's folder, replaced as a whole, for its owner
+only: tokens and passwords in addresses are among it.
 
 A file that cannot be read counts as empty, as that of a new station, and is kept beside (`.damaged`) for a person to look at.
 """
@@ -36,7 +37,7 @@ class KeptFile:
     def write(self, content: Any) -> bool:
         """Replace the content; returns whether it is on disk."""
         try:
-            whole_file.replace(self._path, json.dumps(content))
+            whole_file.replace(self._path, json.dumps(content), whole_file.PRIVATE)
         except OSError:
             LOG.exception("%s cannot be written", self._path)
             return False

@@ -1,11 +1,13 @@
 """Logs of the station for the CSMS: GetLog (security and diagnostics) and the older GetDiagnostics. One upload at a time, a second call replaces the first."""
 
+import contextlib
 import json
 import logging
+import stat
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
@@ -152,10 +154,9 @@ class Logs:
 
     def _files(self, span: Span) -> list[Path]:
         """Return the newest files of diagnostics of a time, no more than an archive takes."""
-        found = [path for name in _FOLDERS for path in (self._folder / name).rglob("*") if path.is_file()]
-        stats = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in found), reverse=True)
+        found = sorted((item for name in _FOLDERS for item in _stats(self._folder / name)), reverse=True)
         chosen, total = [], 0
-        for changed, size, path in stats:
+        for changed, size, path in found:
             if span.has(changed) and total + size <= _LARGEST:
                 chosen.append(path)
                 total += size
@@ -173,6 +174,15 @@ class Logs:
             self._tell_csms(Request("DiagnosticsStatusNotification", {"status": status if status in _PLAIN_WORDS else _PLAIN_FAILURE}))
 
 
+def _stats(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """Yield time of change, size and path of each file below a folder; recordings come and go meanwhile."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode):
+                yield found.st_mtime, found.st_size, path
+
+
 def _span(begin: object, end: object) -> Span:
     """Return a span of time of the protocol; Refused where a time is none."""
     try:
@@ -188,4 +198,5 @@ def _write(path: Path, lines: Iterable[str]) -> None:
 def _pack(path: Path, folder: Path, files: Iterable[Path]) -> None:
     with tarfile.open(path, "w:gz", compresslevel=6) as archive:
         for item in files:
-            archive.add(item, item.relative_to(folder), recursive=False)
+            with contextlib.suppress(FileNotFoundError):
+                archive.add(item, item.relative_to(folder), recursive=False)

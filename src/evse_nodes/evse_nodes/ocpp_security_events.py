@@ -31,11 +31,12 @@ class SecurityEvents:
 
     def note(self, event: SecurityEvent, tech_info: str = "") -> None:
         """Write an event down; from the uplink's thread."""
-        if event not in TOLD and self._repeats.is_one(event, tech_info, time.monotonic()):
+        if self._repeats.is_one(event, tech_info, time.monotonic()):
             return
         LOG.warning("security event %s %s", event, tech_info)
+        config = self._config()
         try:
-            self.log.add(event, time.time(), tech_info, waiting=event in TOLD and self._config().security_events)
+            self.log.add(event, time.time(), tech_info, waiting=event in TOLD and config.security_events and config.url != "")
             self._waiting = self._waiting or self.log.first_waiting()
         except sqlite3.Error:
             LOG.exception("the security log cannot be written")
