@@ -18,11 +18,10 @@ from evse_core.parameter import check, parameters
 from evse_core.types import ChargeState, PowerFunction, Reaction, RequestKind, StopCause
 
 STATES = [state for state in ChargeState if state is not ChargeState.UNKNOWN]
-# States that a link does not have: a CHAdeMO vehicle has no precharge, a charge controller closes the vehicle's contactor by itself, alternating current
-# knows no cable check and no contactor in the vehicle.
-WITHOUT = {
+# States that a link does not have: a CHAdeMO vehicle has no precharge, alternating current knows no cable check and no contactor in the vehicle.
+WITHOUT: dict[str, set[ChargeState]] = {
     "chademo": {S.PRECHARGE},
-    "secc": {S.WAITING_FOR_CONTACTOR},
+    "secc": set(),
     "pilot": {S.WAITING_FOR_PERMISSION, S.CABLE_CHECK, S.LOWERING_OUTPUT, S.PRECHARGE, S.WAITING_FOR_CONTACTOR, S.WELDING_DETECTION},
 }
 OF_LINK = [(name, state) for name in LINKS for state in STATES if state not in WITHOUT[name]]

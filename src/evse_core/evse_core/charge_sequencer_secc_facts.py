@@ -1,11 +1,12 @@
 """What the guards and outputs of a session that a charge controller leads look up in one step. Nothing here changes anything."""
 
 from evse_core.charge_sequencer_view import View
-from evse_core.types import ControllerPhase
+from evse_core.types import ControllerPhase, Plug, VehicleProtocol
 
 # Phases of a controller that has no session, or is done with it.
 OVER = frozenset({ControllerPhase.INITIALISING, ControllerPhase.WAITING_FOR_VEHICLE, ControllerPhase.NOT_AVAILABLE})
 _CLOSING = OVER | {ControllerPhase.CLOSING}
+_CHADEMO = frozenset({VehicleProtocol.CHADEMO_0_9, VehicleProtocol.CHADEMO_1, VehicleProtocol.CHADEMO_2})
 
 
 def incompatible(view: View) -> str:
@@ -22,6 +23,11 @@ def incompatible(view: View) -> str:
     if vehicle.min_current > config.max_current:
         return f"the vehicle's minimum current {vehicle.min_current:.0f} A is above {config.max_current:.0f} A"
     return ""
+
+
+def connects_without_precharge(view: View) -> bool:
+    """Return whether the vehicle closes its contactor at a dead output (can.md 1.4 row 10a): CHAdeMO by both of the controller's words, nobody else."""
+    return view.controller.protocol in _CHADEMO and view.controller.plug is Plug.CHADEMO
 
 
 def missing_before_test(view: View) -> str:

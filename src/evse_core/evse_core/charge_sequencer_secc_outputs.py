@@ -5,6 +5,7 @@ from math import nan as NAN
 from evse_core.charge_sequencer_chademo_outputs import set_points
 from evse_core.charge_sequencer_current import available_voltage, power_wanted, voltage_ceiling
 from evse_core.charge_sequencer_discharge import capability, takes_power
+from evse_core.charge_sequencer_facts import started
 from evse_core.charge_sequencer_outputs import LinkOutputs, Outputs, SetPoints, contactor_command
 from evse_core.charge_sequencer_secc_facts import missing_before_test
 from evse_core.charge_sequencer_view import View
@@ -12,7 +13,17 @@ from evse_core.types import ChargeState, ControllerCommand, ControllerPhase, Pow
 
 _S, _P, _F = ChargeState, ControllerPhase, PowerFunction
 # States in which the charge controller may use the modules, once they are ready.
-_USABLE = frozenset({_S.CABLE_CHECK, _S.LOWERING_OUTPUT, _S.PRECHARGE, _S.WAITING_FOR_REQUEST, _S.CHARGING, _S.RAMPING_DOWN})
+_USABLE = frozenset(
+    {
+        _S.CABLE_CHECK,
+        _S.LOWERING_OUTPUT,
+        _S.PRECHARGE,
+        _S.WAITING_FOR_CONTACTOR,
+        _S.WAITING_FOR_REQUEST,
+        _S.CHARGING,
+        _S.RAMPING_DOWN,
+    }
+)
 _BEFORE_TOKEN = frozenset({_S.AVAILABLE, _S.PREPARING, _S.AUTHORIZING})
 _AUTHORISED = frozenset({_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION, _S.LOCKING}) | (_USABLE - {_S.RAMPING_DOWN})
 _PARAMETERS_DONE = _AUTHORISED - {_S.WAITING_FOR_VEHICLE, _S.WAITING_FOR_PERMISSION}
@@ -47,6 +58,15 @@ def _set_points(view: View, row: Outputs) -> SetPoints:
     return set_points(view, row)
 
 
+def _presses_start(view: View) -> bool:
+    """Return whether the controller's start button is pressed: with the driver's, and for an authorised driver who has started until the controller begins.
+
+    A CHAdeMO vehicle is not looked for before that (can.md 1.4 row 3); a controller of CCS or MCS does not look at it.
+    """
+    waits = view.state is _S.AUTHORIZED and started(view) and not view.plugged
+    return waits or view.now - view.driver.started <= _TOLD_FOR
+
+
 def _lowers(view: View, row: Outputs) -> bool:
     """Return whether the modules may discharge the output: on the controller's word before the precharge, behind an open contactor, never a battery."""
     if view.state is _S.LOWERING_OUTPUT:
@@ -72,7 +92,7 @@ def _vehicle_command(view: View) -> VehicleCommand:
         controller=ControllerCommand(
             enabled=enabled and view.permit and view.power is not None and view.power.enabled,
             start_authorised=begun or state is _S.AUTHORIZED or early,
-            start_button=view.now - driver.started <= _TOLD_FOR,
+            start_button=_presses_start(view),
             authorisation_done=begun or refused,
             authorisation_valid=begun,
             parameters_done=state in _PARAMETERS_DONE,

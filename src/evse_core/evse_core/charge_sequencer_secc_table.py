@@ -1,14 +1,21 @@
 """The transitions of the charging sequence where a charge controller (SECC) leads, as data: ../shared/reference/can.md 1.4. docs/states.md is drawn from them.
 
 The controller asks for power functions by DC_Power_Control; the station carries them out as far as its own order of steps, its own insulation test and its
-limits allow. What it asks for out of order ends the session.
+limits allow. What it asks for out of order ends the session. A CHAdeMO vehicle is not precharged: its contactor closes at a dead output, and power waits until
+its battery's voltage is there. Every other vehicle, also one whose protocol is not known, is precharged.
 """
 
 from evse_core import charge_sequencer_guards as g
 from evse_core import charge_sequencer_table as t
 from evse_core.charge_sequencer_facts import stopped_by
 from evse_core.charge_sequencer_guards import Guard, after
-from evse_core.charge_sequencer_secc_facts import incompatible, missing_before_test, opened_by_controller, session_over
+from evse_core.charge_sequencer_secc_facts import (
+    connects_without_precharge,
+    incompatible,
+    missing_before_test,
+    opened_by_controller,
+    session_over,
+)
 from evse_core.charge_sequencer_session import Ending
 from evse_core.charge_sequencer_table import STARTING, States, Transition, row, stop
 from evse_core.charge_sequencer_view import View
@@ -17,7 +24,7 @@ from evse_core.types import EmergencyOrigin, StopCause
 from evse_core.types import PowerFunction as F
 
 # The output contactor is closed, the vehicle's is open.
-TESTING: States = frozenset({S.CABLE_CHECK, S.LOWERING_OUTPUT, S.PRECHARGE})
+TESTING: States = frozenset({S.CABLE_CHECK, S.LOWERING_OUTPUT, S.PRECHARGE, S.WAITING_FOR_CONTACTOR})
 CONNECTED: States = frozenset({S.WAITING_FOR_REQUEST, S.CHARGING})
 RUNNING: States = TESTING | CONNECTED
 ENERGISED: States = RUNNING | {S.RAMPING_DOWN}
@@ -85,9 +92,10 @@ precharges = Guard(
     lambda view: view.controller.function is F.PRECHARGE and g.lowered.test(view),
 )
 no_precharge_needed = Guard(
-    "controller lowers no more, output at most `lowered_voltage`, no precharge with this connector",
-    lambda view: view.controller.function is F.STANDBY and not _lowers(view) and g.lowered.test(view),
+    "controller of a CHAdeMO vehicle lowers no more, output at most `lowered_voltage`",
+    lambda view: connects_without_precharge(view) and view.controller.function is F.STANDBY and not _lowers(view) and g.lowered.test(view),
 )
+connected = Guard("output above `connected_voltage`", lambda view: view.output_voltage > view.config.connected_voltage)
 no_request_after_test = after("negotiation_timeout", "no request after the cable check")
 precharged = Guard("controller ends the precharge", lambda view: view.controller.function is F.STANDBY)
 not_precharged = after("precharge_timeout", "precharge not ended", detail=lambda view: f"output at {view.output_voltage:.0f} V")
@@ -147,6 +155,7 @@ _LOCKING: States = frozenset({S.LOCKING})
 _CABLE_CHECK: States = frozenset({S.CABLE_CHECK})
 _LOWERING: States = frozenset({S.LOWERING_OUTPUT})
 _PRECHARGE: States = frozenset({S.PRECHARGE})
+_TO_CONTACTOR: States = frozenset({S.WAITING_FOR_CONTACTOR})
 _WAITING: States = frozenset({S.WAITING_FOR_REQUEST})
 _STOPS = (
     row(STARTING | ENERGISED, emergency, S.EMERGENCY, _by_origin),
@@ -179,7 +188,7 @@ _STARTING = (
     *stop(_CABLE_CHECK, g.cable_check_too_long, t.SYSTEM_FAULT),
     *stop(_LOWERING, _asks_out_of_order(F.INSULATION_TEST, F.POWER_TRANSFER), t.SYSTEM_FAULT),
     row(S.LOWERING_OUTPUT, precharges, S.PRECHARGE),
-    row(S.LOWERING_OUTPUT, no_precharge_needed, S.WAITING_FOR_REQUEST),
+    row(S.LOWERING_OUTPUT, no_precharge_needed, S.WAITING_FOR_CONTACTOR),
     *stop(_LOWERING, no_request_after_test, t.TOO_LATE),
 )
 _CHARGING = (
@@ -187,6 +196,9 @@ _CHARGING = (
     row(S.PRECHARGE, charges, S.CHARGING),
     row(S.PRECHARGE, precharged, S.WAITING_FOR_REQUEST),
     *stop(_PRECHARGE, not_precharged, t.TOO_LATE),
+    *stop(_TO_CONTACTOR, _asks_out_of_order(F.INSULATION_TEST, F.PRECHARGE), t.SYSTEM_FAULT),
+    row(S.WAITING_FOR_CONTACTOR, connected, S.WAITING_FOR_REQUEST),
+    *stop(_TO_CONTACTOR, g.no_contactor, t.TOO_LATE),
     *stop(_WAITING, _asks_out_of_order(F.INSULATION_TEST), t.SYSTEM_FAULT),
     row(S.WAITING_FOR_REQUEST, charges, S.CHARGING),
     *stop(CONNECTED, g.over_threshold, t.SYSTEM_FAULT),

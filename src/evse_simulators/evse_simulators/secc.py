@@ -1,4 +1,4 @@
-"""A charge controller (SECC) on the generic EVSE interface v3 with a CCS vehicle behind it: frames and sensors around secc_sequence.py."""
+"""A charge controller (SECC) on the generic EVSE interface v3 with a CCS, MCS or CHAdeMO vehicle behind it: frames and sensors around secc_sequence.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,22 +9,18 @@ from evse_core.codecs.signals import PISTOL_SHIFT, SignalDatabase
 from evse_core.frame import Frame
 from evse_core.parameter import parameter
 from evse_core.sample import fresh
-from evse_core.types import ControllerPhase
 from evse_simulators.battery import Battery, BatteryConfig
 from evse_simulators.faults import PRETENDED_CHARGE, SECC, Answer
 from evse_simulators.pace import Periodic, Wire
-from evse_simulators.secc_sequence import Asked, SeccSequence, SeccSequenceConfig, Told
+from evse_simulators.secc_protocol import ISO_15118_20, Connection, spoken
+from evse_simulators.secc_sequence import Asked, SeccSequence, Told
+from evse_simulators.secc_sequence_config import SeccSequenceConfig
 from evse_simulators.simulated_vehicle import INPUT_LIMIT, SimulatedVehicle, VehicleOutput
 
-# Signals of the control pilot by whether a vehicle is there and ready for power: states A, B, C (can.md 1.3). [V]
-PILOT_FREE, PILOT_CONNECTED, PILOT_READY = 12.0, 9.0, 6.0
-# 5 % says that digital communication is wanted, 100 % that the controller is not ready (IEC 61851-1 annex A; can.md 1.3). [%]
-DUTY_DIGITAL, DUTY_OFF = 5.0, 100.0
 # Contacts of the connector at rest. [degC]
 COOL = 25.0
 # EVCCID of the simulated vehicle: a locally administered MAC address.
 VEHICLE_ID = bytes.fromhex("02005E100001")
-READY_PHASES = (ControllerPhase.WAITING_FOR_CHARGE, ControllerPhase.CHARGING)
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,10 @@ class SeccConfig(SeccSequenceConfig, BatteryConfig):
 
     pistol: int = parameter(1, "", "pistol index, bits 28..24 of identifiers", "generic EVSE v3, can.md 1.1", 1, 31)
     newest_frames: bool = parameter(True, "", "frames as of v3.6; false: as short as of v3.1", "can.md 1.2")
-    protocol: int = parameter(2, "", "Communication_Protocol: 0 DIN 70121, 2 ISO 15118-2, 7 ISO 15118-20", "can.md 1.3", 0, 255)
-    plug: int = parameter(0, "", "Plug_and_pins: 0 CCS core, 1 CCS extended, 4 MCS", "can.md 1.3", 0, 255)
+    protocol: int = parameter(
+        2, "", "Communication_Protocol: 0 DIN 70121, 2 ISO 15118-2, 3 to 5 CHAdeMO, 7 ISO 15118-20", "can.md 1.3", 0, 255
+    )
+    plug: int = parameter(0, "", "Plug_and_pins: 0 CCS core, 1 CCS extended, 2 CHAdeMO, 4 MCS", "can.md 1.3", 0, 255)
 
 
 class SeccModel(SimulatedVehicle):
@@ -45,7 +43,8 @@ class SeccModel(SimulatedVehicle):
     def __init__(self, config: SeccConfig, database: SignalDatabase) -> None:
         super().__init__(config, SECC)
         self.config = config
-        self.sequence = SeccSequence(config)
+        self.protocol = spoken(config.protocol, config.plug)
+        self.sequence = SeccSequence(config, self.protocol)
         self.connector_temperature = COOL
         self._powered = True
         self._wire = Wire(database)
@@ -53,7 +52,7 @@ class SeccModel(SimulatedVehicle):
         self._heartbeat, self._extra = Periodic(0.1), Periodic(0.1)
         self._inputs = Periodic(1.0)
         self._control_sent: Asked | None = None
-        self._control = Periodic(config.request_period)
+        self._control = Periodic(self.protocol.request_period or config.request_period)
         # New_Charge_Session went out, after which the vehicle's information is told, and what has been told.
         self._announced = False
         self._sent: dict[str, dict[str, float]] = {}
@@ -70,6 +69,7 @@ class SeccModel(SimulatedVehicle):
     def change_vehicle(self, config: SeccConfig) -> None:
         """Let another vehicle come to the same controller; the connector is out."""
         self.config = self.sequence.config = config
+        self.protocol = self.sequence.protocol = spoken(config.protocol, config.plug)
         self.battery = Battery(config)
 
     def set_power(self, on: bool) -> None:
@@ -108,9 +108,14 @@ class SeccModel(SimulatedVehicle):
             self._told.authorisation_done = signals.get("CCS_Authorisation_Done", 0.0) == 1.0
             self._told.authorisation_valid = signals.get("CCS_Authorisation_Valid", 0.0) == 1.0
             self._told.parameters_done = signals.get("Charge_Parameters_Done", 0.0) == 1.0
-            pressed = signals.get("User_Stop_Button", 0.0) == 1.0
-            self._told.stop_asked |= pressed and not self._told.stop_button and "controller_ignores_stop" not in self.faults
-            self._told.stop_button = pressed
+            self._take_buttons(signals.get("CHAdeMO_Start_Button", 0.0) == 1.0, signals.get("User_Stop_Button", 0.0) == 1.0)
+
+    def _take_buttons(self, start: bool, stop: bool) -> None:
+        """Take the two buttons by their edges."""
+        told = self._told
+        told.start_asked |= start and not told.start_button
+        told.stop_asked |= stop and not told.stop_button and "controller_ignores_stop" not in self.faults
+        told.start_button, told.stop_button = start, stop
 
     # How it stands
 
@@ -126,7 +131,7 @@ class SeccModel(SimulatedVehicle):
 
     @property
     def locked(self) -> bool:
-        """The lock in the vehicle's inlet holds the connector."""
+        """The lock of the vehicle's inlet, or of a CHAdeMO connector, holds."""
         return self.plugged and self.sequence.locked
 
     @property
@@ -164,11 +169,12 @@ class SeccModel(SimulatedVehicle):
         told = self._told
         power = fresh(self._power, now, INPUT_LIMIT)
         told.inlet_voltage = power.connector_voltage if power is not None and not isnan(power.connector_voltage) else 0.0
+        told.inlet_current = power.current if power is not None and not isnan(power.current) else 0.0
         told.battery_voltage, told.soc_percent = self.battery.open_circuit_voltage, self.battery.soc_percent
         told.acceptable_current = 0.0 if "ccs_no_request" in self.faults else self.battery.acceptable_current()
         told.plugged, told.vehicle_stop, self._stop_pressed = self.plugged, self._stop_pressed, False
         asked = self.sequence.step(told, self.faults, now)
-        told.stop_asked = False
+        told.stop_asked = told.start_asked = False
         return VehicleOutput(self._frames(asked, now), self.lines())
 
     # Frames
@@ -190,8 +196,8 @@ class SeccModel(SimulatedVehicle):
             )
             self._announced = True
         frames += self._events()
-        if self.config.newest_frames and self._extra.due(now):
-            frames.append(self._write("CCS_Extra_Information", self._pilot()))
+        if self.config.newest_frames and self._extra.due(now) and (lines := self._signal_lines()) is not None:
+            frames.append(self._write(*lines))
         if self._inputs.due(now):
             warm = {"CPU_Temperature": 45.0, "Pistol_PTC1": self.connector_temperature, "Pistol_PTC2": COOL}
             frames.append(self._write("ADM_CS_SECC_Inputs", warm))
@@ -227,6 +233,7 @@ class SeccModel(SimulatedVehicle):
     def _information(self) -> dict[str, dict[str, float]]:
         config, battery = self.config, self.battery
         newest = config.newest_frames
+        identified = newest and self.protocol.identifies and config.protocol != ISO_15118_20
         return {
             "EV_Information_Battery": {
                 "Battery_Capacity": round(battery.capacity_kwh),
@@ -244,13 +251,11 @@ class SeccModel(SimulatedVehicle):
                 "EV_Maximum_Charge_Power": round(config.max_current * config.max_voltage / 1e3),
             },
             "EV_Information_Discharge_Limits": {"EV_Maximum_Discharge_Current": config.max_discharge_current},
-            **({"EV_ID_CCS_Part2_DIN": {f"Byte{index}": byte for index, byte in enumerate(VEHICLE_ID)}} if newest else {}),
+            **({"EV_ID_CCS_Part2_DIN": {f"Byte{index}": byte for index, byte in enumerate(VEHICLE_ID)}} if identified else {}),
         }
 
-    def _pilot(self) -> dict[str, float]:
-        ready = self.sequence.phase in READY_PHASES
-        voltage = PILOT_FREE if not self.plugged else PILOT_READY if ready else PILOT_CONNECTED
-        return {"CP_State": voltage, "CP_Duty_Cycle": DUTY_DIGITAL if self.sequence.running else DUTY_OFF}
+    def _signal_lines(self) -> tuple[str, dict[str, float]] | None:
+        return self.protocol.lines(Connection(self.plugged, self.sequence.running, self.sequence.phase))
 
     def _write(self, name: str, signals: Mapping[str, float]) -> Frame:
         """Return a frame; one of an older version ends earlier."""

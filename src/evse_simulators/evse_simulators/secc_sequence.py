@@ -1,23 +1,24 @@
-"""The steps of a charge controller with a CCS vehicle: what it asks the power modules for, and when (../shared/reference/can.md 1.4 and 1.5)."""
+"""The steps of a charge controller with a vehicle: what it asks the power modules for, and when (../shared/reference/can.md 1.4 and 1.5)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 
-from evse_core.parameter import parameter
 from evse_core.types import ControllerPhase as P
 from evse_core.types import PowerFunction
+from evse_simulators.secc_protocol import Protocol
+from evse_simulators.secc_sequence_config import SeccSequenceConfig
 
 # Origin of Emergency_Stop (can.md 1.3).
 BY_STATION, BY_VEHICLE = 1, 3
 # Answers of the modules older than this are an emergency while they are needed (can.md 1.7). [s]
 STATUS_LIMIT = 0.5
-# Insulation that passes: resistance [ohm] in so many successive iterations [1] at a share of the test voltage [1] (can.md 1.4 row 8).
-INSULATION_LIMIT, ITERATIONS, TEST_SHARE = 100e3, 10, 0.9
-# The output counts as discharged (can.md 1.4 row 9), and as equal to the battery (row 10b). [V]
+# Insulation passes in so many successive iterations [1] at a share of the test voltage [1] (can.md 1.4 row 8).
+ITERATIONS, TEST_SHARE = 10, 0.9
+# The output counts as discharged (can.md 1.4 rows 9, 10a), and as equal to the battery (row 10b). [V]
 LOWERED, PRECHARGED = 20.0, 20.0
 PRECHARGE_CURRENT = 2.0  # [A] can.md 1.4 row 10b
-# Highest current at which the contactors open (can.md 1.4 row 13). [A]
+# Highest current at which the output contactor opens (can.md 1.4 row 13). [A]
 OPENING_CURRENT = 1.0
 # Emergency_Stop stays in force for so long at least. Own choice. [s]
 EMERGENCY_TIME = 1.0
@@ -25,39 +26,9 @@ EMERGENCY_TIME = 1.0
 VOLTAGE_EXCESS, CURRENT_EXCESS, EXCESS_TIME = 30.0, 15.0, 1.0
 
 
-@dataclass(frozen=True)
-class SeccSequenceConfig:
-    """What the controller is set to and what its vehicle wants."""
-
-    use_sequence_flags: bool = parameter(
-        True, "", "waits for Start_Charge_Authorisation before it speaks with a vehicle", "can.md 1.4 row 1"
-    )
-    external_authorisation: bool = parameter(True, "", "asks the station whether the driver is authorised (State 11)", "can.md 1.4 row 4")
-    boot_time: float = parameter(2.0, "s", "State 0 after power-up", "about 15 s: can.md 1.4 row 0; shorter here", 0.0, 60.0)
-    negotiation_time: float = parameter(
-        2.0, "s", "SLAC, TLS and protocol with the vehicle", "up to tens of seconds: can.md 1.4 row 3", 0.0, 60.0
-    )
-    lock_time: float = parameter(0.5, "s", "lock in the vehicle's inlet", "usual for lock motors", 0.0, 10.0)
-    contactor_delay: float = parameter(0.5, "s", "precharged to the vehicle's closed contactor", "usual", 0.05, 10.0)
-    request_delay: float = parameter(1.0, "s", "closed contactor to the first request", "usual", 0.0, 3600.0)
-    request_period: float = parameter(0.1, "s", "pace of requests; the vehicle's, up to 60 s", "can.md 1.4 row 12", 0.05, 60.0)
-    step_limit: float = parameter(30.0, "s", "patience with the station in each step", "can.md 1.4 row 8: 30 s", 1.0, 600.0)
-    welding_time: float = parameter(1.0, "s", "welding detection", "usual", 0.0, 10.0)
-    test_voltage: float = parameter(500.0, "V", "test voltage of the insulation test", "CCS: highest of both sides", 50.0, 1500.0)
-    target_voltage: float = parameter(410.0, "V", "voltage ceiling while charging", "96 cells at 4.27 V", 50.0, 1500.0)
-    max_voltage: float = parameter(435.0, "V", "highest battery voltage", "96 cells at 4.53 V", 50.0, 1500.0)
-    min_voltage: float = parameter(250.0, "V", "lowest battery voltage", "96 cells at 2.6 V", 0.0, 1500.0)
-    max_current: float = parameter(110.0, "A", "largest current", "compact car with 45 kW", 1.0, 3000.0)
-    max_discharge_current: float = parameter(
-        0.0, "A", "largest current that the vehicle gives; 0: none", "most vehicles give none", 0.0, 3000.0
-    )
-    range_mode: bool = parameter(False, "", "asks for a range (ISO 15118-20 dynamic mode)", "can.md 1.4 row 12r")
-    target_soc_percent: float = parameter(80.0, "%", "state of charge at which the vehicle stops", "usual at fast chargers", 1.0, 100.0)
-
-
 @dataclass(slots=True)
 class Told:
-    """What the station and the inlet say: V, A, ohm, times in s; `stop_asked` is the edge of the stop button."""
+    """What the station and the inlet say: V, A, ohm, times in s; `stop_asked` and `start_asked` are the edges of the two buttons."""
 
     status_at: float = -inf
     voltage: float = 0.0
@@ -72,9 +43,12 @@ class Told:
     parameters_done: bool = False
     stop_button: bool = False
     stop_asked: bool = False
+    start_button: bool = False
+    start_asked: bool = False
     plugged: bool = False
     vehicle_stop: bool = False
     inlet_voltage: float = 0.0
+    inlet_current: float = 0.0
     battery_voltage: float = 0.0
     soc_percent: float = 0.0
     acceptable_current: float = 0.0
@@ -116,8 +90,8 @@ _STOPPABLE = (P.NEGOTIATING, P.AUTHORISING, *_SERVING[:5])
 class SeccSequence:
     """Call step at 20 Hz. `session` is open from New_Charge_Session to Charge_Session_Finished."""
 
-    def __init__(self, config: SeccSequenceConfig) -> None:
-        self.config = config
+    def __init__(self, config: SeccSequenceConfig, protocol: Protocol) -> None:
+        self.config, self.protocol = config, protocol
         self.phase = P.INITIALISING
         self._start()
 
@@ -130,7 +104,7 @@ class SeccSequence:
         self._emergency_until = -inf
         self._excess_since = inf
         self._enable_seen = self._parameters_seen = False
-        self._served = False
+        self._served = self._start_wanted = False
         self.end = ""
         self.emergency = 0
         self.request = 0.0
@@ -209,7 +183,7 @@ class SeccSequence:
             return 0
         silent = now - told.status_at > STATUS_LIMIT
         refused = self.phase is P.CHARGING and not told.enabled
-        leaking = self.phase in (P.WAITING_FOR_CHARGE, P.CHARGING) and told.insulation < INSULATION_LIMIT
+        leaking = self.phase in (P.WAITING_FOR_CHARGE, P.CHARGING) and told.insulation < self.protocol.insulation
         return BY_STATION if silent or refused or leaking or self._exceeds(told, now) else 0
 
     def _exceeds(self, told: Told, now: float) -> bool:
@@ -261,26 +235,36 @@ class SeccSequence:
         return _STANDBY
 
     def _idle(self, told: Told, faults: Collection[str], now: float) -> Asked:
-        """Wait for a vehicle and, where the station's word counts, for that; a vehicle that was served has to be plugged in anew."""
+        """Wait for a vehicle and, where the station's word counts, for that."""
         self.locked = False
         self._served = self._served and told.plugged
+        self._start_wanted = told.plugged and (self._start_wanted or told.start_asked)
         allowed = told.start_authorised or not self.config.use_sequence_flags
         if self.phase is P.NOT_AVAILABLE and allowed:
             self._go(P.WAITING_FOR_VEHICLE, now)
         elif self.phase is P.WAITING_FOR_VEHICLE and not allowed:
             self._go(P.NOT_AVAILABLE, now)
-        elif self.phase is P.WAITING_FOR_VEHICLE and told.plugged and not self._served and not self.emergency:
+        elif self.phase is P.WAITING_FOR_VEHICLE and told.plugged and self._is_started and not self.emergency:
             self._begin(now)
         return _STANDBY
 
+    @property
+    def _is_started(self) -> bool:
+        """The start button was pressed; else a vehicle counts that was not served since it was plugged in.
+
+        Where the station's flags are ignored the button is wired to the controller, and pressed as soon as the connector is in.
+        """
+        return self._start_wanted if self.protocol.start_button and self.config.use_sequence_flags else not self._served
+
     def _begin(self, now: float) -> None:
-        self.end, self._good, self._rushed, self._served = "", 0, False, True
+        self.end, self._good, self._rushed, self._served, self._start_wanted = "", 0, False, True, False
         self._enable_seen = self._parameters_seen = self.was_closed = False
         self._go(P.NEGOTIATING, now)
 
     def _negotiating(self, told: Told, faults: Collection[str], now: float) -> Asked:
         if self._elapsed(now) >= self.config.negotiation_time:
-            self._go(P.AUTHORISING if self.config.external_authorisation else P.CONNECTED, now)
+            asks = self.config.external_authorisation and self.protocol.authorises
+            self._go(P.AUTHORISING if asks else P.CONNECTED, now)
             self.session = self.phase is P.CONNECTED
         return _STANDBY
 
@@ -308,13 +292,13 @@ class SeccSequence:
             return _STANDBY
         if self._part == 1:
             reached = told.voltage >= TEST_SHARE * self.config.test_voltage
-            self._good = self._good + 1 if reached and told.insulation >= INSULATION_LIMIT else 0
+            self._good = self._good + 1 if reached and told.insulation >= self.protocol.insulation else 0
             if self._good < 2 * ITERATIONS:  # this is asked twice per iteration of 100 ms
                 voltage = self.config.test_voltage
                 return Asked(PowerFunction.INSULATION_TEST, voltage, PRECHARGE_CURRENT, PRECHARGE_CURRENT, contactor=True, repeated=True)
             self._next(now)
         if told.voltage <= LOWERED and told.inlet_voltage <= LOWERED and now - self._part_since > 0.2:
-            self._go(P.PRECHARGE, now)
+            self._go(P.PRECHARGE if self.protocol.precharges else P.WAITING_FOR_CHARGE, now)
         return _LOWERING_CLOSED
 
     def _precharge(self, told: Told, faults: Collection[str], now: float) -> Asked:
@@ -325,14 +309,23 @@ class SeccSequence:
         elif self._part == 1 and not near:
             self._part = 0
         elif self._part == 1 and now - self._part_since >= self.config.contactor_delay:
-            self.contactor = True
-            self._events.append(("Charge_Status_Change", {"Vehicle_Ready_for_Charging": 1.0}))
+            self._connect()
             self._go(P.WAITING_FOR_CHARGE, now)
             return _STANDBY_CLOSED
         return Asked(PowerFunction.PRECHARGE, told.battery_voltage, PRECHARGE_CURRENT, 0.0, True, contactor=True, repeated=True)
 
+    def _connect(self) -> None:
+        """Let the vehicle close its contactor and be ready for power."""
+        self.contactor = True
+        self._events.append(("Charge_Status_Change", {"Vehicle_Ready_for_Charging": 1.0}))
+
     def _waiting_for_charge(self, told: Told, faults: Collection[str], now: float) -> Asked:
-        if self._elapsed(now) >= self.config.request_delay:
+        """Let a vehicle that was not precharged connect itself at a dead output; then wait for its first request."""
+        waited = now - self._part_since
+        if not self.contactor and waited >= self.config.contactor_delay and told.voltage <= LOWERED and told.inlet_voltage <= LOWERED:
+            self._connect()
+            self._next(now)
+        elif self.contactor and waited >= self.config.request_delay:
             self._go(P.CHARGING, now)
         return _STANDBY_CLOSED
 
@@ -350,9 +343,10 @@ class SeccSequence:
         return float(int(min(self.config.max_current, told.acceptable_current, offered)))
 
     def _ending(self, told: Told, faults: Collection[str], now: float) -> Asked:
-        """Standby with closed contactor until the current is gone, then open, then discharge (can.md 1.4 row 13)."""
+        """Standby with closed contactor until the current is gone, then open, then discharge (can.md 1.4 row 13); the vehicle looks at its own sensor."""
         if "controller_keeps_asking" in faults:
             return Asked(PowerFunction.POWER_TRANSFER, self.config.target_voltage, 10.0, 10.0, False, True, repeated=True)
+        self.contactor = self.contactor and abs(told.inlet_current) > self.protocol.opens_at
         if abs(told.current) >= OPENING_CURRENT and self._elapsed(now) < self.config.step_limit:
             return _STANDBY_CLOSED
         if self._part == 0:
@@ -374,7 +368,7 @@ class SeccSequence:
         if self.session and self._part == 0:
             self._events.append(("Charge_Session_Finished", {"State": float(self._rushed)}))
             self._next(now)
-        elif self._elapsed(now) >= 0.5 and (told.inlet_voltage <= 60.0 or self._elapsed(now) >= self.config.step_limit):
+        elif self._elapsed(now) >= 0.5 and (told.inlet_voltage <= self.protocol.unlocks_at or self._elapsed(now) >= self.config.step_limit):
             self.session = self.locked = False
             self._go(self._idle_phase(), now)
         return _OFF if self.emergency else _LOWERING

@@ -13,6 +13,7 @@ CURRENT = "unit/test_charge_sequencer_current.py"
 DRIVER = "unit/test_charge_sequencer_driver.py"
 SITE = "unit/test_energy_manager.py"
 LED = "unit/test_secc_world.py"
+LED_PROTOCOLS = "unit/test_secc_protocols_world.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    return view.session.good_readings >= view.config.led_insulation_readings\n",
         "    return True\n",
         (LED,),
+    ),
+    Mutation(
+        "nobody but a CHAdeMO vehicle is connected without a precharge",
+        "charge_sequencer_secc_facts.py",
+        "    return view.controller.protocol in _CHADEMO and view.controller.plug is Plug.CHADEMO\n",
+        "    return True\n",
+        (LED_PROTOCOLS,),
+    ),
+    Mutation(
+        "power waits until the battery of a CHAdeMO vehicle is connected",
+        "charge_sequencer_secc_table.py",
+        'connected = Guard("output above `connected_voltage`", lambda view: view.output_voltage > view.config.connected_voltage)\n',
+        'connected = Guard("output above `connected_voltage`", lambda view: True)\n',
+        (LED_PROTOCOLS,),
     ),
     Mutation(
         "the site's limit is shared, not exceeded",
