@@ -112,7 +112,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return
     told = f"the machine stood still for {1e3 * stop:.0f} ms during this test"
     report.sections.append(("machine", told))
-    last_try = getattr(item, "execution_count", 1) > getattr(item.config.option, "reruns", 0)
+    last_try = getattr(item, "execution_count", 1) > (getattr(item.config.option, "reruns", None) or 0)
     if last_try and call.excinfo is not None and not item.stash.get(FAILED_UNDISTURBED, False):
         words, _, _ = call.excinfo.exconly().partition("\n")
         report.outcome, report.longrepr = "skipped", (str(item.path), item.location[1], f"{told}; it failed with {words}")
