@@ -12,6 +12,7 @@ from evse_core.snapshot import capture, restore
 from evse_core.trace import STEP, Loop
 from evse_core.types import MeterReport, MeterStatus, PowerReport, SessionState
 from evse_tools.description import load
+from evse_tools.node_specs import decided_with, node_specs
 from evse_tools.verify_rules import loops
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -19,7 +20,7 @@ STAMP = 1.7e9
 
 
 def made(name: str = "modbus_meter.yaml") -> Loop:
-    return loops(load(CONFIG / name))["/evse_1/energy_meter"]()
+    return loops(decided_with(node_specs(load(CONFIG / name))))["/evse_1/energy_meter"]()
 
 
 def report(wh: float, power: float = 40_000.0) -> MeterReport:
