@@ -54,6 +54,18 @@ def records(
     raise typer.Exit(records_bench.run(sessions, json))
 
 
+@app.command()
+def ocpp(
+    messages: Annotated[int, typer.Option(help="messages in the queue, in hundreds; 0: no queue", min=0, max=1_000_000)] = 10_000,
+    frames: Annotated[int, typer.Option(help="frames of a hostile CSMS, 3600 stand for an hour; 0: none", min=0, max=100_000_000)] = 36_000,
+    json: Json = False,
+) -> None:
+    """Measure how fast ocpp_uplink empties its queue beside the bare ocpp library, and what a hostile CSMS does to its memory."""
+    from evse_tools import ocpp_bench  # noqa: PLC0415
+
+    raise typer.Exit(ocpp_bench.run(messages, frames, json))
+
+
 @app.command("meter-kills")
 def meter_kills(
     kills: Annotated[int, typer.Option(help="kills at random moments of sessions", min=0, max=100_000)] = 300,
