@@ -51,7 +51,8 @@ from the factory as `data_dir/ocpp16_keys/station_0.pem` (key and chain).
 - With AdditionalRootCertificateCheck a new root must be signed by the old one, which goes when a connection stands under the new one. A root under which the
   connection may stand is not deleted.
 - Security events stand in `data_dir/ocpp16_security.sqlite`, the last 5000. Those that matter to the CSMS are sent until it has answered, in order, also
-  after a restart; a CSMS that answers NotImplemented is not asked again on that connection. `security_events: false` sends none.
+  after a restart; a CSMS that answers NotImplemented is not asked again on that connection. `security_events: false` sends none. An
+  event that repeats itself, such as a refused connection, is written once an hour.
 """
 FILES = """
 ## Files
@@ -86,6 +87,7 @@ CHOICES = """
 - A status change that the protocol's table does not have is told in steps that it has, such as Preparing, Available, Unavailable.
 - A reservation of connector 0 shows at no connector; it keeps others away once the last free connector is theirs.
 - The verdict of the CSMS comes before the local list; a difference is told as LocalListConflict, once for each token and list.
+- A session that is refused afterwards and not stopped has MaxEnergyOnInvalidId from its begin on, then no power; the session that follows is not concerned.
 - A vehicle that is unplugged ends its transaction. Without socket outlets the cable stays the station's (UnlockConnectorOnEVSideDisconnect is false).
 """
 
