@@ -128,10 +128,10 @@ def test_a_second_station_on_the_same_data_is_refused(
 
 
 def test_a_wrong_description_starts_nothing(file: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    file.write_text(file.read_text(encoding="utf-8").replace("max_current: 125", "max_current: 1250"), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace("max_current: 125", "max_current: 12500"), encoding="utf-8")
     answer = subprocess.run([*CLI, "up", str(file)], env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert answer.returncode == 2
-    assert re.search(r"station\.yaml:\d+: evses\[0\]\.rating\.max_current: 1250\.0 A is above 600\.0 A", answer.stderr)
+    assert re.search(r"station\.yaml:\d+: evses\[0\]\.rating\.max_current: 12500\.0 A is above 3000\.0 A", answer.stderr)
     assert not (tmp_path / "data").exists()
 
 

@@ -1,31 +1,23 @@
 """A liquid-cooled cable: its full current only while the coolant is known to work, in the rule and in a whole session of more than 350 kW."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from math import inf, nan
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from unit.world_rig import DATABASES, described
 
 from evse_core.can_bridge import CanBridgeConfig
 from evse_core.charge_sequencer import SequencerConfig
 from evse_core.cooled_cable import cable_current, coolant_works
 from evse_core.safety_monitor import SafetyConfig
 from evse_core.types import ChargeState
-from evse_nodes import databases
 from evse_simulators.io_board import IoBoardConfig
-from evse_simulators.memo_database import MemoDatabase
 from evse_simulators.power_modules_config import PowerModulesConfig
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
 from evse_simulators.world_config import QUICK_CONTROLLER, WorldConfig
-from evse_tools.description import from_data
-from evse_tools.node_specs import node_specs
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
-KNOWN: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
 LIMITS: dict[str, Any] = {"max_voltage": 1000.0, "max_current": 500.0, "uncooled_current": 200.0}
 
 
@@ -81,37 +73,21 @@ def charging(believed: float = 200.0) -> World:
         safety=SafetyConfig(vehicle_link="secc", **LIMITS),
         site_power=1e6,
     )  # fmt: skip
-    world = World(KNOWN, config, 1)
+    world = World(DATABASES, config, 1)
     assert world.begin_charging()
     assert world.run_until(lambda world: world.power.current > 480.0, 20.0), (world.session, world.power)
     return world
 
 
-def described() -> World:
-    """Return a world made of the parameters that config/xfc.yaml gives its nodes, while it charges."""
-    station = from_data(yaml.safe_load((CONFIG / "xfc.yaml").read_text(encoding="utf-8")))
-    specs = {spec.executable: spec.parameters for spec in node_specs(station)}
-
-    def made(kind: Any, node: str) -> Any:
-        known = {item.name for item in fields(kind)}
-        return kind(**{name: value for name, value in specs[node].items() if name in known})
-
-    config = WorldConfig(
-        vehicle=made(SeccConfig, "secc_simulator"),
-        modules=made(PowerModulesConfig, "power_module_simulator"),
-        board=made(IoBoardConfig, "io_board_simulator"),
-        bridge=made(CanBridgeConfig, "can_bridge"),
-        sequencer=made(SequencerConfig, "charge_sequencer"),
-        safety=made(SafetyConfig, "safety_monitor"),
-        site_power=station.sections["energy_manager"]["site_limit"],
-    )
-    world = World(KNOWN, config, 1)
+def of_the_example() -> World:
+    """Return a world of config/xfc.yaml, while it charges."""
+    world = World(DATABASES, described("xfc.yaml"), 1)
     assert world.begin_charging()
     assert world.run_until(lambda world: world.power.current > 480.0, 30.0), (world.session, world.power, world.safety_state)
     return world
 
 
-@pytest.mark.parametrize("start", [charging, described])
+@pytest.mark.parametrize("start", [charging, of_the_example])
 def test_a_session_takes_more_than_350_kw(start: Callable[[], World]) -> None:
     world = start()
     world.run(60.0)

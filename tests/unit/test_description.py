@@ -137,7 +137,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("evses", 1, "evse"), 0, "0 is below 1"),
     (("evses", 1, "evse"), 1, "1 is the number of more than one EVSE"),
     (("evses", 2, "rating"), "high", "'high' is not a section"),
-    (("evses", 0, "rating", "max_current"), 650, "650.0 A is above 600.0 A"),
+    (("evses", 0, "rating", "max_current"), 3100, "3100.0 A is above 3000.0 A"),
     (("evses", 0, "rating", "max_current"), "125 A", "'125 A' is not a number"),
     (("evses", 0, "rating", "min_voltage"), 500, "500 V is not below max_voltage, 500 V"),
     (("evses", 0, "rating", "max_power"), float("inf"), "inf is not a finite number"),

@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from unit.world_rig import COURSE, DATABASES, energy, mend, over
+from unit.world_rig import COURSE, DATABASES, described, energy, mend, over
 
 from evse_core.frame import Frame
 from evse_core.types import BusLink, ChargeState, Plug, RecordStatus, StopCause, VehicleProtocol
 from evse_simulators.faults import DISCHARGE, FAULTS, SECC
 from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
-from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, WorldConfig, secc_config
+from evse_simulators.world_config import QUICK_CONTROLLER, QUICK_MODULES, secc_config
 
 CHADEMO = SeccConfig(**QUICK_CONTROLLER, protocol=4, plug=2)
 MCS = SeccConfig(**QUICK_CONTROLLER, protocol=7, plug=4)
@@ -232,36 +232,22 @@ def test_mcs_needs_125_kohm(resistance: float, charges: bool) -> None:
         assert "limit 125 kOhm" in made.session.stop_detail
 
 
-def megawatt() -> WorldConfig:
-    """A station of 1000 A and 1 MW, and a truck with a battery of 800 V."""
-    rating = {"max_voltage": 1000.0, "max_current": 1000.0, "max_power": 1e6}
-    truck = replace(
-        MCS,
-        max_current=1000.0,
-        cells_in_series=216,
-        capacity_kwh=450.0,
-        battery_resistance=0.02,
-        min_voltage=600.0,
-        max_voltage=920.0,
-        target_voltage=880.0,
-    )
-    modules = replace(QUICK_MODULES, current_rise=500.0, current_fall=4000.0, **rating)
-    config = secc_config(truck, modules=modules, site_power=2e6)
-    board = replace(config.board, contact_resistance=3e-5, contact_thermal_conductance=5.0)
-    return replace(
-        config,
-        board=board,
-        sequencer=replace(config.sequencer, ramp_up=100.0, **rating),
-        safety=replace(config.safety, max_voltage=1000.0, max_current=1000.0),
-    )
-
-
 def test_mcs_charges_with_more_than_ccs_can_carry() -> None:
-    made = World(DATABASES, megawatt(), seed=1)
+    made = World(DATABASES, described("mcs.yaml"), seed=1)
     assert made.begin_charging(), made.log[-5:]
-    assert made.run_until(lambda made: made.power.current > 950.0, 20.0), (made.power, made.session)
-    assert not made.said("fault")
+    made.run(15.0)
+    assert made.power.current > 950.0
     assert made.power.current * made.power.connector_voltage > 700e3
+    assert not made.said("fault")
     made.stop()
     assert made.reach(ChargeState.FINISHED, 20.0), made.log[-5:]
     assert energy(made) == pytest.approx(made.vehicle.energy_wh, rel=0.02)
+
+
+def test_the_example_of_chademo_behind_a_controller_charges() -> None:
+    made = World(DATABASES, described("chademo_secc.yaml"), seed=1)
+    assert made.begin_charging(), made.log[-5:]
+    assert "WAITING_FOR_CONTACTOR" in made.said("state")
+    made.run(5.0).stop()
+    assert made.reach(ChargeState.UNLOCKING, 20.0), made.log[-5:]
+    assert not made.said("fault")

@@ -1,11 +1,26 @@
-"""What the tests of the simulated world share: databases, the course of a session, its end, its energy, and the mechanic."""
+"""What the tests of the simulated world share: databases, worlds of example descriptions, the course of a session, its end, its energy, and the mechanic."""
 
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+import yaml
+
+from evse_core.can_bridge import CanBridgeConfig
+from evse_core.charge_sequencer import SequencerConfig
+from evse_core.safety_monitor import SafetyConfig
 from evse_core.types import ChargeState, RequestKind
 from evse_nodes import databases
+from evse_simulators.io_board import IoBoardConfig
 from evse_simulators.memo_database import MemoDatabase
+from evse_simulators.power_modules_config import PowerModulesConfig
+from evse_simulators.secc import SeccConfig
 from evse_simulators.world import World
+from evse_simulators.world_config import WorldConfig
+from evse_tools.description import from_data
+from evse_tools.node_specs import node_specs
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 # With one memory for all worlds of a process.
 DATABASES: Any = {name: MemoDatabase(databases.load(name)) for name in databases.NAMES}
@@ -56,6 +71,26 @@ def start_session(made: World) -> None:
     made.token()
     made.run(1.0)
     made.start()
+
+
+def described(name: str) -> WorldConfig:
+    """Return a world behind a charge controller, made of the parameters that a description in config gives its nodes."""
+    station = from_data(yaml.safe_load((CONFIG / name).read_text(encoding="utf-8")))
+    specs = {spec.executable: spec.parameters for spec in node_specs(station)}
+
+    def made(kind: Any, node: str) -> Any:
+        known = {item.name for item in fields(kind)}
+        return kind(**{name: value for name, value in specs[node].items() if name in known})
+
+    return WorldConfig(
+        vehicle=made(SeccConfig, "secc_simulator"),
+        modules=made(PowerModulesConfig, "power_module_simulator"),
+        board=made(IoBoardConfig, "io_board_simulator"),
+        bridge=made(CanBridgeConfig, "can_bridge"),
+        sequencer=made(SequencerConfig, "charge_sequencer"),
+        safety=made(SafetyConfig, "safety_monitor"),
+        site_power=station.sections.get("energy_manager", {}).get("site_limit", 50e3),
+    )
 
 
 def over(made: World) -> bool:

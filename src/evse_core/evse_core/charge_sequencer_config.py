@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.rating import MOST_CURRENT, MOST_POWER
 from evse_core.vehicle_link import link_parameter
 
 # Bounds of authorization_validity, for descriptions and for a CSMS. Own: a driver needs longer to plug in, and nobody waits for an hour. [s]
@@ -21,13 +22,13 @@ class SequencerConfig:
     # The station.
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
-    max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
-    max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+    max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, MOST_CURRENT)
+    max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, MOST_POWER)
     max_discharge_current: float = parameter(
-        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, 600.0
+        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, MOST_CURRENT
     )
     max_discharge_power: float = parameter(
-        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900_000.0
+        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, MOST_POWER
     )
     safe_power: float = parameter(
         4_000.0,
@@ -35,7 +36,7 @@ class SequencerConfig:
         "power while no valid budget is there",
         "own choice: 10 A at 400 V; the sum over all EVSEs must fit the site",
         0.0,
-        900_000.0,
+        MOST_POWER,
     )
     protocol_number: int = parameter(2, "", "CHAdeMO generation that the station announces (109.0)", "can.md 2.1: 2 is 1.0 to 1.2", 0, 2)
     known_protocol_number: int = parameter(3, "", "highest generation of a vehicle that is served", "can.md 2.1: 3 is 2.0", 0, 255)
@@ -124,7 +125,7 @@ class SequencerConfig:
         65.0, "degC", "cabinet temperature at which the current is 0", "safety_monitor.enclosure_temperature_limit", 31.0, 90.0
     )
     uncooled_current: float = parameter(
-        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, MOST_CURRENT
     )
     coolant_flow_minimum: float = parameter(2.0, "L/min", "flow with which a cable is cooled", "own: a cooled cable has about 4", 0.1, 25.0)
     coolant_hold: float = parameter(

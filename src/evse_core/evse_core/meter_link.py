@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.rating import MOST_POWER
 from evse_core.vehicle_link import PILOT, link_parameter
 
 POWER_LINK, MODBUS, CAN = "power_link", "modbus", "can"
@@ -71,8 +72,8 @@ class MeterLinkConfig:
         1.0,
         10e3,
     )
-    max_power: float = parameter(50_000.0, "W", "Highest power of this EVSE", "rating", 100.0, 900e3)
-    max_discharge_power: float = parameter(0.0, "W", "Highest power from the vehicle", "rating", 0.0, 900e3)
+    max_power: float = parameter(50_000.0, "W", "Highest power of this EVSE", "rating", 100.0, MOST_POWER)
+    max_discharge_power: float = parameter(0.0, "W", "Highest power from the vehicle", "rating", 0.0, MOST_POWER)
     vehicle_link: str = link_parameter()
     simulated: bool = parameter(False, "", "The meter is simulated, and therefore never legal", "can.md 7.5: simulated meters")
 

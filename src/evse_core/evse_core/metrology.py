@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = {
     "evse_core.meter_answer": "answers of a meter as text",
     "evse_core.meter_evidence": "what a record says of the meter",
     "evse_core.meter_link": "which meter, and its cable",
+    "evse_core.rating": "the highest power that a meter may be set for",
     "evse_core.meter_loss": "losses of the cable",
     "evse_core.meter_map": "registers to values",
     "evse_core.meter_sunspec": "where the registers of a SunSpec meter are",

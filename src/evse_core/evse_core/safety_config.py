@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.rating import MOST_CURRENT, MOST_POWER
 from evse_core.vehicle_link import link_parameter
 
 CAN = "can.md"
@@ -17,11 +18,13 @@ class SafetyConfig:
     min_voltage: float = parameter(
         50.0, "V", "Lowest output voltage of this EVSE", f"{CAN} 2.3 S3, S10: rating of the modules", 0.0, 1500.0
     )
-    max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, 1000.0)
+    max_current: float = parameter(125.0, "A", "Highest output current of this EVSE", f"{CAN} 1.7: max_charger_current", 1.0, MOST_CURRENT)
     max_discharge_current: float = parameter(
-        0.0, "A", "Highest current from the vehicle; 0: any is a fault", f"{CAN} 1.7: max_charger_discharge_current", 0.0, 1000.0
+        0.0, "A", "Highest current from the vehicle; 0: any is a fault", f"{CAN} 1.7: max_charger_discharge_current", 0.0, MOST_CURRENT
     )
-    max_discharge_power: float = parameter(0.0, "W", "Highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900e3)
+    max_discharge_power: float = parameter(
+        0.0, "W", "Highest power from the vehicle; 0: none", "rating of the power modules", 0.0, MOST_POWER
+    )
 
     module_count: int = parameter(
         0, "", "Power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "the builder knows", 0, 255
@@ -338,7 +341,7 @@ class SafetyConfig:
     )
 
     uncooled_current: float = parameter(
-        0.0, "A", "Current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+        0.0, "A", "Current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, MOST_CURRENT
     )
     coolant_flow_limit: float = parameter(
         2.0, "L/min", "Flow below which a cable is not cooled", "charge_sequencer.coolant_flow_minimum", 0.1, 25.0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, inf, isnan, nan
 
+from evse_core import rating
 from evse_core.codecs.signals import SignalDatabase
 from evse_core.frame import Frame
 from evse_core.parameter import parameter
@@ -65,7 +66,12 @@ class IoBoardConfig(AcBoardConfig):
     board_temperature: float = parameter(20.0, "degC", "temperature around the connector", "mild day", -40.0, 60.0)
     contact_resistance: float = parameter(0.0003, "ohm", "resistance of the connector's contacts", "new connector", 0.0, 0.1)
     uncooled_current: float = parameter(
-        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: it needs none", "rating of the cable", 0.0, 600.0
+        0.0,
+        "A",
+        "current that a liquid-cooled cable carries without coolant; 0: it needs none",
+        "rating of the cable",
+        0.0,
+        rating.MOST_CURRENT,
     )
     coolant_flow: float = parameter(4.0, "L/min", "flow while a liquid-cooled cable is plugged in", "usual", 0.0, 25.0)
     coolant_resistance: float = parameter(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.rating import MOST_CURRENT, MOST_POWER
 from evse_simulators.circuit import CircuitConfig
 
 # Without coolant only the power stages themselves take up heat: share of thermal capacity and conductance that is left.
@@ -17,10 +18,10 @@ class PowerModulesConfig(CircuitConfig):
 
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "CHAdeMO 1.0 station", 50.0, 1500.0)
     min_voltage: float = parameter(50.0, "V", "lowest output voltage that can be regulated", "usual for 500 V modules", 0.0, 1500.0)
-    max_current: float = parameter(125.0, "A", "highest output current", "CHAdeMO 1.0 station", 1.0, 1000.0)
-    max_power: float = parameter(50e3, "W", "highest output power", "CHAdeMO 1.0 station", 100.0, 1e6)
+    max_current: float = parameter(125.0, "A", "highest output current", "CHAdeMO 1.0 station", 1.0, MOST_CURRENT)
+    max_power: float = parameter(50e3, "W", "highest output power", "CHAdeMO 1.0 station", 100.0, MOST_POWER)
     max_discharge_current: float = parameter(
-        0.0, "A", "highest current taken back from the vehicle; 0: none", "most modules take none", 0.0, 1000.0
+        0.0, "A", "highest current taken back from the vehicle; 0: none", "most modules take none", 0.0, MOST_CURRENT
     )
     module_count: int = parameter(0, "", "modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255)
     wake_delay: float = parameter(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evse_core.parameter import parameter
+from evse_core.rating import MOST_CURRENT
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class SeccSequenceConfig:
     target_voltage: float = parameter(410.0, "V", "voltage ceiling while charging", "96 cells at 4.27 V", 50.0, 1500.0)
     max_voltage: float = parameter(435.0, "V", "highest battery voltage", "96 cells at 4.53 V", 50.0, 1500.0)
     min_voltage: float = parameter(250.0, "V", "lowest battery voltage", "96 cells at 2.6 V", 0.0, 1500.0)
-    max_current: float = parameter(110.0, "A", "largest current", "compact car with 45 kW", 1.0, 3000.0)
+    max_current: float = parameter(110.0, "A", "largest current", "compact car with 45 kW", 1.0, MOST_CURRENT)
     max_discharge_current: float = parameter(
-        0.0, "A", "largest current that the vehicle gives; 0: none", "most vehicles give none", 0.0, 3000.0
+        0.0, "A", "largest current that the vehicle gives; 0: none", "most vehicles give none", 0.0, MOST_CURRENT
     )
     range_mode: bool = parameter(False, "", "asks for a range (ISO 15118-20 dynamic mode)", "can.md 1.4 row 12r")
     target_soc_percent: float = parameter(80.0, "%", "state of charge at which the vehicle stops", "usual at fast chargers", 1.0, 100.0)

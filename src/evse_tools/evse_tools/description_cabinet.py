@@ -10,6 +10,7 @@ from evse_core.codecs.cabinet import MOST_MODULES, MOST_OUTLETS
 from evse_core.module_allocator import Cabinet, ModuleRating
 from evse_core.module_demand import OutletRating
 from evse_core.parameter import Parameter
+from evse_core.rating import MOST_CURRENT, MOST_POWER
 from evse_core.vehicle_link import PILOT
 from evse_tools.config_models import Section, checked
 from evse_tools.yaml_source import KeyPath
@@ -29,8 +30,8 @@ class CabinetModule(Section):
     """One module of the cabinet."""
 
     module: _key(int, "number: bits 28..24 of its frames (config/can/cabinet.dbc)", "", 1, MOST_MODULES)  # type: ignore[valid-type]
-    max_current: _key(float, "highest output current", "A", 1.0, 1000.0)  # type: ignore[valid-type]
-    max_power: _key(float, "highest output power", "W", 100.0, 1e6)  # type: ignore[valid-type]
+    max_current: _key(float, "highest output current", "A", 1.0, MOST_CURRENT)  # type: ignore[valid-type]
+    max_power: _key(float, "highest output power", "W", 100.0, MOST_POWER)  # type: ignore[valid-type]
     max_voltage: _key(float, "highest output voltage", "V", 50.0, 1500.0)  # type: ignore[valid-type]
     connections: _key(tuple[int, ...], "EVSEs that its switches reach")  # type: ignore[valid-type]
 

@@ -18,6 +18,7 @@ from evse_core import vehicle_link
 from evse_core.can_bridge_devices import DATABASES
 from evse_core.ocpp16_configuration import refusal
 from evse_core.parameter import Parameter, parameter
+from evse_core.rating import MOST_CURRENT, MOST_POWER
 from evse_core.tariff import Window
 from evse_core.types import BusLink
 from evse_tools.config_models import Section, checked, section_model
@@ -44,16 +45,21 @@ class Rating:
 
     max_voltage: float = parameter(500.0, "V", "highest output voltage", "rating of the power modules", 50.0, 1500.0)
     min_voltage: float = parameter(50.0, "V", "lowest output voltage", "rating of the power modules", 0.0, 1500.0)
-    max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, 600.0)
-    max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, 900_000.0)
+    max_current: float = parameter(125.0, "A", "highest output current", "rating of the power modules and the connector", 1.0, MOST_CURRENT)
+    max_power: float = parameter(50_000.0, "W", "highest output power", "rating of the power modules", 100.0, MOST_POWER)
     max_discharge_current: float = parameter(
-        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, 600.0
+        0.0, "A", "highest current from the vehicle; 0: none", "rating of the power modules and the connector", 0.0, MOST_CURRENT
     )
     max_discharge_power: float = parameter(
-        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, 900_000.0
+        0.0, "W", "highest power from the vehicle; 0: none", "rating of the power modules", 0.0, MOST_POWER
     )
     uncooled_current: float = parameter(
-        0.0, "A", "current that a liquid-cooled cable carries without coolant; 0: the cable needs none", "rating of the cable", 0.0, 600.0
+        0.0,
+        "A",
+        "current that a liquid-cooled cable carries without coolant; 0: the cable needs none",
+        "rating of the cable",
+        0.0,
+        MOST_CURRENT,
     )
     module_count: int = parameter(
         0, "", "power modules that tell of themselves (config/can/module_bank.dbc); 0: they do not", "optional", 0, 255
