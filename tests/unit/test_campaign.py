@@ -477,7 +477,22 @@ def test_an_operator_fault_survives_the_end_of_the_monitor_and_a_failure_of_the_
     ("seed", "number"), [(1, 10), (2, 69), (2, 80), (2, 106), (2, 184), (2, 279), (3, 60), (3, 106), (3, 171), (4, 236), (4, 595)]
 )
 def test_sessions_behind_a_charge_controller_that_were_broken_once_hold(seed: int, number: int):
-    assert play(random_plan(seed, number, "secc"), DATABASES).broken == ()
+    plan = random_plan(seed, number, "secc")
+    as_then = {name: value for name, value in plan.vehicle.items() if name not in {"protocol", "plug"}}
+    assert play(replace(plan, vehicle=as_then), DATABASES).broken == ()
+
+
+def test_a_driver_who_comes_before_the_next_press_of_a_controllers_start_button_is_waited_for():
+    actions = (Action("start", "", 0.3), Action("token", "", 0.5), Action("plug_in", "", 1.337), Action("stop", "CHARGING", 0.5))
+    plan = Plan(648879520, vehicle={"protocol": 4, "plug": 2}, actions=actions, link="secc")
+    result = play(plan, DATABASES)
+    assert (result.outcome, result.broken) == ("LOCAL AVAILABLE", ())
+
+
+def test_plans_behind_a_charge_controller_have_every_protocol_and_plug():
+    found = [random_plan(1, number, "secc").vehicle for number in range(200)]
+    spoken = {(vehicle.get("protocol", 2), vehicle.get("plug", 0)) for vehicle in found}
+    assert spoken == {(2, 0), (0, 1), (7, 0), (7, 4), (3, 2), (4, 2), (5, 2), (4, 0), (99, 99)}
 
 
 def test_plans_of_all_links_go_to_json_and_back():

@@ -11,6 +11,7 @@ from typing import Any
 
 from evse_core.vehicle_link import PILOT
 from evse_simulators import campaign_plan_ac as ac
+from evse_simulators import campaign_plan_secc as led
 from evse_simulators import faults
 from evse_simulators.ac_vehicle import AcVehicleConfig
 from evse_simulators.secc import SeccConfig
@@ -133,6 +134,7 @@ ANCHORS = (
     "FINISHED",
     "FAULTED",
 )
+# With a charge controller, unless its vehicle connects itself (CHAdeMO).
 LED_ANCHORS = tuple("PRECHARGE" if name == "WAITING_FOR_CONTACTOR" else name for name in ANCHORS)
 # Tokens of the driver and of somebody else.
 RIGHT_TOKEN, WRONG_TOKEN = TOKEN, "DEADBEEF"
@@ -203,20 +205,6 @@ VEHICLES: tuple[dict[str, Any], ...] = (
 )
 
 
-# Vehicles behind a charge controller, and controllers of other versions and settings. The last one cannot be charged by a station of 500 V.
-LED_VEHICLES: tuple[dict[str, Any], ...] = (
-    {},
-    {"newest_frames": False},
-    {"use_sequence_flags": False},
-    {"external_authorisation": False},
-    {"range_mode": True},
-    {"request_period": 2.0},
-    {"plug": 4, "protocol": 7},
-    {"protocol": 99, "plug": 99},
-    {"min_voltage": 520.0, "max_voltage": 920.0, "target_voltage": 850.0},
-)
-
-
 def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> VehicleKind:
     """Return a vehicle of a link that thinks quickly, with some values changed."""
     if link == PILOT:
@@ -224,6 +212,12 @@ def quick_vehicle(link: str, changes: Mapping[str, Any] | None = None) -> Vehicl
     name = link.removesuffix(GIVING)
     given = (GIVES[name] if link != name else {}) | dict(changes or {})
     return SeccConfig(**(QUICK_CONTROLLER | given)) if name == "secc" else VehicleConfig(**(QUICK_VEHICLE | given))
+
+
+def next_vehicle(plan: Plan) -> VehicleKind:
+    """Return the vehicle that comes after this plan: an ordinary one, for which the connector is made."""
+    same = {name: plan.vehicle[name] for name in ("protocol", "plug") if name in plan.vehicle}
+    return quick_vehicle(plan.link, same if same in led.SPOKEN else {})
 
 
 def config(plan: Plan) -> WorldConfig:
@@ -253,8 +247,12 @@ def random_plan(seed: int, number: int, link: str = "chademo") -> Plan:
     """Return session `number` of the campaign with this seed; each is made independently of the others."""
     random = Random(f"{seed}/{number}" if link == "chademo" else f"{seed}/{number}/{link}")
     kind = KINDS_OF[link]
+    # By chances of its own: the rest of a plan does not hang on it.
+    spoken = kind.spoken(Random(f"{seed}/{number}/{link}/spoken"))
+    kind = replace(kind, anchors=ANCHORS) if led.connects_itself(spoken) else kind
     disturbances = tuple(_disturbance(random, kind) for _ in range(random.choice((0, 1, 1, 1, 2, 2, 3))))
-    return Plan(random.randrange(1 << 30), number, kind.vehicle(random), kind.station(random), _actions(random, kind), disturbances, link)
+    vehicle_seed, vehicle = random.randrange(1 << 30), spoken | kind.vehicle(random)
+    return Plan(vehicle_seed, number, vehicle, kind.station(random), _actions(random, kind), disturbances, link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +269,8 @@ class _Kind:
     powers: tuple[str, ...] = ()
     # The site asks the vehicle for power.
     discharges: bool = False
+    # What the vehicle speaks besides, where its own row does not say.
+    spoken: Callable[[Random], dict[str, Any]] = lambda _: {}
 
 
 def _vehicle(
@@ -296,7 +296,7 @@ def _chademo_vehicle(random: Random) -> dict[str, Any]:
 
 
 def _led_vehicle(random: Random) -> dict[str, Any]:
-    return _vehicle(random, LED_VEHICLES, (10, 2, 2, 2, 2, 2, 2, 1, 1), 200, QUICK_CONTROLLER)
+    return _vehicle(random, led.VEHICLES, led.WEIGHTS, 200, QUICK_CONTROLLER)
 
 
 def _giving(random: Random, vehicle: Callable[[Random], dict[str, Any]]) -> dict[str, Any]:
@@ -380,8 +380,10 @@ def _disturbance(random: Random, of: _Kind) -> Disturbance:
 
 KINDS_OF = {
     "chademo": _Kind(_chademo_vehicle, CHADEMO_FAULTS, ANCHORS, _station),
-    "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS, _station),
+    "secc": _Kind(_led_vehicle, LED_FAULTS, LED_ANCHORS, _station, spoken=led.spoken),
     PILOT: _Kind(ac.vehicle, ac.AC_FAULTS, ac.AC_ANCHORS, ac.station, ac.AC_LINKS, AC_TOPICS, tuple(ac.POWERS)),
     f"chademo{GIVING}": _Kind(lambda random: _giving(random, _chademo_vehicle), CHADEMO_GIVING_FAULTS, ANCHORS, _station, discharges=True),
-    f"secc{GIVING}": _Kind(lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, _station, discharges=True),
+    f"secc{GIVING}": _Kind(
+        lambda random: _giving(random, _led_vehicle), LED_GIVING_FAULTS, LED_ANCHORS, _station, discharges=True, spoken=led.spoken
+    ),
 }

@@ -92,7 +92,7 @@ class Play(Stage):
             if state in ACTIVE and world.session.session_active:
                 began = now if began < 0.0 else began
                 self.outcome = "unfinished"
-            if state in QUIET and not world.down and world.powered and not self._coming():
+            if self._is_quiet():
                 quiet = now if quiet < 0.0 else quiet
                 if now - quiet >= SETTLED and now > plans.READY:
                     break
@@ -107,6 +107,12 @@ class Play(Stage):
                 return False
         self._note_outcome()
         return self._free_by_itself()
+
+    def _is_quiet(self) -> bool:
+        """Return whether nothing goes on, and nothing is to come: an authorised driver who is plugged in waits for a controller's start button."""
+        world = self.world
+        waits = world.session.state is ChargeState.AUTHORIZED and world.vehicle.plugged
+        return world.session.state in QUIET and not waits and not world.down and world.powered and not self._coming()
 
     def _coming(self) -> bool:
         """Return whether something of the plan is still to happen that does not hang on a state."""
@@ -218,7 +224,7 @@ class Play(Stage):
         world = self.world
         world.config = replace(world.config, site_power=QUICK_MODULES.max_power)
         world.site.ask(0.0, 0.0, world.now)
-        world.next_vehicle(plans.quick_vehicle(self.plan.link))
+        world.next_vehicle(plans.next_vehicle(self.plan))
         self._run(0.2)
         if world.session.state in {ChargeState.AUTHORIZING, ChargeState.AUTHORIZED}:
             # A token of the last driver that was held up on its way: this one sees it and cancels it.
