@@ -90,6 +90,16 @@ def test_no_token_before_the_csms_can_answer_unless_it_stays_away() -> None:
     assert scene.act(ready=False) == Action(demo.PRESENT_TOKEN, TOKEN)
 
 
+def test_a_driver_whose_plug_the_station_does_not_see_presents_the_token_all_the_same() -> None:
+    scene = Scene()
+    scene.state(ChargeState.AVAILABLE)
+    scene.act()
+    scene.wait(demo.UNSEEN_PLUG_TIME - 0.2)
+    assert demo.PRESENT_TOKEN not in scene.did
+    scene.wait(0.5)
+    assert scene.did[-1] == demo.PRESENT_TOKEN
+
+
 def test_a_token_without_effect_is_presented_again_and_then_given_up() -> None:
     scene = Scene()
     scene.act()
@@ -129,7 +139,7 @@ def test_a_station_that_does_not_go_on_is_given_up_with_a_reason(phase: Phase, l
     scene = Scene(seconds=1.0)
     scene.act()
     if phase is Phase.TOKEN:
-        scene.state(ChargeState.AVAILABLE)
+        scene.state(ChargeState.UNAVAILABLE)
     elif phase is Phase.CHARGE:
         scene.state(ChargeState.LOCKING, True, "s1")
     else:

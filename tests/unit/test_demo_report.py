@@ -28,13 +28,13 @@ from evse_core.types import (
     Transaction,
     UplinkState,
 )
-from evse_core.vehicle_link import CHADEMO, NAMES, PILOT
+from evse_core.vehicle_link import CHADEMO, NAMES, PILOT, SECC
 from evse_simulators.faults import FAULTS
 from evse_tools import demo_print, live_table
 from evse_tools.demo_faults import EXPECTED, Outcome, expected, judge
 from evse_tools.demo_options import Options
 from evse_tools.demo_processes import Usage
-from evse_tools.demo_report import Energies, Report, Session, completeness
+from evse_tools.demo_report import LED_STATES, Energies, Report, Session, completeness
 from evse_tools.demo_station import expand
 from evse_tools.demo_track import Track
 
@@ -91,6 +91,19 @@ def test_a_complete_session_has_no_problems_and_an_incomplete_one_names_them() -
     assert any("did not end" in problem for problem in problems)
     assert any(problem.startswith("steps reached: 1, 2") for problem in problems)
     assert any("never charged" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("connecting", [ChargeState.PRECHARGE, ChargeState.WAITING_FOR_CONTACTOR])
+def test_a_vehicle_behind_a_charge_controller_is_precharged_or_connects_itself(connecting: ChargeState) -> None:
+    passed = [state for states in LED_STATES for state in states if state not in {ChargeState.PRECHARGE, ChargeState.WAITING_FOR_CONTACTOR}]
+
+    def track(states: list[ChargeState]) -> Track:
+        made = told(((ChargeState.AVAILABLE, 0, 0.0), *((state, 1, 3.0) for state in states), (ChargeState.FINISHED, 1, 23.0)))
+        made.link = SECC
+        return made
+
+    assert completeness(track([*passed, connecting])) == []
+    assert completeness(track(passed)) == ["states not reached: PRECHARGE or WAITING_FOR_CONTACTOR"]
 
 
 def test_an_unexpected_fault_is_a_problem() -> None:

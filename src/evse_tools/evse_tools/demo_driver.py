@@ -16,6 +16,8 @@ PRESS_STOP = "io_board_simulator/press_stop"
 SET_DISCHARGE = "/set_discharge"
 # A driver whose token or button shows no effect tries again after this, and gives up after so many tries. [s], [1]
 PATIENCE, TRIES = 6.0, 3
+# A station behind a charge controller may learn of the plug only with the start button: the driver does not wait longer for it. [s]
+UNSEEN_PLUG_TIME = 2.0
 # A driver presents his token although there is no CSMS after this. [s]
 OFFLINE_TIME = 30.0
 # A call that failed is repeated after this. [s]
@@ -159,7 +161,9 @@ class Driver:
 
     def _present(self, track: Track, uplink_ready: bool, now: float) -> Action | None:
         """Hold the token to the reader once the CSMS can answer; without a CSMS after a while all the same, for the offline rules."""
-        ready = track.session.state is ChargeState.PREPARING and (uplink_ready or now - self._since > OFFLINE_TIME)
+        waited = now - self._since
+        unseen = track.session.state is ChargeState.AVAILABLE and waited > UNSEEN_PLUG_TIME
+        ready = (track.session.state is ChargeState.PREPARING or unseen) and (uplink_ready or waited > OFFLINE_TIME)
         if not ready or now - self._acted < (PATIENCE if self._tries else 0.0):
             return None
         if self._tries >= TRIES:
