@@ -53,6 +53,7 @@ def test_a_signature_by_rsa_is_one_with_pss() -> None:
         Authority("other").sign(request(KEY, "a", "b")),
         MAKER.sign(request(KEY, "a", "b"), timedelta(days=-9), timedelta(days=1)),
     ],
+    ids=["nothing", "cut off", "of another maker", "over"],
 )
 def test_a_signer_stands_under_the_makers_root_and_is_valid(pem: str) -> None:
     with pytest.raises(BadCertificate):
