@@ -42,6 +42,7 @@ KINDS: dict[str, type[Any]] = {
     "io_command": types.IoCommand,
     "node_health": types.NodeHealth,
     "charging_limit": types.ChargingLimit,
+    "driver_rules": types.DriverRules,
 }
 
 
