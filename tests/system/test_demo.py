@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from machine_watch import ENOUGH, MACHINE
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
@@ -45,7 +47,14 @@ def demo(folder: Path, **options: object) -> tuple[subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def charged(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    return demo(tmp_path_factory.mktemp("demo"), energy_wh=ENERGY_WH)
+    """A whole session, which many tests look at; one that a stop of the machine has broken off is made again, as the runner does it for other tests."""
+    for _ in range(ENOUGH):
+        began = time.monotonic()
+        found = demo(tmp_path_factory.mktemp("demo"), energy_wh=ENERGY_WH)
+        stop = MACHINE.longest(began)
+        if not found[1]["problems"] or not stop:
+            return found
+    pytest.skip(f"the machine stood still for {1e3 * stop:.0f} ms during this demo: {found[1]['problems'][0]}")
 
 
 def test_a_car_is_charged_and_nothing_is_wrong(charged: tuple[subprocess.CompletedProcess[str], dict[str, Any]]) -> None:
